@@ -1,0 +1,148 @@
+//! The stable codes of every refusal.
+
+use std::fmt;
+
+macro_rules! error_codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal),+ $(,)?) => {
+        /// A stable code, `CS-nnnn`: 10xx form of a token, 11xx time, 12xx claims,
+        /// 20xx client authentication, 21xx grants, 30xx management, 90xx our own
+        /// faults. A number is never reused or renumbered.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u16)]
+        pub enum ErrorCode { $($(#[doc = $doc])+ $variant = $number),+ }
+
+        impl ErrorCode {
+            /// Every code, in the order of the numbers.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The code as it appears on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => concat!("CS-", stringify!($number))),+ }
+            }
+
+            /// What the code means, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => error_codes!(@first $($doc)+)),+ }
+            }
+        }
+    };
+    (@first $first:literal $($rest:literal)*) => { $first.trim_ascii() };
+}
+
+error_codes! {
+    /// No credentials were presented.
+    TokenMissing = 1001,
+    /// Credentials were presented in more than one place or more than once.
+    SeveralTokens = 1002,
+    /// The Authorization header is not `Bearer` followed by one token.
+    AuthorizationMalformed = 1003,
+    /// The token is longer than 16 KiB.
+    TokenTooLarge = 1004,
+    /// The token is not a signed JWT in compact form.
+    TokenMalformed = 1005,
+    /// A part of the token is not strict base64url.
+    TokenNotBase64Url = 1006,
+    /// A part of the token is not one strict JSON object.
+    TokenNotJson = 1007,
+    /// The token's header or payload names a member twice.
+    DuplicateMember = 1008,
+    /// The token's algorithm is not one that is ever accepted.
+    AlgorithmNotAllowed = 1009,
+    /// The token's `typ` is not that of an access token.
+    TypeNotAllowed = 1010,
+    /// The token's header has a critical extension.
+    CriticalExtension = 1011,
+    /// No key of the issuer has the token's `kid`.
+    UnknownKey = 1012,
+    /// The token's algorithm is not the one of its key.
+    AlgorithmNotOfKey = 1013,
+    /// The signature does not verify.
+    BadSignature = 1014,
+    /// The issuer's keys cannot be had at the moment; the token was not judged.
+    KeysUnavailable = 1015,
+    /// The token is not valid yet.
+    NotYetValid = 1101,
+    /// The token has expired.
+    Expired = 1102,
+    /// The token was issued in the future.
+    IssuedInFuture = 1103,
+    /// The token is of another issuer.
+    IssuerMismatch = 1201,
+    /// A claim that every access token has is missing or of the wrong type.
+    ClaimMissing = 1202,
+    /// The token lacks a scope that is needed here.
+    InsufficientScope = 1203,
+    /// The token is for another audience.
+    AudienceMismatch = 1204,
+    /// The token lacks a claim value that is needed here.
+    ClaimMismatch = 1205,
+    /// The client is unknown, disabled, or its secret is wrong.
+    ClientAuthenticationFailed = 2001,
+    /// The request does not authenticate a client.
+    ClientAuthenticationMissing = 2002,
+    /// The Authorization header is no well-formed Basic credential.
+    BasicMalformed = 2003,
+    /// The request authenticates the client in two ways.
+    SeveralAuthenticationMethods = 2004,
+    /// The authentication method is not supported.
+    AuthenticationMethodUnsupported = 2005,
+    /// The client is pinned to another authentication method.
+    AuthenticationMethodNotOfClient = 2006,
+    /// A credential was sent in the URL, where it is logged by others.
+    SecretInUrl = 2007,
+    /// The request body cannot be read as what its Content-Type says.
+    BodyMalformed = 2101,
+    /// A parameter was sent twice.
+    ParameterRepeated = 2102,
+    /// The Content-Type is not one that this endpoint reads.
+    ContentTypeUnsupported = 2103,
+    /// The request body is too large.
+    BodyTooLarge = 2104,
+    /// `grant_type` is missing.
+    GrantTypeMissing = 2105,
+    /// The grant type is not supported.
+    GrantTypeUnsupported = 2106,
+    /// The scope value is malformed.
+    ScopeMalformed = 2107,
+    /// A requested scope is outside the client's grant.
+    ScopeNotGranted = 2108,
+    /// The audience is unknown or the client has no grant for it.
+    AudienceNotGranted = 2109,
+    /// No audience was named and there is no default for this request.
+    AudienceMissing = 2110,
+    /// More than one audience was named.
+    SeveralAudiences = 2111,
+    /// A field of an object has a value that is not accepted.
+    FieldInvalid = 3001,
+    /// An object with this identity exists already.
+    AlreadyExists = 3002,
+    /// There is no object with this identity.
+    NotFound = 3003,
+    /// The object is not in the state that the change needs.
+    StateConflict = 3004,
+    /// The request failed for a reason that is ours; the request id finds it in the log.
+    Internal = 9001,
+    /// The service cannot do this at the moment; try again.
+    Unavailable = 9002,
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_named_by_their_number() {
+        let mut seen = std::collections::HashSet::new();
+        for code in ErrorCode::ALL {
+            assert_eq!(code.as_str(), format!("CS-{}", *code as u16));
+            assert!(seen.insert(code.as_str()));
+            assert!(code.meaning().ends_with('.'), "{code}");
+        }
+    }
+}

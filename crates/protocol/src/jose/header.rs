@@ -1,0 +1,48 @@
+//! The JOSE header of a signed JWT (RFC 7515 section 4).
+
+use serde_json::Value;
+
+use super::json::strict_object;
+use super::{Algorithm, JwsError};
+
+/// The members that matter. `jku`, `jwk`, `x5u`, `x5c` and everything else are never used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The algorithm the token claims; only compared with the key's.
+    pub algorithm: Algorithm,
+    /// The key id, if any.
+    pub key_id: Option<String>,
+    /// The media type, if any.
+    pub typ: Option<String>,
+}
+
+impl Header {
+    /// Parses the decoded header.
+    ///
+    /// # Errors
+    /// [`JwsError`] for malformed JSON, an algorithm that is not one of
+    /// [`Algorithm::ALL`], and for `crit` or `b64` in any form.
+    pub fn parse(bytes: &[u8]) -> Result<Self, JwsError> {
+        let mut members = strict_object(bytes)?;
+        if members.contains_key("crit") || members.contains_key("b64") {
+            return Err(JwsError::CriticalExtension);
+        }
+        let algorithm = match members.get("alg") {
+            Some(Value::String(name)) => Algorithm::from_name(name),
+            _ => None,
+        };
+        Ok(Self {
+            algorithm: algorithm.ok_or(JwsError::AlgorithmNotAllowed)?,
+            key_id: optional_string(members.remove("kid"))?,
+            typ: optional_string(members.remove("typ"))?,
+        })
+    }
+}
+
+fn optional_string(member: Option<Value>) -> Result<Option<String>, JwsError> {
+    match member {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => Err(JwsError::Json),
+    }
+}

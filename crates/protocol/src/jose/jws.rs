@@ -1,0 +1,129 @@
+//! Signed JWTs in compact form (RFC 7515 section 7.1).
+
+use serde::Serialize;
+
+use super::json::JsonError;
+use super::{Header, SigningKey, SigningKeyError, VerificationKey, base64url};
+
+/// Longest accepted token, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// Why a text is not an acceptable signed JWT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JwsError {
+    /// `alg` is missing, `none`, an HMAC, or unknown.
+    #[error("the algorithm is not one that is accepted")]
+    AlgorithmNotAllowed,
+    /// `alg` is not the algorithm of the key.
+    #[error("the algorithm is not the one of the key")]
+    AlgorithmNotOfKey,
+    /// A part is not strict base64url.
+    #[error("a part is not strict base64url")]
+    Base64,
+    /// The signature does not verify.
+    #[error("the signature does not verify")]
+    BadSignature,
+    /// `crit` or `b64` is present.
+    #[error("critical extensions are not supported")]
+    CriticalExtension,
+    /// A member occurs twice.
+    #[error("a member occurs twice")]
+    DuplicateMember,
+    /// The header is not a JSON object of the right shape.
+    #[error("the header is not a JSON object of the right shape")]
+    Json,
+    /// Not three parts.
+    #[error("not a signed JWT in compact form")]
+    NotCompact,
+    /// Longer than [`MAX_TOKEN_BYTES`].
+    #[error("longer than {MAX_TOKEN_BYTES} bytes")]
+    TooLarge,
+}
+
+impl From<JsonError> for JwsError {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::DuplicateMember => Self::DuplicateMember,
+            JsonError::Malformed => Self::Json,
+        }
+    }
+}
+
+/// A parsed token whose signature has not been checked. Only the header can be
+/// read: it is needed to find the key.
+#[derive(Debug)]
+pub struct UnverifiedJws<'a> {
+    header: Header,
+    signing_input: &'a str,
+    payload: &'a str,
+    signature: Vec<u8>,
+}
+
+impl<'a> UnverifiedJws<'a> {
+    /// Splits and decodes `token`; checks everything that needs no key.
+    ///
+    /// # Errors
+    /// [`JwsError`] for whatever is not a signed JWT in compact form.
+    pub fn parse(token: &'a str) -> Result<Self, JwsError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(JwsError::TooLarge);
+        }
+        let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::NotCompact)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(JwsError::NotCompact)?;
+        if payload.contains('.') {
+            return Err(JwsError::NotCompact);
+        }
+        let header = Header::parse(&base64url::decode(header).ok_or(JwsError::Base64)?)?;
+        let signature = base64url::decode(signature).ok_or(JwsError::Base64)?;
+        Ok(Self { header, signing_input, payload, signature })
+    }
+
+    /// The unverified header.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Checks the signature and returns the payload, now trusted to come from the
+    /// holder of `key`.
+    ///
+    /// # Errors
+    /// [`JwsError::AlgorithmNotOfKey`], [`JwsError::BadSignature`] or [`JwsError::Base64`].
+    pub fn verify(&self, key: &VerificationKey) -> Result<Vec<u8>, JwsError> {
+        if self.header.algorithm != key.algorithm() {
+            return Err(JwsError::AlgorithmNotOfKey);
+        }
+        if !key.verifies(self.signing_input.as_bytes(), &self.signature) {
+            return Err(JwsError::BadSignature);
+        }
+        base64url::decode(self.payload).ok_or(JwsError::Base64)
+    }
+
+    /// The payload without any check of the signature. For showing a token to
+    /// the person who holds it, never for a decision.
+    pub fn unverified_payload(&self) -> Option<Vec<u8>> {
+        base64url::decode(self.payload)
+    }
+}
+
+/// Signs `claims` as a JWT whose header has `alg`, `kid` and `typ`.
+///
+/// # Errors
+/// [`SigningKeyError`] when the claims cannot be written or the signature fails.
+pub fn sign_jwt(key: &SigningKey, key_id: &str, typ: &str, claims: &impl Serialize) -> Result<String, SigningKeyError> {
+    #[derive(Serialize)]
+    struct WrittenHeader<'a> {
+        alg: &'a str,
+        kid: &'a str,
+        typ: &'a str,
+    }
+    let header = WrittenHeader { alg: key.algorithm().as_str(), kid: key_id, typ };
+    let header = serde_json::to_vec(&header).map_err(|_| SigningKeyError::Claims)?;
+    let claims = serde_json::to_vec(claims).map_err(|_| SigningKeyError::Claims)?;
+    let mut token = base64url::encode(&header);
+    token.push('.');
+    token.push_str(&base64url::encode(&claims));
+    let signature = key.sign(token.as_bytes())?;
+    token.push('.');
+    token.push_str(&base64url::encode(&signature));
+    Ok(token)
+}

@@ -1,0 +1,25 @@
+//! JOSE: signed JWTs in compact form, JWK, JWKS, thumbprints.
+//!
+//! A thin layer on aws-lc-rs. The algorithm is fixed by the key and never by
+//! the token; HMAC, `none`, embedded keys and key URLs do not exist here.
+
+mod alg;
+pub mod base64url;
+mod claims;
+mod header;
+pub mod json;
+mod jwk;
+mod jwks;
+mod jws;
+mod rsa_weakness;
+mod signing_key;
+mod thumbprint;
+
+pub use alg::{Algorithm, KeyType};
+pub use claims::{AccessTokenClaims, AudienceClaim, Claims, ClaimsError};
+pub use header::Header;
+pub use jwk::{Jwk, JwkError, VerificationKey};
+pub use jwks::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES};
+pub use jws::{JwsError, MAX_TOKEN_BYTES, UnverifiedJws, sign_jwt};
+pub use signing_key::{SigningKey, SigningKeyError};
+pub use thumbprint::thumbprint;

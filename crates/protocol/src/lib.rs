@@ -1,0 +1,36 @@
+//! OAuth 2.0 wire types and JOSE for Countersign.
+//!
+//! Everything here is pure: no I/O, no async, no clock reads, no framework.
+//! Time and randomness arrive as arguments. Untrusted input changes type when
+//! it becomes trusted: a [`jose::UnverifiedJws`] turns into claims only through a
+//! [`jose::VerificationKey`].
+#![warn(missing_docs)]
+
+mod audience;
+mod client_auth;
+mod client_id;
+mod credential_text;
+mod error;
+mod error_code;
+mod form;
+mod grant;
+mod issuer;
+pub mod jose;
+mod metadata;
+mod scope;
+mod secret;
+mod time;
+
+pub use audience::{Audience, InvalidAudience};
+pub use client_auth::{ClientAuthMethod, ClientAuthParseError, ClientSecretCredentials, parse_client_authentication};
+pub use client_id::{ClientId, InvalidClientId};
+pub use credential_text::{CredentialText, CredentialTextError};
+pub use error::{BearerChallenge, OAuthErrorCode};
+pub use error_code::ErrorCode;
+pub use form::{BodyError, Parameters};
+pub use grant::{ClientCredentialsRequest, GrantType, TokenRequest, TokenRequestError, TokenResponse};
+pub use issuer::{InvalidIssuer, Issuer};
+pub use metadata::{AuthorizationServerMetadata, EndpointPaths};
+pub use scope::{InvalidScope, Scope, ScopeToken};
+pub use secret::Secret;
+pub use time::{Clock, ManualClock, Timestamp};

@@ -1,0 +1,60 @@
+//! Authorization server metadata (RFC 8414 section 2, OpenID Connect Discovery 1.0 section 3).
+
+use serde::Serialize;
+
+use crate::jose::Algorithm;
+use crate::{ClientAuthMethod, GrantType, Issuer};
+
+/// Where an issuer's endpoints lie, relative to the issuer, without a leading slash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointPaths {
+    /// The token endpoint.
+    pub token: &'static str,
+    /// The JWK Set.
+    pub keys: &'static str,
+}
+
+impl EndpointPaths {
+    /// The paths of an issuer at the root of its host.
+    pub const ROOT: Self = Self { token: "oauth/token", keys: ".well-known/jwks.json" };
+    /// The paths of an issuer below `/oauth2/`.
+    pub const NESTED: Self = Self { token: "v1/token", keys: "v1/keys" };
+}
+
+/// The metadata document. It names only what works.
+#[derive(Debug, Serialize)]
+pub struct AuthorizationServerMetadata {
+    /// The issuer, byte for byte the token's `iss`.
+    pub issuer: String,
+    /// URL of the token endpoint.
+    pub token_endpoint: String,
+    /// URL of the JWK Set.
+    pub jwks_uri: String,
+    /// Grant types of the token endpoint.
+    pub grant_types_supported: Vec<&'static str>,
+    /// Client authentication methods of the token endpoint.
+    pub token_endpoint_auth_methods_supported: Vec<&'static str>,
+    /// Empty: there is no authorization endpoint. Both specifications require the member.
+    pub response_types_supported: [&'static str; 0],
+    /// Required by OpenID Connect Discovery.
+    pub subject_types_supported: [&'static str; 1],
+    /// The algorithms of access tokens: some resource-server middlewares check
+    /// access tokens against this list.
+    pub id_token_signing_alg_values_supported: Vec<&'static str>,
+}
+
+impl AuthorizationServerMetadata {
+    /// The document of `issuer`, whose tokens are signed with `algorithms`.
+    pub fn new(issuer: &Issuer, paths: EndpointPaths, algorithms: &[Algorithm]) -> Self {
+        Self {
+            issuer: issuer.to_string(),
+            token_endpoint: issuer.endpoint(paths.token),
+            jwks_uri: issuer.endpoint(paths.keys),
+            grant_types_supported: GrantType::ALL.map(GrantType::as_str).to_vec(),
+            token_endpoint_auth_methods_supported: ClientAuthMethod::ALL.map(ClientAuthMethod::as_str).to_vec(),
+            response_types_supported: [],
+            subject_types_supported: ["public"],
+            id_token_signing_alg_values_supported: algorithms.iter().map(|algorithm| algorithm.as_str()).collect(),
+        }
+    }
+}
