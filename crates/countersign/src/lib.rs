@@ -1,1 +1,25 @@
-//! Countersign.
+//! Countersign: self-hosted machine-to-machine API authentication.
+//!
+//! Dependencies point one way: `http`, `cli` and `dev` use the use-cases
+//! (`oauth`, `clients`, `resource_servers`, `authorization_servers`,
+//! `signing_keys`), which use `store`. Only `store` imports an SQL driver, only
+//! `config` reads the environment, only `outbound` makes an HTTP request.
+
+pub mod app;
+pub mod authorization_servers;
+pub mod bases;
+pub mod catalog;
+pub mod change;
+pub mod change_feed;
+pub mod clients;
+pub mod config;
+pub mod entropy;
+pub mod http;
+pub mod ids;
+pub mod instance;
+pub mod log;
+pub mod oauth;
+pub mod resource_servers;
+pub mod sealing;
+pub mod signing_keys;
+pub mod store;

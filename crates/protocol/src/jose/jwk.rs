@@ -1,6 +1,8 @@
 //! Public JSON Web Keys (RFC 7517, RFC 7518 section 6, RFC 8037) and the
 //! pre-parsed keys made from them.
 
+use std::ops::RangeInclusive;
+
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::ParsedPublicKey;
 use serde::Serialize;
@@ -48,7 +50,7 @@ pub enum JwkError {
     /// The object holds private key material.
     #[error("the JWK holds private key material")]
     PrivateMaterial,
-    /// The point is not on the curve, the RSA key is too short, even, or factorable.
+    /// The point is not on the curve, the RSA key is too short or too long, even, or factorable.
     #[error("the key itself is unsound")]
     Unsound,
 }
@@ -163,7 +165,9 @@ impl VerificationKey {
         self.algorithm
     }
 
-    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+    /// Whether `signature` over `message` verifies; ECDSA signatures in the fixed
+    /// width of RFC 7518 section 3.4. Tokens go through [`super::UnverifiedJws::verify`].
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.key.verify_sig(message, signature).is_ok()
     }
 }
@@ -172,9 +176,17 @@ fn decode(text: &str) -> Result<Vec<u8>, JwkError> {
     base64url::decode(text).ok_or(JwkError::Member)
 }
 
+/// RFC 7518 section 3.3 sets the lower bound, the verification of aws-lc-rs the upper one.
+const RSA_BITS: RangeInclusive<usize> = 2048..=8192;
+
 fn parse_rsa(algorithm: Algorithm, n: &str, e: &str) -> Result<ParsedPublicKey, JwkError> {
     let parameters = algorithm.rsa_verification().ok_or(JwkError::Algorithm)?;
     let (n, e) = (decode(n)?, decode(e)?);
+    // aws-lc-rs would look at the size only when it verifies.
+    let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
+    if !RSA_BITS.contains(&bits) {
+        return Err(JwkError::Unsound);
+    }
     // An exponent of 1 makes every message its own signature.
     let odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
     if !odd(&n) || !odd(&e) || e.iter().rev().skip(1).all(|byte| *byte == 0) && e.last() == Some(&1) || has_roca_fingerprint(&n) {

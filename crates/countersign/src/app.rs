@@ -1,0 +1,169 @@
+//! The application: every long-lived component, built once and passed down.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use countersign_protocol::{Clock, ClientId};
+
+use crate::bases::BaseUrl;
+use crate::catalog::{self, Catalog, CatalogError};
+use crate::clients::{Client, ClientCache};
+use crate::entropy::Entropy;
+use crate::ids::SigningKeyId;
+use crate::instance::{self, InstanceError};
+use crate::sealing::MasterKey;
+use crate::signing_keys::{ParsedKey, SigningPool};
+use crate::store::{ChangeKind, Store, StoreError, Tx, WorkFuture};
+
+/// What an application is built from.
+pub struct AppParts {
+    /// The database.
+    pub store: Store,
+    /// Opens what is encrypted at rest.
+    pub master_key: MasterKey,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The public base URLs; the first is the default.
+    pub bases: Vec<BaseUrl>,
+    /// How far `iat` lies before now, in seconds.
+    pub backdate_seconds: i64,
+    /// Most clients held in memory.
+    pub client_cache_capacity: usize,
+    /// Threads for RSA signatures.
+    pub signing_threads: usize,
+}
+
+/// The application.
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// Opens what is encrypted at rest.
+    pub master_key: MasterKey,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The public base URLs; the first is the default.
+    pub bases: Vec<BaseUrl>,
+    /// How far `iat` lies before now, in seconds.
+    pub backdate_seconds: i64,
+    /// Threads for RSA signatures.
+    pub signing: SigningPool,
+    catalog: ArcSwap<Catalog>,
+    /// Parsed keys, and the lock that keeps an older snapshot from replacing a newer one.
+    parsed_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<ParsedKey>>>,
+    clients: ClientCache,
+    draining: AtomicBool,
+}
+
+/// Why an application cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The snapshot cannot be read.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The database belongs to another master key, or is not set up.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// No thread can be started.
+    #[error("no thread can be started")]
+    Threads(#[from] std::io::Error),
+}
+
+impl App {
+    /// Builds the application on a database; sets the database up if it is empty.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(parts: AppParts) -> Result<Arc<Self>, StartError> {
+        instance::prepare(&parts.store, &parts.master_key, parts.clock.now(), parts.entropy.as_ref()).await?;
+        let mut parsed = HashMap::new();
+        let catalog = catalog::load(&parts.store, &parts.master_key, &mut parsed).await?;
+        Ok(Arc::new(Self {
+            store: parts.store,
+            master_key: parts.master_key,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            bases: parts.bases,
+            backdate_seconds: parts.backdate_seconds,
+            signing: SigningPool::start(parts.signing_threads)?,
+            catalog: ArcSwap::from_pointee(catalog),
+            parsed_keys: tokio::sync::Mutex::new(parsed),
+            clients: ClientCache::new(parts.client_cache_capacity),
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    /// The current snapshot.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.load_full()
+    }
+
+    /// A client, from memory or else from the store.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
+        self.clients.find(&self.store, id).await
+    }
+
+    /// Runs a change and, once it is committed, applies it to this node's memory
+    /// before returning. Other nodes follow the change feed.
+    ///
+    /// # Errors
+    /// What `work` returns, or [`StoreError`].
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> WorkFuture<'t, T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let committed = self.store.write(work).await?;
+        for (kind, object_id) in &committed.changes {
+            self.apply(Some(*kind), object_id).await;
+        }
+        Ok(committed.value)
+    }
+
+    /// Forgets or reloads what a change made stale. A change of unknown kind, from
+    /// a newer node, makes everything stale.
+    pub async fn apply(&self, kind: Option<ChangeKind>, object_id: &str) {
+        match kind {
+            Some(ChangeKind::Client) => match ClientId::try_from(object_id) {
+                Ok(id) => self.clients.invalidate(&id),
+                Err(_) => self.clients.clear(),
+            },
+            Some(ChangeKind::Catalog) => self.reload_catalog().await,
+            None => self.resync().await,
+        }
+    }
+
+    /// Forgets everything and reads it again.
+    pub async fn resync(&self) {
+        self.clients.clear();
+        self.reload_catalog().await;
+    }
+
+    async fn reload_catalog(&self) {
+        let mut parsed = self.parsed_keys.lock().await;
+        match catalog::load(&self.store, &self.master_key, &mut parsed).await {
+            Ok(catalog) => self.catalog.store(Arc::new(catalog)),
+            // The old snapshot serves on; readiness shows the store's failure.
+            Err(error) => tracing::error!(error = %crate::log::chain(&error), "the catalog cannot be read"),
+        }
+    }
+
+    /// Whether the process is on its way out and should get no new traffic.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Says that the process is on its way out.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,123 @@
+//! Reading the snapshot from the store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use countersign_protocol::jose::{SigningKey, SigningKeyError};
+
+use super::{Catalog, LoadedAuthorizationServer, LoadedMount, SecretHashers};
+use crate::authorization_servers::{AuthorizationServer, Mount};
+use crate::clients::SecretHasher;
+use crate::ids::{AuthorizationServerId, HashKeyId, SigningKeyId};
+use crate::resource_servers::ResourceServer;
+use crate::sealing::{MasterKey, SealingError};
+use crate::signing_keys::{KeyRing, ParsedKey, SigningKeyState, StoredSigningKey};
+use crate::store::{Store, StoreError};
+
+/// Why the snapshot cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// A key does not open with this master key.
+    #[error("the key {id} cannot be opened")]
+    Sealing {
+        /// The key.
+        id: String,
+        /// Why.
+        source: SealingError,
+    },
+    /// An opened signing key cannot be parsed.
+    #[error("the signing key {id} cannot be parsed")]
+    SigningKey {
+        /// The key.
+        id: SigningKeyId,
+        /// Why.
+        source: SigningKeyError,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+struct Rows {
+    servers: Vec<AuthorizationServer>,
+    mounts: Vec<Mount>,
+    resource_servers: Vec<ResourceServer>,
+    signing_keys: Vec<StoredSigningKey>,
+    hash_keys: Vec<(HashKeyId, String)>,
+}
+
+type ParsedKeys = HashMap<SigningKeyId, Arc<ParsedKey>>;
+
+/// Reads the snapshot. Signing keys that `parsed` holds are taken from there:
+/// opening and parsing an RSA key costs more than everything else together.
+///
+/// # Errors
+/// [`CatalogError`]; nothing is changed then.
+pub async fn load(store: &Store, master_key: &MasterKey, parsed: &mut ParsedKeys) -> Result<Catalog, CatalogError> {
+    let rows = store.read(|session| {
+        Box::pin(async move {
+            Ok::<_, StoreError>(Rows {
+                servers: session.authorization_servers().await?,
+                mounts: session.mounts().await?,
+                resource_servers: session.resource_servers().await?,
+                signing_keys: session.signing_keys().await?,
+                hash_keys: session.hash_keys().await?,
+            })
+        })
+    });
+    assemble(rows.await?, master_key, parsed)
+}
+
+fn assemble(rows: Rows, master_key: &MasterKey, parsed: &mut ParsedKeys) -> Result<Catalog, CatalogError> {
+    let mut keys: HashMap<AuthorizationServerId, Vec<(SigningKeyState, Arc<ParsedKey>)>> = HashMap::new();
+    let mut kept = ParsedKeys::new();
+    for stored in &rows.signing_keys {
+        let key = parsed.get(&stored.id).map_or_else(|| parse(stored, master_key), |key| Ok(Arc::clone(key)))?;
+        kept.insert(stored.id.clone(), Arc::clone(&key));
+        keys.entry(stored.authorization_server_id.clone()).or_default().push((stored.state, key));
+    }
+    *parsed = kept;
+
+    let resource_servers: Vec<Arc<ResourceServer>> = rows.resource_servers.into_iter().map(Arc::new).collect();
+    let servers: HashMap<_, _> = rows
+        .servers
+        .into_iter()
+        .map(|server| {
+            let own = resource_servers.iter().filter(|resource_server| resource_server.authorization_server_id == server.id);
+            let loaded = LoadedAuthorizationServer {
+                keys: KeyRing::new(keys.remove(&server.id).unwrap_or_default()),
+                resource_servers: own.map(|resource_server| (resource_server.id.clone(), Arc::clone(resource_server))).collect(),
+                signing_alg: server.signing_alg,
+                id: server.id.clone(),
+            };
+            (server.id, Arc::new(loaded))
+        })
+        .collect();
+    let mounts = rows.mounts.into_iter().filter_map(|mount| {
+        let server = Arc::clone(servers.get(&mount.authorization_server_id)?);
+        Some(((mount.base_url.unwrap_or_default(), mount.path), LoadedMount { server, default_audience: mount.default_audience }))
+    });
+    Ok(Catalog {
+        mounts: mounts.collect(),
+        hashers: open_hashers(rows.hash_keys, master_key)?,
+        resource_servers: resource_servers.into_iter().map(|resource_server| (resource_server.id.clone(), resource_server)).collect(),
+        servers,
+    })
+}
+
+fn parse(stored: &StoredSigningKey, master_key: &MasterKey) -> Result<Arc<ParsedKey>, CatalogError> {
+    let pkcs8 = master_key
+        .open(stored.id.as_str(), &stored.sealed_private_key)
+        .map_err(|source| CatalogError::Sealing { id: stored.id.to_string(), source })?;
+    let key = SigningKey::from_pkcs8(stored.algorithm, &pkcs8)
+        .map_err(|source| CatalogError::SigningKey { id: stored.id.clone(), source })?;
+    Ok(Arc::new(ParsedKey { id: stored.id.clone(), key }))
+}
+
+fn open_hashers(sealed: Vec<(HashKeyId, String)>, master_key: &MasterKey) -> Result<SecretHashers, CatalogError> {
+    let open = |(id, sealed): (HashKeyId, String)| {
+        let key = master_key.open(id.as_str(), &sealed).map_err(|source| CatalogError::Sealing { id: id.to_string(), source })?;
+        Ok(SecretHasher::new(id, &key))
+    };
+    Ok(SecretHashers { newest_last: sealed.into_iter().map(open).collect::<Result<_, CatalogError>>()? })
+}

@@ -1,0 +1,116 @@
+//! What rarely changes, in one immutable snapshot behind one atomic load:
+//! authorization servers, mounts, resource servers, signing keys, hash keys.
+
+mod load;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use countersign_protocol::jose::Algorithm;
+use countersign_protocol::{Audience, Issuer};
+
+use crate::bases::BaseUrl;
+use crate::clients::SecretHasher;
+use crate::ids::{AuthorizationServerId, HashKeyId, ResourceServerId};
+use crate::resource_servers::ResourceServer;
+use crate::signing_keys::KeyRing;
+
+pub use load::{CatalogError, load};
+
+/// The snapshot.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    servers: HashMap<AuthorizationServerId, Arc<LoadedAuthorizationServer>>,
+    resource_servers: HashMap<ResourceServerId, Arc<ResourceServer>>,
+    /// By bound base URL (empty: every base) and path.
+    mounts: HashMap<(String, String), LoadedMount>,
+    /// Keys under which secrets are hashed.
+    pub hashers: SecretHashers,
+}
+
+/// An authorization server with everything that hangs on it.
+#[derive(Debug)]
+pub struct LoadedAuthorizationServer {
+    /// Its id.
+    pub id: AuthorizationServerId,
+    /// How tokens are signed unless the resource server says otherwise.
+    pub signing_alg: Algorithm,
+    /// Its keys.
+    pub keys: KeyRing,
+    resource_servers: HashMap<ResourceServerId, Arc<ResourceServer>>,
+}
+
+impl LoadedAuthorizationServer {
+    /// One of its resource servers.
+    pub fn find_resource_server(&self, id: &ResourceServerId) -> Option<&Arc<ResourceServer>> {
+        self.resource_servers.get(id)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct LoadedMount {
+    server: Arc<LoadedAuthorizationServer>,
+    default_audience: Option<Audience>,
+}
+
+/// A mount as one request sees it: below one base, so with one issuer.
+#[derive(Clone, Debug)]
+pub struct ResolvedMount {
+    /// The `iss` of its tokens.
+    pub issuer: Issuer,
+    /// Whose mount it is.
+    pub server: Arc<LoadedAuthorizationServer>,
+    /// The audience of requests that name none.
+    pub default_audience: Option<Audience>,
+}
+
+impl Catalog {
+    /// The authorization server with this id.
+    pub fn authorization_server(&self, id: &AuthorizationServerId) -> Option<&Arc<LoadedAuthorizationServer>> {
+        self.servers.get(id)
+    }
+
+    /// The resource server with this id.
+    pub fn resource_server(&self, id: &ResourceServerId) -> Option<&Arc<ResourceServer>> {
+        self.resource_servers.get(id)
+    }
+
+    /// Every resource server, in no order.
+    pub fn resource_servers(&self) -> impl Iterator<Item = &Arc<ResourceServer>> {
+        self.resource_servers.values()
+    }
+
+    /// Every authorization server, in no order.
+    pub fn authorization_servers(&self) -> impl Iterator<Item = &Arc<LoadedAuthorizationServer>> {
+        self.servers.values()
+    }
+
+    /// The mount at `path`: one bound to `base` wins over one for every base.
+    pub fn mount(&self, base: &BaseUrl, path: &str) -> Option<ResolvedMount> {
+        let at = |bound: &str| self.mounts.get(&(bound.to_owned(), path.to_owned()));
+        let mount = at(base.as_str()).or_else(|| at(""))?;
+        Some(ResolvedMount {
+            issuer: base.issuer(path)?,
+            server: Arc::clone(&mount.server),
+            default_audience: mount.default_audience.clone(),
+        })
+    }
+}
+
+/// Every hash key: old ones still verify, the newest hashes new secrets.
+#[derive(Debug, Default)]
+pub struct SecretHashers {
+    newest_last: Vec<SecretHasher>,
+}
+
+impl SecretHashers {
+    /// The one for new secrets.
+    pub fn active(&self) -> Option<&SecretHasher> {
+        self.newest_last.last()
+    }
+
+    /// The one that made an existing hash.
+    pub fn find(&self, id: &HashKeyId) -> Option<&SecretHasher> {
+        self.newest_last.iter().find(|hasher| hasher.id() == id)
+    }
+}

@@ -1,0 +1,104 @@
+//! Following the change feed: every node applies every commit, in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::App;
+use crate::store::{Change, StoreError};
+
+/// Changes older than this many are deleted; who needs them starts afresh.
+const KEPT_CHANGES: i64 = 100_000;
+
+/// A follower of the feed.
+pub struct Follower {
+    app: Arc<App>,
+    position: i64,
+    poll_interval: Duration,
+    resyncs: u64,
+}
+
+impl Follower {
+    /// A follower that starts at the feed's present end. Everything the
+    /// application holds in memory was read before or is read again: the first
+    /// thing a follower does is a full resync.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn start(app: Arc<App>, poll_interval: Duration) -> Result<Self, StoreError> {
+        let position = head(&app).await?;
+        app.resync().await;
+        Ok(Self { app, position, poll_interval, resyncs: 0 })
+    }
+
+    /// Follows until the task is dropped: at every hint, and at least once per
+    /// poll interval.
+    pub async fn run(mut self) {
+        let mut failing = false;
+        loop {
+            let hint = self.app.store.change_hint();
+            let _ = tokio::time::timeout(self.poll_interval, hint).await;
+            match self.catch_up().await {
+                Ok(_) => failing = false,
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(error = %crate::log::chain(&error), "the change feed cannot be read; trying on");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Applies what has been committed since the last time and returns it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the next call goes on where this one stopped.
+    pub async fn catch_up(&mut self) -> Result<Vec<Change>, StoreError> {
+        let mut applied = Vec::new();
+        loop {
+            let after = self.position;
+            let changes = self.app.store.read(move |session| Box::pin(async move { session.changes_after(after).await })).await?;
+            if changes.is_empty() {
+                if head(&self.app).await? < self.position {
+                    // The feed went backwards: the database was restored.
+                    self.start_afresh().await?;
+                }
+                return Ok(applied);
+            }
+            if changes.first().is_some_and(|first| first.seq != self.position + 1) {
+                self.start_afresh().await?;
+                continue;
+            }
+            for change in changes {
+                self.app.apply(change.kind, &change.object_id).await;
+                self.position = change.seq;
+                applied.push(change);
+            }
+            self.delete_old().await?;
+        }
+    }
+
+    /// How often a gap forced a full resync.
+    pub const fn resyncs(&self) -> u64 {
+        self.resyncs
+    }
+
+    async fn start_afresh(&mut self) -> Result<(), StoreError> {
+        self.position = head(&self.app).await?;
+        self.resyncs += 1;
+        tracing::warn!(position = self.position, "a gap in the change feed: reading everything again");
+        self.app.resync().await;
+        Ok(())
+    }
+
+    async fn delete_old(&self) -> Result<(), StoreError> {
+        if self.position % 1_000 != 0 {
+            return Ok(());
+        }
+        let before = self.position - KEPT_CHANGES;
+        self.app.store.write(move |tx| Box::pin(async move { tx.delete_changes_before(before).await })).await.map(drop)
+    }
+}
+
+async fn head(app: &App) -> Result<i64, StoreError> {
+    app.store.read(|session| Box::pin(async move { session.feed_head().await })).await
+}

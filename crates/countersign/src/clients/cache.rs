@@ -1,0 +1,59 @@
+//! Clients in memory: bounded, with negative entries, invalidated exactly.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use countersign_protocol::ClientId;
+use quick_cache::sync::Cache;
+
+use super::Client;
+use crate::store::{Store, StoreError};
+
+/// The clients that were asked for lately, and those that turned out not to exist.
+pub struct ClientCache {
+    entries: Cache<ClientId, Option<Arc<Client>>>,
+    /// Counts invalidations, so that a load that began before one is not kept.
+    invalidations: AtomicU64,
+}
+
+impl ClientCache {
+    /// A cache of at most `capacity` clients.
+    pub fn new(capacity: usize) -> Self {
+        Self { entries: Cache::new(capacity), invalidations: AtomicU64::new(0) }
+    }
+
+    /// The client, from memory or else from the store; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find(&self, store: &Store, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
+        loop {
+            let before = self.invalidations.load(Ordering::SeqCst);
+            let found = self.entries.get_or_insert_async(id, load(store, id)).await?;
+            // Whoever invalidates first counts and then removes. If the count moved
+            // while we loaded, what we inserted may be older than the change.
+            if self.invalidations.load(Ordering::SeqCst) == before {
+                return Ok(found);
+            }
+            self.entries.remove(id);
+        }
+    }
+
+    /// Forgets one client.
+    pub fn invalidate(&self, id: &ClientId) {
+        self.invalidations.fetch_add(1, Ordering::SeqCst);
+        self.entries.remove(id);
+    }
+
+    /// Forgets every client.
+    pub fn clear(&self) {
+        self.invalidations.fetch_add(1, Ordering::SeqCst);
+        self.entries.clear();
+    }
+}
+
+async fn load(store: &Store, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
+    let id = id.clone();
+    let found = store.read(move |session| Box::pin(async move { session.find_client(&id).await }));
+    Ok(found.await?.map(Arc::new))
+}

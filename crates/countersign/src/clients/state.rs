@@ -1,0 +1,40 @@
+//! Disabling and enabling a client.
+
+use countersign_protocol::ClientId;
+
+use crate::app::App;
+use crate::change::ChangeError;
+use crate::store::ChangeKind;
+
+/// Disables a client: it gets no token until it is enabled again. Doing it twice
+/// changes nothing.
+///
+/// # Errors
+/// [`ChangeError::NotFound`].
+pub async fn disable(app: &App, client_id: &ClientId) -> Result<(), ChangeError> {
+    set_disabled(app, client_id, true).await
+}
+
+/// Enables a disabled client. Doing it twice changes nothing.
+///
+/// # Errors
+/// [`ChangeError::NotFound`].
+pub async fn enable(app: &App, client_id: &ClientId) -> Result<(), ChangeError> {
+    set_disabled(app, client_id, false).await
+}
+
+async fn set_disabled(app: &App, client_id: &ClientId, disabled: bool) -> Result<(), ChangeError> {
+    let now = app.clock.now();
+    let id = client_id.clone();
+    app.write(move |tx| {
+        Box::pin(async move {
+            let found = if disabled { tx.disable_client(&id, now).await? } else { tx.enable_client(&id, now).await? };
+            if !found {
+                return Err(ChangeError::NotFound { kind: "client", id: id.to_string() });
+            }
+            tx.record_change(ChangeKind::Client, id.as_str(), now);
+            Ok(())
+        })
+    })
+    .await
+}

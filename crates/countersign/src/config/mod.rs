@@ -1,0 +1,65 @@
+//! The configuration: defaults, `countersign.toml`, environment and flags.
+//!
+//! One table of settings ([`SECTIONS`]) says what exists. The layers
+//! (`file.rs`, `env.rs`, `flags.rs`) find values and their places; each section
+//! reads its values into a typed struct; every error is collected.
+
+mod base_url;
+mod cache;
+mod env;
+mod error;
+mod file;
+mod files;
+mod flags;
+mod given;
+mod keys;
+mod load;
+mod log;
+mod place;
+mod provenance;
+mod reader;
+mod reference;
+mod server;
+mod setting;
+mod storage;
+mod storage_url;
+mod suggest;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+pub use base_url::BaseUrl;
+pub use cache::CacheConfig;
+pub use env::{Environment, ProcessEnvironment};
+pub use error::{ConfigError, ConfigErrors};
+pub use files::{Disk, FileContent, Files};
+pub use flags::{InvalidFlag, split_flag};
+pub use keys::{KeysConfig, MASTER_KEY_LENGTH, MasterKey, MasterKeySource, load_master_key};
+pub use load::{ConfigFile, DEFAULT_FILE, Loaded, Sources, load};
+pub use log::{LogConfig, LogFormat, LogLevel};
+pub use place::{Layer, Place};
+pub use provenance::{Origin, Provenance};
+pub use reference::reference_markdown;
+pub use server::ServerConfig;
+pub use setting::{Fallback, Kind, SECTIONS, Section, Setting};
+pub use storage::{StorageConfig, StorageUrl};
+pub use tokens::TokensConfig;
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Listeners and base URLs.
+    pub server: ServerConfig,
+    /// The database.
+    pub storage: StorageConfig,
+    /// The master key.
+    pub keys: KeysConfig,
+    /// What holds for every token.
+    pub tokens: TokensConfig,
+    /// What is logged and how.
+    pub log: LogConfig,
+    /// What is kept in memory.
+    pub cache: CacheConfig,
+}

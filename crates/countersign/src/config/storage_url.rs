@@ -1,0 +1,152 @@
+//! The form of `storage.url`.
+
+use std::path::PathBuf;
+
+use super::base_url::split_port;
+use super::error::Refusal;
+use super::storage::StorageUrl;
+
+pub(super) fn parse(text: &str) -> Result<StorageUrl, Refusal> {
+    let parsed = match text.split_once(':') {
+        Some(("sqlite", path)) => sqlite(path),
+        Some(("postgres" | "postgresql", rest)) => postgres(text, rest),
+        _ => Err(Refusal::new("is not the URL of a database")),
+    };
+    parsed.map_err(|refusal| if may_hold_password(text) { refusal.hiding_value() } else { refusal })
+}
+
+/// Decided by the text alone: a URL that could not be read may hold one too.
+fn may_hold_password(text: &str) -> bool {
+    text.contains('@') || text.to_ascii_lowercase().contains("pass")
+}
+
+fn sqlite(path: &str) -> Result<StorageUrl, Refusal> {
+    if path.is_empty() {
+        return Err(Refusal::new("names no file"));
+    }
+    if path.starts_with(":memory:") {
+        return Err(Refusal::new("is an in-memory database, which forgets every revocation").with_fix("name a file in a temporary folder"));
+    }
+    if path.starts_with("//") {
+        return Err(Refusal::new("has slashes that are no part of a path").with_fix("write sqlite:relative/path or sqlite:/absolute/path"));
+    }
+    if path.contains('?') {
+        return Err(Refusal::new("has parameters").with_fix("write sqlite: and the path, nothing else"));
+    }
+    Ok(StorageUrl::Sqlite { path: PathBuf::from(path) })
+}
+
+fn postgres(text: &str, rest: &str) -> Result<StorageUrl, Refusal> {
+    let refused = || Refusal::new("is not the URL of a PostgreSQL database");
+    let rest = rest.strip_prefix("//").ok_or_else(refused)?;
+    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, database) = address.split_once('/').unwrap_or((address, ""));
+    let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    // A `/` in a password ends the authority too early, which leaves the `@` behind.
+    if user.contains(':') || address.contains(":") && database.contains('@') {
+        return Err(password_in_url());
+    }
+    let names_host = parameters(query)?;
+    let legal_hosts = hosts.split(',').all(|host| split_port(host).is_some_and(|(host, _)| !host.is_empty()));
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains('#');
+    if !is_plain || !(legal_hosts || hosts.is_empty() && names_host) {
+        return Err(refused());
+    }
+    if database.is_empty() || database.contains('/') {
+        return Err(Refusal::new("names no database"));
+    }
+    Ok(StorageUrl::Postgres { url: text.to_owned() })
+}
+
+/// Checks the parameters; whether `host` is one of them.
+fn parameters(query: &str) -> Result<bool, Refusal> {
+    let mut names_host = false;
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        if name.contains("pass") {
+            return Err(password_in_url());
+        }
+        // A name with an escape in it could spell `password` unseen.
+        if value.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
+            return Err(Refusal::new("has a parameter that is not name=value").hiding_value());
+        }
+        names_host |= name == "host";
+    }
+    Ok(names_host)
+}
+
+fn password_in_url() -> Refusal {
+    Refusal::new("holds a password")
+        .with_fix("take it out of the URL and set storage.password_file, or COUNTERSIGN__STORAGE__PASSWORD in the environment")
+        .hiding_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_files_and_servers() {
+        assert_eq!(parse("sqlite:data/x.db").unwrap(), StorageUrl::Sqlite { path: PathBuf::from("data/x.db") });
+        assert_eq!(parse("sqlite:/data/x.db").unwrap(), StorageUrl::Sqlite { path: PathBuf::from("/data/x.db") });
+        for url in [
+            "postgres://cs@db:5432/countersign",
+            "postgresql://db/countersign",
+            "postgres://cs@[::1]:5432/countersign?sslmode=require",
+            "postgres://cs@a:5432,b:5432/countersign?target_session_attrs=read-write",
+            "postgres://cs@/countersign?host=/run/postgresql",
+            "postgres:///countersign?host=/run/postgresql",
+        ] {
+            assert_eq!(parse(url).unwrap(), StorageUrl::Postgres { url: url.to_owned() });
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_database() {
+        for url in [
+            "",
+            "countersign.db",
+            "sqlite:",
+            "sqlite::memory:",
+            "sqlite://x.db",
+            "sqlite:x.db?mode=rwc",
+            "mysql://a/b",
+            "postgres:a/b",
+            "postgres://",
+            "postgres://db",
+            "postgres://db/",
+            "postgres:///db",
+            "postgres://cs@db:x/d",
+            "postgres://db/d#x",
+            "postgres://db/a b",
+            "postgres://db/d/e",
+            "postgres://db/d?host",
+            "postgres://db/d?p%61ssword=x",
+            "postgres://a,,b/d",
+        ] {
+            assert!(parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_refused_and_not_repeated() {
+        for url in [
+            "postgres://cs:hunter2@db/d",
+            "postgres://cs:hun/ter2@db/d",
+            "postgres://cs:hun@ter2@db/d",
+            "postgres://db/d?password=hunter2",
+            "postgres://cs:hunter2@",
+            "postgres://cs:@db/d",
+        ] {
+            let refusal = format!("{:?}", parse(url).unwrap_err());
+            assert!(refusal.contains("holds a password") && refusal.contains("shows_value: false"), "{url} {refusal}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_url_that_may_hold_a_password_is_not_repeated() {
+        for url in ["postgresq://cs:hunter2@db/d", "cs:hunter2@db", "mysql://db?password=hunter2", "sqlite://u:hunter2@x"] {
+            assert!(format!("{:?}", parse(url).unwrap_err()).contains("shows_value: false"), "{url}");
+        }
+    }
+}

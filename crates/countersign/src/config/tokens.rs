@@ -1,0 +1,26 @@
+//! `[tokens]`: what holds for every token.
+
+use super::reader::Reader;
+use super::setting::{Fallback, Kind, Section, Setting};
+
+/// What holds for every token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokensConfig {
+    /// How far `iat` lies before the server's clock.
+    pub backdate_seconds: u32,
+}
+
+pub(super) static SECTION: Section = Section { name: "tokens", doc: "What holds for every token.", settings: &[&BACKDATE] };
+
+static BACKDATE: Setting = Setting {
+    key: "tokens.backdate_seconds",
+    kind: Kind::Integer { min: 0, max: 60, unit: "seconds" },
+    default: Fallback::Value("0"),
+    doc: "How far `iat` lies before the clock of the server, for verifiers whose clocks are behind and that refuse a token from the future.",
+};
+
+impl TokensConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { backdate_seconds: reader.integer(&BACKDATE)? })
+    }
+}

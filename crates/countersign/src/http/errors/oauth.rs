@@ -1,0 +1,137 @@
+//! The OAuth dialect: `{"error": .., "error_description": ..}` (RFC 6749 section 5.2).
+
+use axum::response::Response;
+use countersign_protocol::{BodyError, ClientAuthParseError, ErrorCode, OAuthErrorCode, TokenRequestError};
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, HeaderValue, PRAGMA, WWW_AUTHENTICATE};
+
+use super::{ERROR_CODE_HEADER, Outcome, fault, json};
+use crate::http::body::ReadError;
+use crate::log::chain;
+use crate::oauth::grants::client_credentials::ClientCredentialsError;
+use crate::oauth::{ClientAuthError, TokenError};
+use crate::store::StoreError;
+
+/// A refusal on its way to the client.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct OAuthRefusal {
+    /// The RFC's code.
+    pub error: OAuthErrorCode,
+    /// Ours.
+    pub code: ErrorCode,
+    /// For the developer; characters outside RFC 6749 section 5.2 are replaced.
+    pub description: String,
+    /// Overrides the status that the RFC's code has.
+    pub status: Option<StatusCode>,
+    /// Whether the request used the Authorization header: only then a challenge is due.
+    pub used_header: bool,
+}
+
+impl OAuthRefusal {
+    /// A refusal whose description is the code's meaning.
+    pub(in crate::http) fn new(error: OAuthErrorCode, code: ErrorCode) -> Self {
+        Self { error, code, description: code.meaning().to_owned(), status: None, used_header: false }
+    }
+
+    fn described(self, description: impl ToString) -> Self {
+        Self { description: description.to_string(), ..self }
+    }
+
+    fn with_status(self, status: StatusCode) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// Renders the refusal.
+    pub(in crate::http) fn into_response(self) -> Response {
+        let legal = |c: char| matches!(c, ' ' | '!' | '#'..='[' | ']'..='~');
+        let description: String = self.description.chars().map(|c| if legal(c) { c } else { '\'' }).collect();
+        let status = self.status.or_else(|| StatusCode::from_u16(self.error.status()).ok()).unwrap_or(StatusCode::BAD_REQUEST);
+        let mut response = json(status, &serde_json::json!({ "error": self.error.as_str(), "error_description": description }));
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        headers.insert(ERROR_CODE_HEADER, HeaderValue::from_static(self.code.as_str()));
+        if self.error == OAuthErrorCode::InvalidClient && self.used_header {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"countersign\""));
+        }
+        Outcome { code: Some(self.code), ..Outcome::default() }.attach(response.extensions_mut());
+        response
+    }
+}
+
+impl From<ReadError> for OAuthRefusal {
+    fn from(error: ReadError) -> Self {
+        let request = |code| Self::new(OAuthErrorCode::InvalidRequest, code);
+        match error {
+            ReadError::Broken => request(ErrorCode::BodyMalformed),
+            ReadError::ContentType => request(ErrorCode::ContentTypeUnsupported),
+            ReadError::Malformed(error) => body_refusal(&error),
+            ReadError::TooLarge => request(ErrorCode::BodyTooLarge).with_status(StatusCode::PAYLOAD_TOO_LARGE),
+        }
+    }
+}
+
+/// Renders what the token endpoint did not do: a refusal, or a fault of ours.
+pub(in crate::http) fn token_refusal(error: &TokenError, used_header: bool) -> Response {
+    let refusal = match error {
+        TokenError::Body(error) => body_refusal(error),
+        TokenError::ClientAuth(ClientAuthError::MethodNotOfClient) => {
+            OAuthRefusal::new(OAuthErrorCode::InvalidClient, ErrorCode::AuthenticationMethodNotOfClient)
+        }
+        TokenError::ClientAuth(ClientAuthError::Refused) => {
+            OAuthRefusal::new(OAuthErrorCode::InvalidClient, ErrorCode::ClientAuthenticationFailed)
+        }
+        TokenError::ClientAuth(ClientAuthError::Store(error)) => return store_fault(error),
+        TokenError::ClientAuthParse(error) => client_auth_refusal(*error),
+        TokenError::ClientCredentials(error) => grant_refusal(error),
+        TokenError::Issue(error) => return fault(ErrorCode::Internal, chain(error)),
+        TokenError::Request(error) => request_refusal(*error),
+    };
+    OAuthRefusal { used_header, ..refusal }.into_response()
+}
+
+fn store_fault(error: &StoreError) -> Response {
+    match error {
+        StoreError::Unavailable(_) => fault(ErrorCode::Unavailable, chain(error)),
+        StoreError::Corrupt { .. } | StoreError::Internal(_) | StoreError::NewerSchema { .. } | StoreError::UniqueViolation => {
+            fault(ErrorCode::Internal, chain(error))
+        }
+    }
+}
+
+fn body_refusal(error: &BodyError) -> OAuthRefusal {
+    let code = match error {
+        BodyError::Malformed | BodyError::TooMany => ErrorCode::BodyMalformed,
+        BodyError::Repeated => ErrorCode::ParameterRepeated,
+    };
+    OAuthRefusal::new(OAuthErrorCode::InvalidRequest, code).described(error)
+}
+
+fn client_auth_refusal(error: ClientAuthParseError) -> OAuthRefusal {
+    let (oauth, code) = match error {
+        ClientAuthParseError::BasicMalformed => (OAuthErrorCode::InvalidClient, ErrorCode::BasicMalformed),
+        ClientAuthParseError::Missing => (OAuthErrorCode::InvalidClient, ErrorCode::ClientAuthenticationMissing),
+        ClientAuthParseError::SeveralMethods => (OAuthErrorCode::InvalidRequest, ErrorCode::SeveralAuthenticationMethods),
+        ClientAuthParseError::Unsupported => (OAuthErrorCode::InvalidClient, ErrorCode::AuthenticationMethodUnsupported),
+    };
+    OAuthRefusal::new(oauth, code)
+}
+
+fn request_refusal(error: TokenRequestError) -> OAuthRefusal {
+    let (oauth, code) = match error {
+        TokenRequestError::GrantTypeMissing => (OAuthErrorCode::InvalidRequest, ErrorCode::GrantTypeMissing),
+        TokenRequestError::GrantTypeUnsupported => (OAuthErrorCode::UnsupportedGrantType, ErrorCode::GrantTypeUnsupported),
+        TokenRequestError::Scope(_) => (OAuthErrorCode::InvalidScope, ErrorCode::ScopeMalformed),
+        TokenRequestError::SeveralAudiences => (OAuthErrorCode::InvalidTarget, ErrorCode::SeveralAudiences),
+    };
+    OAuthRefusal::new(oauth, code).described(error)
+}
+
+fn grant_refusal(error: &ClientCredentialsError) -> OAuthRefusal {
+    let (oauth, code) = match error {
+        ClientCredentialsError::AudienceMissing => (OAuthErrorCode::InvalidRequest, ErrorCode::AudienceMissing),
+        ClientCredentialsError::AudienceNotGranted => (OAuthErrorCode::InvalidTarget, ErrorCode::AudienceNotGranted),
+        ClientCredentialsError::ScopeNotGranted(_) => (OAuthErrorCode::InvalidScope, ErrorCode::ScopeNotGranted),
+    };
+    OAuthRefusal::new(oauth, code).described(error)
+}

@@ -1,0 +1,36 @@
+//! Health: `live` says the process runs, `ready` that it can do its work.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use super::errors::json;
+use crate::app::App;
+use crate::store::StoreError;
+
+/// 200 as long as the process answers.
+pub(super) async fn live() -> Response {
+    json(StatusCode::OK, &serde_json::json!({ "status": "live" }))
+}
+
+/// 200 when the store answers and the process is not on its way out, else 503
+/// with what is wrong.
+pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
+    if app.is_draining() {
+        return not_ready("draining");
+    }
+    match app.store.read(|session| Box::pin(async move { session.feed_head().await })).await {
+        Ok(_) => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })).into_response(),
+        Err(error @ (StoreError::Unavailable(_) | StoreError::Internal(_))) => {
+            tracing::warn!(error = %crate::log::chain(&error), "not ready: the store does not answer");
+            not_ready("store")
+        }
+        Err(StoreError::Corrupt { .. } | StoreError::NewerSchema { .. } | StoreError::UniqueViolation) => not_ready("store"),
+    }
+}
+
+fn not_ready(reason: &str) -> Response {
+    json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "status": "not ready", "reason": reason }))
+}

@@ -1,0 +1,49 @@
+//! What happens around every request, outermost first: collapse a doubled
+//! leading slash, give the request an id and log it, catch a panic, bound the time.
+
+mod collapse_slashes;
+mod request_log;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use countersign_protocol::ErrorCode;
+use http::HeaderMap;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::errors::fault;
+use crate::entropy::Entropy;
+
+/// What the middleware needs to know.
+#[derive(Clone)]
+pub(super) struct RequestPolicy {
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) timeout: Duration,
+}
+
+/// Wraps the routes. Routing happens inside, so the path may be rewritten here.
+pub(super) fn apply(routes: Router, policy: RequestPolicy) -> Router {
+    let inner = routes
+        .layer(from_fn_with_state(policy.timeout, bound_time))
+        .layer(CatchPanicLayer::custom(|_| fault(ErrorCode::Internal, "a handler panicked".to_owned())))
+        .layer(from_fn_with_state(policy, request_log::log_request));
+    // Middleware of a router runs after routing; a router around it runs before.
+    Router::new().fallback_service(inner).layer(from_fn(collapse_slashes::collapse_slashes))
+}
+
+async fn bound_time(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => fault(ErrorCode::Unavailable, format!("the request took longer than {timeout:?}")),
+    }
+}
+
+/// Metadata and keys are public: any page may read them.
+pub(super) fn allow_any_origin(headers: &mut HeaderMap) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+}

@@ -1,0 +1,62 @@
+//! One structured line per request. The path is the route's pattern, or the
+//! path alone: a query may hold what must not be logged.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use countersign_protocol::jose::base64url;
+use http::HeaderValue;
+use tokio::time::Instant;
+
+use super::RequestPolicy;
+use crate::entropy::random;
+use crate::http::errors::Outcome;
+
+/// The header that carries the request's id. Ours always: an id chosen by the
+/// caller could be made to collide.
+const REQUEST_ID_HEADER: &str = "x-request-id";
+
+pub(super) async fn log_request(State(policy): State<RequestPolicy>, request: Request, next: Next) -> Response {
+    let request_id = base64url::encode(&random::<12>(policy.entropy.as_ref()));
+    let method = request.method().clone();
+    let path = request.extensions().get::<MatchedPath>().map_or("(no route)", MatchedPath::as_str).to_owned();
+    let started = Instant::now();
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID_HEADER, value);
+    }
+    let outcome = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
+    let line = Line { request_id: &request_id, method: method.as_str(), path: &path, status: response.status().as_u16(), started };
+    line.write(&outcome);
+    response
+}
+
+struct Line<'a> {
+    request_id: &'a str,
+    method: &'a str,
+    path: &'a str,
+    status: u16,
+    started: Instant,
+}
+
+impl Line<'_> {
+    fn write(&self, outcome: &Outcome) {
+        let duration_ms = self.started.elapsed().as_secs_f64() * 1_000.0;
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    request_id = self.request_id,
+                    method = self.method,
+                    path = self.path,
+                    status = self.status,
+                    duration_ms,
+                    client.id = outcome.client_id.as_deref(),
+                    code = outcome.code.map(countersign_protocol::ErrorCode::as_str),
+                    error = outcome.cause.as_deref(),
+                    "request"
+                )
+            };
+        }
+        if outcome.cause.is_some() { line!(error) } else { line!(info) }
+    }
+}

@@ -1,0 +1,15 @@
+//! HTTP: handlers, middleware, error encoders, and the server that runs them.
+//! Handlers parse, call one use-case, and render.
+
+mod body;
+mod errors;
+mod health;
+mod listener;
+mod middleware;
+mod oauth;
+mod router;
+mod serve;
+
+pub use listener::{Listeners, bind};
+pub use router::router;
+pub use serve::{ServeOptions, serve};

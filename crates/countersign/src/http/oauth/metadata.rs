@@ -1,0 +1,33 @@
+//! Metadata (RFC 8414, OpenID Connect Discovery), in both URL forms.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use countersign_protocol::{AuthorizationServerMetadata, EndpointPaths};
+use http::header::{CACHE_CONTROL, HeaderValue};
+use http::{HeaderMap, StatusCode, Uri};
+
+use super::{resolve, server_path};
+use crate::app::App;
+use crate::http::errors::{json, unknown_path};
+use crate::http::middleware::allow_any_origin;
+
+/// The metadata of the root mount.
+pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
+    metadata(&app, "/", EndpointPaths::ROOT, &uri, &headers)
+}
+
+/// The metadata of a mount below `/oauth2/`.
+pub(in crate::http) async fn at_server(State(app): State<Arc<App>>, Path(server): Path<String>, uri: Uri, headers: HeaderMap) -> Response {
+    metadata(&app, &server_path(&server), EndpointPaths::NESTED, &uri, &headers)
+}
+
+fn metadata(app: &App, path: &str, endpoints: EndpointPaths, uri: &Uri, headers: &HeaderMap) -> Response {
+    let Some(mount) = resolve(app, uri, headers, path) else { return unknown_path() };
+    let document = AuthorizationServerMetadata::new(&mount.issuer, endpoints, &mount.server.keys.algorithms());
+    let mut response = json(StatusCode::OK, &document);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    allow_any_origin(response.headers_mut());
+    response
+}

@@ -1,0 +1,60 @@
+//! `POST {issuer}/v1/token` and `POST /oauth/token` (RFC 6749 section 3.2).
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use countersign_protocol::{ErrorCode, OAuthErrorCode};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue, PRAGMA};
+use http::{StatusCode, Uri};
+
+use super::{resolve, server_path};
+use crate::app::App;
+use crate::http::body::{Accepts, read_parameters};
+use crate::http::errors::{OAuthRefusal, Outcome, json, unknown_path, token_refusal};
+use crate::oauth;
+
+/// The token endpoint of the root mount, which reads JSON too.
+pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, request: Request) -> Response {
+    token(&app, "/", Accepts::FormOrJson, request).await
+}
+
+/// The token endpoint of a mount below `/oauth2/`.
+pub(in crate::http) async fn at_server(State(app): State<Arc<App>>, Path(server): Path<String>, request: Request) -> Response {
+    token(&app, &server_path(&server), Accepts::Form, request).await
+}
+
+async fn token(app: &App, path: &str, accepts: Accepts, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(mount) = resolve(app, &parts.uri, &parts.headers, path) else { return unknown_path() };
+    if secret_in_query(&parts.uri) {
+        return OAuthRefusal::new(OAuthErrorCode::InvalidRequest, ErrorCode::SecretInUrl).into_response();
+    }
+    let parameters = match read_parameters(&parts.headers, body, accepts).await {
+        Ok(parameters) => parameters,
+        Err(error) => return OAuthRefusal::from(error).into_response(),
+    };
+    let authorization = parts.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+    let used_header = parts.headers.contains_key(AUTHORIZATION);
+    let (client, issued) = oauth::token(app, &mount, authorization, &parameters).await;
+    let mut response = match issued {
+        Ok(issued) => {
+            let mut response = json(StatusCode::OK, &issued);
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
+            response
+        }
+        Err(error) => token_refusal(&error, used_header),
+    };
+    if let Some(client) = client {
+        let known = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
+        Outcome { client_id: Some(client.client().id.to_string()), ..known }.attach(response.extensions_mut());
+    }
+    response
+}
+
+/// RFC 6749 section 2.3.1: credentials must not be in the request URI.
+fn secret_in_query(uri: &Uri) -> bool {
+    let names = uri.query().unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+    names.into_iter().any(|name| matches!(name, "client_secret" | "client_assertion"))
+}

@@ -1,0 +1,35 @@
+//! The table of routes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use super::middleware::{self, RequestPolicy};
+use super::{errors, health, oauth};
+use crate::app::App;
+
+/// Every route of the public listener, with its middleware.
+pub fn router(app: &Arc<App>, request_timeout: Duration) -> Router {
+    let routes = Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        // The root mount.
+        .route("/oauth/token", post(oauth::token::at_root))
+        .route("/.well-known/jwks.json", get(oauth::keys::at_root))
+        .route("/.well-known/openid-configuration", get(oauth::metadata::at_root))
+        .route("/.well-known/oauth-authorization-server", get(oauth::metadata::at_root))
+        // Every mount below /oauth2/.
+        .route("/oauth2/{server}/v1/token", post(oauth::token::at_server))
+        .route("/oauth2/{server}/v1/keys", get(oauth::keys::at_server))
+        .route("/oauth2/{server}/.well-known/openid-configuration", get(oauth::metadata::at_server))
+        .route("/oauth2/{server}/.well-known/oauth-authorization-server", get(oauth::metadata::at_server))
+        // RFC 8414 section 3.1: the well-known segment inserted before the path.
+        .route("/.well-known/openid-configuration/oauth2/{server}", get(oauth::metadata::at_server))
+        .route("/.well-known/oauth-authorization-server/oauth2/{server}", get(oauth::metadata::at_server))
+        .fallback(errors::no_such_path)
+        .method_not_allowed_fallback(errors::method_not_allowed)
+        .with_state(Arc::clone(app));
+    middleware::apply(routes, RequestPolicy { entropy: Arc::clone(&app.entropy), timeout: request_timeout })
+}

@@ -1,0 +1,136 @@
+//! Object ids: a prefix, `_`, and the base32 text of a UUIDv7. Time-ordered,
+//! never reused, and one type per kind of object.
+
+use std::fmt;
+
+use countersign_protocol::{ClientId, Timestamp};
+
+use crate::entropy::Entropy;
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+macro_rules! object_ids {
+    ($($(#[doc = $doc:literal])+ $name:ident = $prefix:literal;)+) => {$(
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// A fresh id.
+            pub fn generate(now: Timestamp, entropy: &dyn Entropy) -> Self {
+                Self(prefixed($prefix, now, entropy).into())
+            }
+
+            /// An id that was stored or configured.
+            pub fn from_stored(text: &str) -> Self {
+                Self(text.into())
+            }
+
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )+};
+}
+
+object_ids! {
+    /// A credential; the `cred` claim of the tokens it obtains.
+    CredentialId = "cred";
+    /// A client grant.
+    ClientGrantId = "gr";
+    /// A key under which machine-made secrets are hashed.
+    HashKeyId = "hk";
+    /// A resource server.
+    ResourceServerId = "rs";
+    /// A signing key; the `kid` of the tokens it signs.
+    SigningKeyId = "sk";
+}
+
+/// The identifier of an authorization server, chosen by its creator: it is part
+/// of the issuer URL.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AuthorizationServerId(Box<str>);
+
+impl AuthorizationServerId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// An id that was stored.
+    pub fn from_stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Checks an id: `[a-z0-9][a-z0-9_-]{1,62}`, and not `v1`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+        let starts_well = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let fits = (2..=63).contains(&text.len()) && starts_well && text.bytes().all(legal);
+        (fits && text != "v1").then(|| Self(text.into()))
+    }
+}
+
+impl fmt::Display for AuthorizationServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A fresh client id, for clients whose creator gives none.
+pub fn generate_client_id(now: Timestamp, entropy: &dyn Entropy) -> Option<ClientId> {
+    ClientId::try_from(prefixed("cli", now, entropy).as_str()).ok()
+}
+
+fn prefixed(prefix: &str, now: Timestamp, entropy: &dyn Entropy) -> String {
+    format!("{prefix}_{}", base32(uuid_v7(now, entropy)))
+}
+
+/// RFC 9562 section 5.7: 48 bits of milliseconds, version 7, variant 2, random bits.
+fn uuid_v7(now: Timestamp, entropy: &dyn Entropy) -> u128 {
+    let mut random = [0; 16];
+    entropy.fill(&mut random);
+    let millis = u128::from(now.as_millis().unsigned_abs()) & ((1 << 48) - 1);
+    let random = u128::from_be_bytes(random) & ((1 << 80) - 1);
+    let versioned = (random & !(0xf << 76)) | (7 << 76);
+    let variant = (versioned & !(0b11 << 62)) | (0b10 << 62);
+    millis << 80 | variant
+}
+
+fn base32(number: u128) -> String {
+    let digit = |shift: u32| usize::try_from((number >> shift) & 31).ok().and_then(|index| ALPHABET.get(index)).copied();
+    (0..26).rev().filter_map(|place| digit(place * 5)).map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SeededEntropy;
+
+    #[test]
+    fn ids_sort_by_time_and_never_repeat() {
+        let entropy = SeededEntropy::new(1);
+        let early = CredentialId::generate(Timestamp::from_seconds(1_000), &entropy);
+        let late = CredentialId::generate(Timestamp::from_seconds(1_001), &entropy);
+        assert!(early < late);
+        assert_ne!(late, CredentialId::generate(Timestamp::from_seconds(1_001), &entropy));
+        assert_eq!(late.as_str().len(), "cred_".len() + 26);
+    }
+
+    #[test]
+    fn authorization_server_ids_are_checked() {
+        for text in ["default", "a1", "0-a_b"] {
+            assert!(AuthorizationServerId::parse(text).is_some(), "{text}");
+        }
+        for text in ["", "a", "v1", "-a", "_a", "A1", ".well-known", "a/b", "a.b", &"a".repeat(64)] {
+            assert!(AuthorizationServerId::parse(text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Logging: one structured line per event on standard error.
+
+use std::error::Error;
+
+use tracing_subscriber::EnvFilter;
+
+/// An error with its causes, for a log line: `outer: inner: innermost`.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // A transparent wrapper repeats its source's text.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line.
+    Json,
+    /// For a person.
+    Text,
+}
+
+/// Starts logging. `level` holds for our own crates; libraries log warnings.
+pub fn start(format: Format, level: &str) {
+    let filter = EnvFilter::new(format!("warn,countersign={level},countersign_verify={level}"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start, in tests, keeps the first.
+    let _ = match format {
+        Format::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        Format::Text => builder.with_target(false).try_init(),
+    };
+}

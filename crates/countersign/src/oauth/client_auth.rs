@@ -1,0 +1,84 @@
+//! Verifying a client's secret (RFC 6749 section 2.3.1).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use countersign_protocol::{ClientId, ClientSecretCredentials, Timestamp};
+
+use crate::app::App;
+use crate::catalog::SecretHashers;
+use crate::clients::{Client, SecretCredential, SecretHash};
+use crate::ids::{CredentialId, HashKeyId};
+use crate::store::StoreError;
+
+/// A client that proved who it is. Only [`authenticate`] makes one, and a grant
+/// accepts nothing else.
+#[derive(Clone, Debug)]
+pub struct AuthenticatedClient {
+    client: Arc<Client>,
+    credential_id: CredentialId,
+}
+
+impl AuthenticatedClient {
+    /// The client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The credential it used.
+    pub const fn credential_id(&self) -> &CredentialId {
+        &self.credential_id
+    }
+}
+
+/// Why a client is not authenticated.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientAuthError {
+    /// The secret is right, but the client is pinned to another method.
+    #[error("the client is pinned to another authentication method")]
+    MethodNotOfClient,
+    /// Unknown client, wrong, expired or revoked secret, disabled client: one
+    /// answer, after the same work.
+    #[error("client authentication failed")]
+    Refused,
+    /// The store failed: the client was not judged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Authenticates a client by its secret.
+///
+/// # Errors
+/// [`ClientAuthError`].
+pub async fn authenticate(app: &App, presented: ClientSecretCredentials, now: Timestamp) -> Result<AuthenticatedClient, ClientAuthError> {
+    let client = match ClientId::try_from(presented.client_id.as_str()) {
+        Ok(id) => app.find_client(&id).await?,
+        Err(_) => None,
+    };
+    let credentials = client.as_deref().map_or(&[][..], |client| &client.credentials);
+    let matched = find_matching(&app.catalog().hashers, credentials, presented.client_secret.expose(), now);
+    let (Some(client), Some(credential_id)) = (client, matched) else { return Err(ClientAuthError::Refused) };
+    if client.disabled_at.is_some() {
+        return Err(ClientAuthError::Refused);
+    }
+    if client.auth_method_enforced && client.auth_method != presented.method {
+        return Err(ClientAuthError::MethodNotOfClient);
+    }
+    Ok(AuthenticatedClient { client, credential_id })
+}
+
+/// The live credential whose hash the secret has. The secret is hashed under the
+/// active key even when nothing can match, and every credential is compared.
+fn find_matching(hashers: &SecretHashers, credentials: &[SecretCredential], secret: &str, now: Timestamp) -> Option<CredentialId> {
+    let active = hashers.active()?;
+    let mut hashes: HashMap<&HashKeyId, SecretHash> = HashMap::from([(active.id(), active.hash(secret))]);
+    let mut matched = None;
+    for credential in credentials {
+        let hasher = hashers.find(&credential.hash_key_id)?;
+        let presented = hashes.entry(hasher.id()).or_insert_with(|| hasher.hash(secret));
+        if presented.equals(&credential.hash) && credential.is_live(now) {
+            matched = Some(credential.id.clone());
+        }
+    }
+    matched
+}

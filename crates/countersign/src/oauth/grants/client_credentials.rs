@@ -1,0 +1,81 @@
+//! The client credentials grant (RFC 6749 section 4.4).
+
+use std::sync::Arc;
+
+use countersign_protocol::{ClientCredentialsRequest, Scope, ScopeToken, Timestamp};
+
+use crate::catalog::ResolvedMount;
+use crate::clients::ClientGrant;
+use crate::oauth::{AccessTokenSpec, AuthenticatedClient};
+use crate::resource_servers::ResourceServer;
+
+/// Why the grant is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientCredentialsError {
+    /// No audience was named, and neither the mount nor the client's grants imply one.
+    #[error("name an audience: there is no default for this request")]
+    AudienceMissing,
+    /// Unknown, or not granted: one answer.
+    #[error("the audience is unknown or not granted to this client")]
+    AudienceNotGranted,
+    /// A scope outside the grant; never narrowed silently.
+    #[error("the scope `{0}` is not granted to this client")]
+    ScopeNotGranted(ScopeToken),
+}
+
+/// Decides what token a client gets. Pure.
+///
+/// # Errors
+/// [`ClientCredentialsError`].
+pub fn decide(
+    client: &AuthenticatedClient,
+    mount: &ResolvedMount,
+    ask: &ClientCredentialsRequest,
+    now: Timestamp,
+) -> Result<AccessTokenSpec, ClientCredentialsError> {
+    let (resource_server, grant) = find_grant(client, mount, ask.audience.as_deref())?;
+    let scope = match &ask.scope {
+        None => grant.scope.clone(),
+        Some(asked) => within(asked, &grant.scope)?,
+    };
+    Ok(AccessTokenSpec {
+        issuer: mount.issuer.clone(),
+        server: Arc::clone(&mount.server),
+        signing_alg: resource_server.signing_alg.unwrap_or(mount.server.signing_alg),
+        client_id: client.client().id.clone(),
+        credential_id: client.credential_id().clone(),
+        scope,
+        lifetime_seconds: grant.token_lifetime_seconds.unwrap_or(resource_server.token_lifetime_seconds),
+        resource_server,
+        now,
+    })
+}
+
+/// RFC 8707 section 2: the audience is the one asked for; else the mount's
+/// default; else the client's only grant on this authorization server.
+fn find_grant<'a>(
+    client: &'a AuthenticatedClient,
+    mount: &ResolvedMount,
+    asked: Option<&str>,
+) -> Result<(Arc<ResourceServer>, &'a ClientGrant), ClientCredentialsError> {
+    let mut granted = client.client().grants.iter().filter_map(|grant| {
+        let resource_server = mount.server.find_resource_server(&grant.resource_server_id)?;
+        Some((Arc::clone(resource_server), grant))
+    });
+    match asked.or_else(|| mount.default_audience.as_ref().map(countersign_protocol::Audience::as_str)) {
+        Some(audience) => granted
+            .find(|(resource_server, _)| resource_server.audience.as_str() == audience)
+            .ok_or(ClientCredentialsError::AudienceNotGranted),
+        None => match (granted.next(), granted.next()) {
+            (Some(only), None) => Ok(only),
+            _ => Err(ClientCredentialsError::AudienceMissing),
+        },
+    }
+}
+
+fn within(asked: &Scope, granted: &Scope) -> Result<Scope, ClientCredentialsError> {
+    match asked.first_outside(granted) {
+        None => Ok(asked.clone()),
+        Some(token) => Err(ClientCredentialsError::ScopeNotGranted(token.clone())),
+    }
+}

@@ -1,0 +1,3 @@
+//! One file per grant; each decides without effects.
+
+pub mod client_credentials;

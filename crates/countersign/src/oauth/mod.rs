@@ -1,0 +1,10 @@
+//! The protocol: authenticate a client, decide, issue.
+
+mod client_auth;
+pub mod grants;
+mod issue;
+mod token;
+
+pub use client_auth::{AuthenticatedClient, ClientAuthError, authenticate};
+pub use issue::{AccessTokenSpec, IssueError};
+pub use token::{TokenError, token};

@@ -1,0 +1,154 @@
+//! Resource servers: the APIs that tokens are for.
+
+use countersign_protocol::jose::Algorithm;
+use countersign_protocol::{Audience, ScopeToken, Timestamp};
+
+use crate::app::App;
+use crate::change::{ChangeError, InvalidField, check_lifetime, check_name};
+use crate::ids::{AuthorizationServerId, ResourceServerId};
+use crate::signing_keys;
+use crate::store::ChangeKind;
+
+/// Lifetime of access tokens unless the resource server says otherwise, in seconds.
+pub const DEFAULT_TOKEN_LIFETIME_SECONDS: i64 = 600;
+/// Most scopes one resource server may define.
+const MAX_SCOPES: usize = 200;
+
+/// A resource server.
+#[derive(Clone, Debug)]
+pub struct ResourceServer {
+    /// Its id.
+    pub id: ResourceServerId,
+    /// The one authorization server that issues its tokens.
+    pub authorization_server_id: AuthorizationServerId,
+    /// The `aud` of its tokens.
+    pub audience: Audience,
+    /// For people.
+    pub name: String,
+    /// Which extra claims its tokens carry.
+    pub profile: Profile,
+    /// How its tokens are signed; `None`: as the authorization server says.
+    pub signing_alg: Option<Algorithm>,
+    /// Lifetime of its tokens, in seconds.
+    pub token_lifetime_seconds: i64,
+    /// The scopes it knows.
+    pub scopes: Vec<ScopeDefinition>,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// A scope of a resource server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeDefinition {
+    /// The token on the wire.
+    pub scope: ScopeToken,
+    /// For people.
+    pub description: String,
+}
+
+/// The shape of access-token claims: RFC 9068, alone or with a vendor's additions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Adds `azp` and `gty`.
+    Auth0,
+    /// Adds `cid`, `scp` and `ver`.
+    Okta,
+    /// RFC 9068 alone.
+    #[default]
+    Rfc9068,
+}
+
+impl Profile {
+    /// Every profile.
+    pub const ALL: [Self; 3] = [Self::Rfc9068, Self::Okta, Self::Auth0];
+
+    /// The name in configuration and storage.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auth0 => "auth0",
+            Self::Okta => "okta",
+            Self::Rfc9068 => "rfc9068",
+        }
+    }
+
+    /// The profile with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|profile| profile.as_str() == name)
+    }
+}
+
+/// What a new resource server is to be.
+#[derive(Clone, Debug)]
+pub struct NewResourceServer {
+    /// The authorization server that will issue its tokens.
+    pub authorization_server_id: AuthorizationServerId,
+    /// See [`ResourceServer::audience`].
+    pub audience: Audience,
+    /// See [`ResourceServer::name`].
+    pub name: String,
+    /// See [`ResourceServer::profile`].
+    pub profile: Profile,
+    /// See [`ResourceServer::signing_alg`].
+    pub signing_alg: Option<Algorithm>,
+    /// See [`ResourceServer::token_lifetime_seconds`].
+    pub token_lifetime_seconds: i64,
+    /// See [`ResourceServer::scopes`].
+    pub scopes: Vec<ScopeDefinition>,
+}
+
+/// Creates a resource server, and signing keys for its algorithm if its
+/// authorization server has none yet.
+///
+/// # Errors
+/// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`] for the audience,
+/// [`ChangeError::NotFound`] for the authorization server.
+pub async fn create(app: &App, new: NewResourceServer) -> Result<ResourceServer, ChangeError> {
+    let now = app.clock.now();
+    let resource_server = check(new, ResourceServerId::generate(now, app.entropy.as_ref()), now)?;
+    let server_id = resource_server.authorization_server_id.clone();
+    let missing_alg = {
+        let catalog = app.catalog();
+        let server = catalog.authorization_server(&server_id);
+        let server = server.ok_or_else(|| ChangeError::NotFound { kind: "authorization server", id: server_id.to_string() })?;
+        resource_server.signing_alg.filter(|alg| server.keys.active(*alg).is_none())
+    };
+    let keys = match missing_alg {
+        Some(algorithm) => signing_keys::make_pair(app, &server_id, algorithm).await?,
+        None => Vec::new(),
+    };
+    let stored = resource_server.clone();
+    let written = app.write(move |tx| {
+        Box::pin(async move {
+            tx.insert_resource_server(&stored).await?;
+            for key in &keys {
+                tx.insert_signing_key(key).await?;
+            }
+            tx.record_change(ChangeKind::Catalog, stored.id.as_str(), now);
+            Ok(())
+        })
+    });
+    written.await.map_err(|error: ChangeError| error.or_already_exists("resource server", &resource_server.audience))?;
+    Ok(resource_server)
+}
+
+fn check(new: NewResourceServer, id: ResourceServerId, now: Timestamp) -> Result<ResourceServer, InvalidField> {
+    check_name("name", &new.name)?;
+    if new.scopes.len() > MAX_SCOPES {
+        return Err(InvalidField::new("scopes", new.scopes.len(), format!("at most {MAX_SCOPES} scopes")));
+    }
+    let mut seen = std::collections::HashSet::new();
+    if let Some(repeated) = new.scopes.iter().find(|definition| !seen.insert(&definition.scope)) {
+        return Err(InvalidField::new("scopes", &repeated.scope, "each scope once"));
+    }
+    Ok(ResourceServer {
+        id,
+        authorization_server_id: new.authorization_server_id,
+        audience: new.audience,
+        name: new.name,
+        profile: new.profile,
+        signing_alg: new.signing_alg,
+        token_lifetime_seconds: check_lifetime(new.token_lifetime_seconds)?,
+        scopes: new.scopes,
+        created_at: now,
+    })
+}

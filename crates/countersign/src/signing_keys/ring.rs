@@ -1,0 +1,65 @@
+//! The keys of one authorization server, parsed and ready.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use countersign_protocol::jose::{Algorithm, Jwk, KeyType, SigningKey, base64url};
+
+use super::SigningKeyState;
+use crate::ids::SigningKeyId;
+
+/// A parsed signing key.
+#[derive(Debug)]
+pub struct ParsedKey {
+    /// The `kid`.
+    pub id: SigningKeyId,
+    /// The private key.
+    pub key: SigningKey,
+}
+
+/// The JWK Set as it is served.
+#[derive(Clone, Debug)]
+pub struct PublishedKeys {
+    /// The document.
+    pub document: Bytes,
+    /// A strong entity tag, quotes included.
+    pub etag: String,
+}
+
+/// Which keys sign, and which are published.
+#[derive(Debug)]
+pub struct KeyRing {
+    active: Vec<Arc<ParsedKey>>,
+    published: PublishedKeys,
+}
+
+impl KeyRing {
+    /// A ring from every key of an authorization server.
+    pub fn new(mut keys: Vec<(SigningKeyState, Arc<ParsedKey>)>) -> Self {
+        // RSA first: some verifiers stop at a key of another type. Then the key that signs.
+        keys.sort_by_key(|(state, parsed)| {
+            (parsed.key.algorithm().key_type() != KeyType::Rsa, parsed.key.algorithm(), *state, parsed.id.clone())
+        });
+        let jwks: Vec<Jwk> = keys.iter().map(|(_, parsed)| parsed.key.public_jwk(parsed.id.as_str())).collect();
+        let document = serde_json::to_vec(&serde_json::json!({ "keys": jwks })).unwrap_or_default();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &document);
+        let etag = format!("\"{}\"", base64url::encode(digest.as_ref()));
+        let active = keys.into_iter().filter(|(state, _)| *state == SigningKeyState::Active).map(|(_, parsed)| parsed).collect();
+        Self { active, published: PublishedKeys { document: document.into(), etag } }
+    }
+
+    /// The key that signs with `algorithm`.
+    pub fn active(&self, algorithm: Algorithm) -> Option<&Arc<ParsedKey>> {
+        self.active.iter().find(|parsed| parsed.key.algorithm() == algorithm)
+    }
+
+    /// The algorithms in use, RSA first.
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        self.active.iter().map(|parsed| parsed.key.algorithm()).collect()
+    }
+
+    /// The JWK Set.
+    pub const fn published(&self) -> &PublishedKeys {
+        &self.published
+    }
+}

@@ -1,0 +1,139 @@
+//! The store: one type over two engines.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::postgres::PostgresEngine;
+use super::session::StatementCounts;
+use super::sqlite::SqliteEngine;
+use super::{Committed, Session, StoreError, Tx};
+
+/// What a unit of work returns: a future that borrows the transaction.
+pub type WorkFuture<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 't>>;
+
+/// Which database, and how to reach it.
+#[derive(Clone, Debug)]
+pub enum ConnectOptions {
+    /// The embedded engine.
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+        /// What an acknowledged write survives.
+        durability: Durability,
+    },
+    /// PostgreSQL 15 or newer.
+    Postgres {
+        /// Address, user, database and password.
+        config: Box<tokio_postgres::Config>,
+        /// Size of the connection pool.
+        max_connections: usize,
+        /// Longest wait for a connection plus a unit of work.
+        timeout: Duration,
+        /// Whether to hold a connection that LISTENs for changes.
+        listen: bool,
+    },
+}
+
+/// What an acknowledged write survives on SQLite. The product always uses
+/// [`Durability::PowerLoss`]; the others exist so that the crash test can be
+/// shown to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// `synchronous=FULL`, and the reply follows `COMMIT`.
+    PowerLoss,
+    /// `synchronous=NORMAL`: survives the process, not the power.
+    ProcessCrash,
+    /// The reply precedes `COMMIT`: survives nothing.
+    None,
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    engine: Engine,
+    counts: Arc<StatementCounts>,
+    hint: Arc<Notify>,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite(SqliteEngine),
+    Postgres(Arc<PostgresEngine>),
+}
+
+impl Store {
+    /// Opens the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it cannot be reached, [`StoreError::NewerSchema`].
+    pub async fn open(options: ConnectOptions) -> Result<Self, StoreError> {
+        let counts = Arc::new(StatementCounts::default());
+        let hint = Arc::new(Notify::new());
+        let engine = match options {
+            ConnectOptions::Sqlite { path, durability } => Engine::Sqlite(SqliteEngine::open(path, durability, &counts).await?),
+            ConnectOptions::Postgres { config, max_connections, timeout, listen } => {
+                let engine = PostgresEngine::open(*config, max_connections, timeout, &counts).await?;
+                if listen {
+                    engine.listen(Arc::clone(&hint));
+                }
+                Engine::Postgres(Arc::new(engine))
+            }
+        };
+        Ok(Self { engine, counts, hint })
+    }
+
+    /// Runs `work` in a transaction of its own and commits it if it succeeds. The
+    /// reply follows the commit. Once started it runs to its end even if the
+    /// caller goes away.
+    ///
+    /// # Errors
+    /// What `work` returns, or [`StoreError`] from the transaction itself.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<Committed<T>, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> WorkFuture<'t, T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let committed = match &self.engine {
+            Engine::Sqlite(engine) => engine.write(work).await,
+            Engine::Postgres(engine) => engine.write(work).await,
+        }?;
+        if !committed.changes.is_empty() {
+            self.hint.notify_one();
+        }
+        Ok(committed)
+    }
+
+    /// Runs `work` outside a transaction: each statement sees the latest commit.
+    ///
+    /// # Errors
+    /// What `work` returns, or [`StoreError`] when no connection is to be had.
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Session) -> WorkFuture<'t, T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.read(work).await,
+            Engine::Postgres(engine) => engine.read(work).await,
+        }
+    }
+
+    /// Completes when the change feed may have grown: after a commit of this
+    /// process, or a notification of another node. A hint only.
+    pub async fn change_hint(&self) {
+        self.hint.notified().await;
+    }
+
+    /// Statements run so far: outside and inside write transactions.
+    pub fn statements_run(&self) -> (u64, u64) {
+        (self.counts.read.load(Ordering::Relaxed), self.counts.written.load(Ordering::Relaxed))
+    }
+}

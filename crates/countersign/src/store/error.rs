@@ -1,0 +1,88 @@
+//! Why the store did not do what it was asked to do.
+
+use std::sync::Arc;
+
+/// A failure of the store. Only [`StoreError::UniqueViolation`] is about the data sent.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A stored value contradicts the schema's meaning.
+    #[error("the stored value in {table}.{column} of `{id}` is corrupt")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row.
+        id: String,
+    },
+    /// A bug: a statement or a closure broke the store's rules.
+    #[error("the store failed")]
+    Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The database was written by a newer version of Countersign.
+    #[error("the database has schema version {found}, this binary knows up to {known}: use a newer binary")]
+    NewerSchema {
+        /// The version in the database.
+        found: i64,
+        /// The newest version this binary knows.
+        known: i64,
+    },
+    /// The database cannot be reached, is locked, full, or too slow.
+    #[error("the database is not available")]
+    Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// A row with this identity exists.
+    #[error("a row with this identity exists")]
+    UniqueViolation,
+}
+
+impl StoreError {
+    pub(super) fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(Arc::from(source.into()))
+    }
+
+    pub(super) fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(Arc::from(source.into()))
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error().map(|failure| (failure.code, failure.extended_code)) {
+            Some((ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY)) => {
+                Self::UniqueViolation
+            }
+            Some((
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::NotADatabase,
+                _,
+            )) => Self::unavailable(error),
+            _ => Self::internal(error),
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        use tokio_postgres::error::SqlState;
+        let Some(state) = error.code() else {
+            // No SQLSTATE: the connection failed, or a value had the wrong type.
+            return if error.is_closed() || std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>) {
+                Self::unavailable(error)
+            } else {
+                Self::internal(error)
+            };
+        };
+        if *state == SqlState::UNIQUE_VIOLATION {
+            return Self::UniqueViolation;
+        }
+        // Class 08 connection, 53 resources, 57 operator intervention, 40 rollback, 25006 read-only, 28 authentication.
+        let unavailable = ["08", "53", "57", "40", "28"].iter().any(|class| state.code().starts_with(class)) || state.code() == "25006";
+        if unavailable { Self::unavailable(error) } else { Self::internal(error) }
+    }
+}

@@ -1,0 +1,60 @@
+//! Brings the schema up to date: the same files for both engines, each applied
+//! once, in order, in one transaction, remembered with a checksum.
+
+use aws_lc_rs::digest;
+use countersign_protocol::jose::base64url;
+
+use super::statement::statements;
+use super::{Session, StoreError};
+
+/// Every migration, oldest first. Files that were released are never edited.
+const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../../../migrations/0001_spine.sql"))];
+
+const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)";
+/// Any constant: two nodes that start at once migrate one after the other.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7140927)";
+
+statements! {
+    APPLIED = "SELECT version, checksum FROM schema_migrations ORDER BY version";
+    REMEMBER = "INSERT INTO schema_migrations (version, checksum) VALUES ($1, $2)";
+}
+
+pub(super) async fn run_sqlite(session: &mut Session) -> Result<(), StoreError> {
+    session.run("BEGIN IMMEDIATE").await?;
+    let applied = apply(session).await;
+    session.run(if applied.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+    applied
+}
+
+pub(super) async fn run_postgres(session: &mut Session) -> Result<(), StoreError> {
+    session.begin().await?;
+    session.run(LOCK).await?;
+    apply(session).await?;
+    session.end("COMMIT").await
+}
+
+async fn apply(session: &mut Session) -> Result<(), StoreError> {
+    session.run(CREATE_TABLE).await?;
+    let mut applied = Vec::new();
+    for mut row in session.query(&APPLIED, &[]).await? {
+        applied.push((row.integer()?, row.text()?));
+    }
+    let known = MIGRATIONS.last().map_or(0, |(version, _)| *version);
+    if let Some((found, _)) = applied.last()
+        && *found > known
+    {
+        return Err(StoreError::NewerSchema { found: *found, known });
+    }
+    for (version, sql) in MIGRATIONS {
+        let checksum = base64url::encode(digest::digest(&digest::SHA256, sql.as_bytes()).as_ref());
+        match applied.iter().find(|(done, _)| done == version) {
+            Some((_, remembered)) if *remembered == checksum => {}
+            Some(_) => return Err(StoreError::internal(format!("migration {version} was applied with other content"))),
+            None => {
+                session.run(sql).await?;
+                session.query(&REMEMBER, &[(*version).into(), checksum.into()]).await?;
+            }
+        }
+    }
+    Ok(())
+}

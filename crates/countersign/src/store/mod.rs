@@ -1,0 +1,51 @@
+//! All SQL: one file per aggregate over two engines, one set of statements.
+//!
+//! [`Store::write`] runs a short closure in a transaction. On SQLite one writer
+//! thread commits many closures together, each in its own savepoint; replies
+//! follow the shared `COMMIT`. On PostgreSQL each closure is a transaction of
+//! its own. Inside a closure nothing but the transaction is awaited.
+
+mod authorization_servers;
+mod changes;
+mod client_grants;
+mod clients;
+mod credentials;
+mod engine;
+mod error;
+mod facts;
+mod hash_keys;
+mod migrate;
+mod postgres;
+mod resource_servers;
+mod session;
+mod signing_keys;
+mod sqlite;
+mod statement;
+mod tx;
+mod value;
+
+pub use changes::{Change, ChangeKind};
+pub use engine::{ConnectOptions, Durability, Store, WorkFuture};
+pub use error::StoreError;
+pub use session::Session;
+pub use statement::Statement;
+pub use tx::{Committed, Tx};
+
+/// Every statement of the product, for the test that prepares each on both engines.
+pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
+    [
+        authorization_servers::ALL,
+        changes::ALL,
+        client_grants::ALL,
+        clients::ALL,
+        credentials::ALL,
+        facts::ALL,
+        hash_keys::ALL,
+        migrate::ALL,
+        resource_servers::ALL,
+        signing_keys::ALL,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}

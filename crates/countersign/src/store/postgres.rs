@@ -1,0 +1,145 @@
+//! PostgreSQL: a pool, and one connection that listens for changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use tokio::sync::Notify;
+use tokio_postgres::{AsyncMessage, NoTls};
+
+use super::engine::WorkFuture;
+use super::session::{Connection, StatementCounts};
+use super::{Committed, Session, StoreError, Tx, migrate};
+
+/// The channel on which nodes tell each other that the change feed has grown.
+const CHANNEL: &str = "countersign_changes";
+/// How long to wait before connecting again for LISTEN.
+const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+
+#[derive(Clone)]
+pub(super) struct PostgresEngine {
+    pool: Pool,
+    config: tokio_postgres::Config,
+    timeout: Duration,
+    counts: Arc<StatementCounts>,
+}
+
+impl PostgresEngine {
+    pub(super) async fn open(
+        mut config: tokio_postgres::Config,
+        max_connections: usize,
+        timeout: Duration,
+        counts: &Arc<StatementCounts>,
+    ) -> Result<Self, StoreError> {
+        config.connect_timeout(timeout).application_name("countersign");
+        let manager = Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let timeouts = Timeouts { wait: Some(timeout), create: Some(timeout), recycle: Some(timeout) };
+        let pool = Pool::builder(manager)
+            .max_size(max_connections)
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(StoreError::internal)?;
+        let engine = Self { pool, config, timeout, counts: Arc::clone(counts) };
+        let mut session = engine.session(true).await?;
+        migrate::run_postgres(&mut session).await?;
+        Ok(engine)
+    }
+
+    pub(super) async fn write<T, E, F>(&self, work: F) -> Result<Committed<T>, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> WorkFuture<'t, T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        // A task of its own: a caller that goes away must not leave a
+        // transaction half done on a pooled connection.
+        let engine = self.clone();
+        let finished = tokio::spawn(async move {
+            match tokio::time::timeout(engine.timeout, engine.transact(work)).await {
+                Ok(result) => result,
+                Err(elapsed) => Err(StoreError::unavailable(elapsed).into()),
+            }
+        });
+        finished.await.unwrap_or_else(|error| Err(StoreError::internal(error).into()))
+    }
+
+    async fn transact<T, E, F>(&self, work: F) -> Result<Committed<T>, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> WorkFuture<'t, T, E> + Send + 'static,
+        E: From<StoreError>,
+    {
+        let mut session = self.session(true).await?;
+        session.begin().await?;
+        let mut tx = Tx::new(session);
+        let result = match work(&mut tx).await {
+            Ok(value) => tx.write_changes().await.map(|changes| Committed { value, changes }).map_err(E::from),
+            Err(error) => Err(error),
+        };
+        let mut session = tx.into_session();
+        match result {
+            Ok(committed) => {
+                if !committed.changes.is_empty() {
+                    session.run(&format!("NOTIFY {CHANNEL}")).await?;
+                }
+                session.end("COMMIT").await?;
+                Ok(committed)
+            }
+            Err(error) => {
+                // When even this fails, dropping the session closes the connection.
+                let _ = session.end("ROLLBACK").await;
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Session) -> WorkFuture<'t, T, E> + Send + 'static,
+        E: From<StoreError>,
+    {
+        let reading = async {
+            let mut session = self.session(false).await?;
+            work(&mut session).await
+        };
+        match tokio::time::timeout(self.timeout, reading).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(StoreError::unavailable(elapsed).into()),
+        }
+    }
+
+    /// Keeps a connection that LISTENs, for as long as the process lives.
+    pub(super) fn listen(&self, hint: Arc<Notify>) {
+        let config = self.config.clone();
+        tokio::spawn(async move {
+            loop {
+                if let Err(error) = follow_notifications(&config, &hint).await {
+                    tracing::warn!(error = %error, "lost the connection that listens for changes; polling until it is back");
+                }
+                tokio::time::sleep(RECONNECT_AFTER).await;
+            }
+        });
+    }
+
+    async fn session(&self, writing: bool) -> Result<Session, StoreError> {
+        let client = self.pool.get().await.map_err(StoreError::unavailable)?;
+        Ok(Session::new(Connection::Postgres(client), Arc::clone(&self.counts), writing))
+    }
+}
+
+async fn follow_notifications(config: &tokio_postgres::Config, hint: &Arc<Notify>) -> Result<(), tokio_postgres::Error> {
+    let (client, mut connection) = config.connect(NoTls).await?;
+    let hint = Arc::clone(hint);
+    let driver = tokio::spawn(async move {
+        loop {
+            match std::future::poll_fn(|context| connection.poll_message(context)).await {
+                Some(Ok(AsyncMessage::Notification(_))) => hint.notify_one(),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error),
+                None => return Ok(()),
+            }
+        }
+    });
+    client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
+    driver.await.unwrap_or(Ok(()))
+}

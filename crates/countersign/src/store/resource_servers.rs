@@ -1,0 +1,81 @@
+//! Resource servers.
+
+use countersign_protocol::jose::Algorithm;
+use countersign_protocol::{Audience, ScopeToken};
+use serde::{Deserialize, Serialize};
+
+use super::authorization_servers::corrupt;
+use super::statement::statements;
+use super::value::Row;
+use super::{Session, StoreError, Tx};
+use crate::ids::{AuthorizationServerId, ResourceServerId};
+use crate::resource_servers::{Profile, ResourceServer, ScopeDefinition};
+
+statements! {
+    INSERT = "INSERT INTO resource_servers (id, authorization_server_id, audience, name, profile, signing_alg, \
+              token_lifetime_seconds, scopes, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
+    ALL_ROWS = "SELECT id, authorization_server_id, audience, name, profile, signing_alg, token_lifetime_seconds, scopes, created_at \
+                FROM resource_servers ORDER BY id";
+}
+
+/// The JSON of the `scopes` column.
+#[derive(Serialize, Deserialize)]
+struct StoredScope {
+    scope: String,
+    description: String,
+}
+
+impl Tx {
+    pub(crate) async fn insert_resource_server(&mut self, new: &ResourceServer) -> Result<(), StoreError> {
+        let scopes: Vec<StoredScope> = new
+            .scopes
+            .iter()
+            .map(|definition| StoredScope { scope: definition.scope.to_string(), description: definition.description.clone() })
+            .collect();
+        let values = [
+            new.id.as_str().into(),
+            new.authorization_server_id.as_str().into(),
+            new.audience.as_str().into(),
+            new.name.as_str().into(),
+            new.profile.as_str().into(),
+            new.signing_alg.map(Algorithm::as_str).into(),
+            new.token_lifetime_seconds.into(),
+            serde_json::to_string(&scopes).map_err(StoreError::internal)?.into(),
+            new.created_at.into(),
+        ];
+        self.query(&INSERT, &values).await.map(drop)
+    }
+}
+
+impl Session {
+    pub(crate) async fn resource_servers(&mut self) -> Result<Vec<ResourceServer>, StoreError> {
+        self.query(&ALL_ROWS, &[]).await?.into_iter().map(read).collect()
+    }
+}
+
+fn read(mut row: Row) -> Result<ResourceServer, StoreError> {
+    let id = row.text()?;
+    let bad = |column| corrupt("resource_servers", column, &id);
+    Ok(ResourceServer {
+        id: ResourceServerId::from_stored(&id),
+        authorization_server_id: AuthorizationServerId::from_stored(&row.text()?),
+        audience: Audience::try_from(row.text()?.as_str()).map_err(|_| bad("audience"))?,
+        name: row.text()?,
+        profile: Profile::from_name(&row.text()?).ok_or_else(|| bad("profile"))?,
+        signing_alg: match row.optional_text()? {
+            Some(name) => Some(Algorithm::from_name(&name).ok_or_else(|| bad("signing_alg"))?),
+            None => None,
+        },
+        token_lifetime_seconds: row.integer()?,
+        scopes: read_scopes(&row.text()?).ok_or_else(|| bad("scopes"))?,
+        created_at: row.time()?,
+    })
+}
+
+fn read_scopes(json: &str) -> Option<Vec<ScopeDefinition>> {
+    let stored: Vec<StoredScope> = serde_json::from_str(json).ok()?;
+    stored
+        .into_iter()
+        .map(|stored| Some(ScopeDefinition { scope: ScopeToken::try_from(stored.scope.as_str()).ok()?, description: stored.description }))
+        .collect()
+}

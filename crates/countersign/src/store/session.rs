@@ -1,0 +1,154 @@
+//! A connection of either engine that runs statements.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio_postgres::types::{ToSql, Type};
+
+use super::value::{Row, Value};
+use super::{Statement, StoreError};
+
+/// How many statements ran, by the kind of work they ran in.
+#[derive(Debug, Default)]
+pub(super) struct StatementCounts {
+    pub(super) read: AtomicU64,
+    pub(super) written: AtomicU64,
+}
+
+/// A connection that is exclusively ours until it is given back.
+pub struct Session {
+    connection: Connection,
+    counts: Arc<StatementCounts>,
+    writing: bool,
+    in_transaction: bool,
+}
+
+pub(super) enum Connection {
+    Sqlite(rusqlite::Connection),
+    Postgres(deadpool_postgres::Object),
+    /// Closed because a transaction was left open on it.
+    Discarded,
+}
+
+impl Session {
+    pub(super) const fn new(connection: Connection, counts: Arc<StatementCounts>, writing: bool) -> Self {
+        Self { connection, counts, writing, in_transaction: false }
+    }
+
+    /// Runs a statement and returns its rows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn query(&mut self, statement: &'static Statement, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let count = if self.writing { &self.counts.written } else { &self.counts.read };
+        count.fetch_add(1, Ordering::Relaxed);
+        match &self.connection {
+            Connection::Sqlite(connection) => query_sqlite(connection, statement, parameters),
+            Connection::Postgres(client) => query_postgres(client, statement, parameters).await,
+            Connection::Discarded => Err(discarded()),
+        }
+    }
+
+    /// Runs a statement that returns at most one row.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn query_optional(&mut self, statement: &'static Statement, parameters: &[Value]) -> Result<Option<Row>, StoreError> {
+        Ok(self.query(statement, parameters).await?.into_iter().next())
+    }
+
+    /// Prepares a statement without running it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the engine does not accept the text.
+    pub async fn prepare(&mut self, statement: &'static Statement) -> Result<(), StoreError> {
+        match &self.connection {
+            Connection::Sqlite(connection) => drop(connection.prepare(statement.sqlite())?),
+            Connection::Postgres(client) => drop(client.prepare(statement.postgres()).await?),
+            Connection::Discarded => return Err(discarded()),
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction. Dropping the session before [`Session::end`] closes
+    /// the connection instead of pooling it with the transaction open.
+    pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
+        self.in_transaction = true;
+        self.run("BEGIN").await
+    }
+
+    /// Ends the transaction with `COMMIT` or `ROLLBACK`.
+    pub(super) async fn end(&mut self, how: &str) -> Result<(), StoreError> {
+        self.run(how).await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    /// Runs control statements (BEGIN, COMMIT, migrations) that take no values.
+    pub(super) async fn run(&mut self, sql: &str) -> Result<(), StoreError> {
+        match &self.connection {
+            Connection::Sqlite(connection) => connection.execute_batch(sql)?,
+            Connection::Postgres(client) => client.batch_execute(sql).await?,
+            Connection::Discarded => return Err(discarded()),
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.in_transaction
+            && let Connection::Postgres(client) = std::mem::replace(&mut self.connection, Connection::Discarded)
+        {
+            drop(deadpool_postgres::Object::take(client));
+        }
+    }
+}
+
+fn discarded() -> StoreError {
+    StoreError::internal("the connection was closed")
+}
+
+fn query_sqlite(connection: &rusqlite::Connection, statement: &Statement, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
+    let mut prepared = connection.prepare_cached(statement.sqlite())?;
+    let columns = prepared.column_count();
+    let mut found = prepared.query(rusqlite::params_from_iter(parameters))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let values: Result<Vec<Value>, StoreError> = (0..columns).map(|column| sqlite_value(row, column)).collect();
+        rows.push(Row::new(values?));
+    }
+    Ok(rows)
+}
+
+fn sqlite_value(row: &rusqlite::Row<'_>, column: usize) -> Result<Value, StoreError> {
+    use rusqlite::types::ValueRef;
+    match row.get_ref(column)? {
+        ValueRef::Null => Ok(Value::Null),
+        ValueRef::Integer(number) => Ok(Value::Integer(number)),
+        ValueRef::Text(bytes) => {
+            std::str::from_utf8(bytes).map(|text| Value::Text(text.to_owned())).map_err(StoreError::internal)
+        }
+        ValueRef::Real(_) | ValueRef::Blob(_) => Err(StoreError::internal("a column is neither TEXT nor BIGINT")),
+    }
+}
+
+async fn query_postgres(
+    client: &deadpool_postgres::Object,
+    statement: &Statement,
+    parameters: &[Value],
+) -> Result<Vec<Row>, StoreError> {
+    let prepared = client.prepare_cached(statement.postgres()).await?;
+    let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+    let found = client.query(&prepared, &parameters).await?;
+    found.iter().map(|row| (0..row.len()).map(|column| postgres_value(row, column)).collect::<Result<_, _>>().map(Row::new)).collect()
+}
+
+fn postgres_value(row: &tokio_postgres::Row, column: usize) -> Result<Value, StoreError> {
+    let kind = row.columns().get(column).map(tokio_postgres::Column::type_);
+    match kind {
+        Some(&Type::INT8) => Ok(row.try_get::<_, Option<i64>>(column)?.into()),
+        Some(&Type::TEXT) => Ok(row.try_get::<_, Option<String>>(column)?.into()),
+        _ => Err(StoreError::internal("a column is neither TEXT nor BIGINT")),
+    }
+}

@@ -1,0 +1,202 @@
+//! The embedded engine: one writer thread that groups commits, and a few readers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use rusqlite::OpenFlags;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::engine::{Durability, WorkFuture};
+use super::session::{Connection, StatementCounts};
+use super::{Committed, Session, StoreError, Tx, migrate};
+
+/// Most units of work that one commit makes durable together.
+const GROUP_SIZE: usize = 512;
+/// Connections for reading.
+const READERS: usize = 4;
+
+#[derive(Clone)]
+pub(super) struct SqliteEngine {
+    writer: mpsc::Sender<Box<dyn Job>>,
+    readers: Arc<Readers>,
+}
+
+struct Readers {
+    idle: Mutex<Vec<Session>>,
+    permits: Semaphore,
+}
+
+impl SqliteEngine {
+    pub(super) async fn open(path: PathBuf, durability: Durability, counts: &Arc<StatementCounts>) -> Result<Self, StoreError> {
+        let mut writer = Session::new(Connection::Sqlite(open_file(&path, durability)?), Arc::clone(counts), true);
+        migrate::run_sqlite(&mut writer).await?;
+        let idle: Result<Vec<Session>, StoreError> = (0..READERS)
+            .map(|_| Ok(Session::new(Connection::Sqlite(open_reader(&path)?), Arc::clone(counts), false)))
+            .collect();
+        let (sender, jobs) = mpsc::channel(GROUP_SIZE * 2);
+        std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || write_groups(Tx::new(writer), jobs, durability))
+            .map_err(StoreError::unavailable)?;
+        let readers = Readers { idle: Mutex::new(idle?), permits: Semaphore::new(READERS) };
+        Ok(Self { writer: sender, readers: Arc::new(readers) })
+    }
+
+    pub(super) async fn write<T, E, F>(&self, work: F) -> Result<Committed<T>, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> WorkFuture<'t, T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = WriteJob { work: Some(work), result: None, reply: Some(reply) };
+        self.writer.send(Box::new(job)).await.map_err(|_| StoreError::unavailable("the writer has stopped"))?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::internal("a unit of work panicked").into()))
+    }
+
+    pub(super) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Session) -> WorkFuture<'t, T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let readers = Arc::clone(&self.readers);
+        let _permit = readers.permits.acquire().await.map_err(StoreError::internal)?;
+        let session = readers.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut session = session.ok_or_else(|| StoreError::internal("a reader was lost"))?;
+        let finished = tokio::task::spawn_blocking(move || {
+            let result = catch_unwind(AssertUnwindSafe(|| run_to_end(work(&mut session))));
+            (session, result)
+        });
+        let (session, result) = finished.await.map_err(StoreError::internal)?;
+        readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+        result.unwrap_or_else(|_| Err(StoreError::internal("a unit of work panicked").into()))
+    }
+}
+
+fn open_file(path: &Path, durability: Durability) -> Result<rusqlite::Connection, StoreError> {
+    let connection = rusqlite::Connection::open(path)?;
+    let synchronous = if durability == Durability::ProcessCrash { "NORMAL" } else { "FULL" };
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.execute_batch(&format!("PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON;"))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+fn open_reader(path: &Path) -> Result<rusqlite::Connection, StoreError> {
+    let connection = rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.execute_batch("PRAGMA query_only=ON;")?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+/// A unit of work with its reply, free of its types.
+trait Job: Send {
+    /// Runs inside a savepoint; says whether the savepoint is to be kept.
+    fn run(&mut self, tx: &mut Tx) -> bool;
+    /// Replies, once it is known whether the group was committed.
+    fn reply(&mut self, committed: Result<(), StoreError>);
+}
+
+struct WriteJob<T, E, F> {
+    work: Option<F>,
+    result: Option<Result<Committed<T>, E>>,
+    reply: Option<oneshot::Sender<Result<Committed<T>, E>>>,
+}
+
+impl<T, E, F> Job for WriteJob<T, E, F>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> WorkFuture<'t, T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn run(&mut self, tx: &mut Tx) -> bool {
+        let Some(work) = self.work.take() else { return false };
+        let result = run_to_end(work(tx)).and_then(|value| {
+            let changes = run_to_end(tx.write_changes())?;
+            Ok(Committed { value, changes })
+        });
+        let keep = result.is_ok();
+        self.result = Some(result);
+        keep
+    }
+
+    fn reply(&mut self, committed: Result<(), StoreError>) {
+        let result = match (self.result.take(), committed) {
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(Err(error)), _) => Err(error),
+            (Some(Ok(_)) | None, Err(error)) => Err(error.into()),
+            // The work panicked: dropping the reply says so.
+            (None, Ok(())) => return,
+        };
+        if let Some(reply) = self.reply.take() {
+            // The caller may have gone away; the work is done all the same.
+            let _ = reply.send(result);
+        }
+    }
+}
+
+/// Polls a future that only awaits SQLite calls, which never suspend.
+fn run_to_end<T, E: From<StoreError>>(future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(StoreError::internal("a unit of work awaited something other than its transaction").into()),
+    }
+}
+
+/// The writer: takes what is waiting, commits it together, then replies.
+fn write_groups(mut tx: Tx, mut jobs: mpsc::Receiver<Box<dyn Job>>, durability: Durability) {
+    while let Some(first) = jobs.blocking_recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP_SIZE {
+            let Ok(job) = jobs.try_recv() else { break };
+            group.push(job);
+        }
+        if durability == Durability::None {
+            write_replying_early(&mut tx, &mut group);
+            continue;
+        }
+        let committed = write_group(&mut tx, &mut group);
+        for job in &mut group {
+            job.reply(committed.clone());
+        }
+    }
+}
+
+fn write_group(tx: &mut Tx, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    control(tx, "BEGIN IMMEDIATE")?;
+    let ran = group.iter_mut().try_for_each(|job| run_in_savepoint(tx, job.as_mut()));
+    let committed = ran.and_then(|()| control(tx, "COMMIT"));
+    if committed.is_err() {
+        // A failed COMMIT may or may not have ended the transaction.
+        let _ = control(tx, "ROLLBACK");
+    }
+    committed
+}
+
+fn write_replying_early(tx: &mut Tx, group: &mut [Box<dyn Job>]) {
+    let begun = control(tx, "BEGIN IMMEDIATE");
+    for job in group {
+        let ran = begun.clone().and_then(|()| run_in_savepoint(tx, job.as_mut()));
+        job.reply(ran);
+    }
+    let _ = control(tx, "COMMIT");
+}
+
+fn run_in_savepoint(tx: &mut Tx, job: &mut dyn Job) -> Result<(), StoreError> {
+    control(tx, "SAVEPOINT work")?;
+    let keep = catch_unwind(AssertUnwindSafe(|| job.run(tx))).unwrap_or(false);
+    if !keep {
+        tx.forget_changes();
+        control(tx, "ROLLBACK TO work")?;
+    }
+    control(tx, "RELEASE work")
+}
+
+fn control(tx: &mut Tx, sql: &str) -> Result<(), StoreError> {
+    run_to_end(tx.run(sql))
+}

@@ -1,0 +1,169 @@
+//! The refusal of a request: status, challenge, stable code (RFC 6750 section 3, RFC 9457).
+
+use std::fmt;
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+use countersign_protocol::{BearerChallenge, ErrorCode};
+
+use crate::presented::PresentedError;
+use crate::requirements::Insufficient;
+
+/// How long a caller should wait before it asks again when a token could not be judged.
+const RETRY_AFTER_SECONDS: u64 = 5;
+
+/// A refused request. It holds nothing of the token and no claim: what it says
+/// is fit for the caller to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    code: ErrorCode,
+    reason: Reason,
+    challenge: Option<BearerChallenge>,
+}
+
+/// The closed set of ways to refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    Insufficient,
+    InvalidRequest,
+    InvalidToken,
+    NoToken,
+    NotJudged,
+}
+
+impl Denied {
+    /// No token, or not exactly one.
+    pub(crate) fn presented(realm: &str, error: PresentedError) -> Self {
+        let code = error.code();
+        match error {
+            // RFC 6750 section 3.1: no error code for a request without credentials.
+            PresentedError::Missing => {
+                Self { code, reason: Reason::NoToken, challenge: Some(BearerChallenge::new(realm)) }
+            }
+            PresentedError::Malformed | PresentedError::Several => Self::with_error(realm, code, Reason::InvalidRequest),
+        }
+    }
+
+    /// The token is no good.
+    pub(crate) fn invalid_token(realm: &str, code: ErrorCode) -> Self {
+        Self::with_error(realm, code, Reason::InvalidToken)
+    }
+
+    /// The token is good and not enough.
+    pub(crate) fn insufficient(realm: &str, insufficient: &Insufficient) -> Self {
+        let mut denied = Self::with_error(realm, insufficient.code(), Reason::Insufficient);
+        if !insufficient.scope().is_empty() {
+            denied.challenge = denied.challenge.map(|challenge| challenge.scope(insufficient.scope()));
+        }
+        denied
+    }
+
+    /// The token was not judged: the fault is not the caller's, so there is no
+    /// challenge that would make it throw its token away.
+    pub(crate) const fn not_judged() -> Self {
+        Self { code: ErrorCode::KeysUnavailable, reason: Reason::NotJudged, challenge: None }
+    }
+
+    fn with_error(realm: &str, code: ErrorCode, reason: Reason) -> Self {
+        let challenge = BearerChallenge::new(realm).error(reason.title()).description(code.meaning());
+        Self { code, reason, challenge: Some(challenge) }
+    }
+
+    /// The stable code.
+    pub const fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The status: 400, 401, 403 or 503.
+    pub const fn status(&self) -> StatusCode {
+        match self.reason {
+            Reason::Insufficient => StatusCode::FORBIDDEN,
+            Reason::InvalidRequest => StatusCode::BAD_REQUEST,
+            Reason::InvalidToken | Reason::NoToken => StatusCode::UNAUTHORIZED,
+            Reason::NotJudged => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The error code of RFC 6750 section 3.1; none when no token was presented
+    /// and none when the token was not judged.
+    pub const fn error(&self) -> Option<&'static str> {
+        match self.reason {
+            Reason::Insufficient | Reason::InvalidRequest | Reason::InvalidToken => Some(self.reason.title()),
+            Reason::NoToken | Reason::NotJudged => None,
+        }
+    }
+
+    /// The value of `WWW-Authenticate`; none when the token was not judged.
+    pub fn challenge(&self) -> Option<&str> {
+        self.challenge.as_ref().map(BearerChallenge::as_str)
+    }
+
+    /// How long to wait before the same token is worth another try.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self.reason {
+            Reason::NotJudged => Some(Duration::from_secs(RETRY_AFTER_SECONDS)),
+            Reason::Insufficient | Reason::InvalidRequest | Reason::InvalidToken | Reason::NoToken => None,
+        }
+    }
+
+    /// The body: problem details (RFC 9457) without a word about the token.
+    pub fn body(&self) -> String {
+        // Every value is a constant that needs no escape.
+        format!(
+            r#"{{"type":"about:blank","title":"{}","status":{},"code":"{}"}}"#,
+            self.reason.title(),
+            self.status().as_u16(),
+            self.code.as_str()
+        )
+    }
+
+    /// The headers of the response.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.challenge().and_then(|challenge| HeaderValue::from_str(challenge).ok()) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(after) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));
+        }
+        headers
+    }
+
+    /// The whole response.
+    pub fn into_response<B: From<String>>(self) -> Response<B> {
+        let mut response = Response::new(B::from(self.body()));
+        *response.status_mut() = self.status();
+        *response.headers_mut() = self.headers();
+        response
+    }
+}
+
+impl Reason {
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Insufficient => "insufficient_scope",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+            Self::NoToken => "unauthorized",
+            Self::NotJudged => "temporarily_unavailable",
+        }
+    }
+}
+
+impl<B: From<String>> From<Denied> for Response<B> {
+    fn from(denied: Denied) -> Self {
+        denied.into_response()
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.code.meaning())
+    }
+}
+
+impl std::error::Error for Denied {}

@@ -1,0 +1,12 @@
+//! The issuer's keys: where they come from and how long they are kept.
+
+pub(crate) mod cache;
+mod freshness;
+#[cfg(feature = "http")]
+pub(crate) mod http;
+mod source;
+mod unknown;
+
+pub(crate) use cache::{KeyCache, KeyCacheSettings, KeySet, Need, Unknown, Usable};
+pub(crate) use source::Source;
+pub use source::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};

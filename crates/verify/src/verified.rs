@@ -1,0 +1,119 @@
+//! A token that was verified.
+
+use std::fmt;
+use std::sync::Arc;
+
+use countersign_protocol::jose::Claims;
+use countersign_protocol::{Scope, ScopeToken, Timestamp};
+use serde_json::Value;
+
+/// The claims that name scopes: RFC 9068 and most servers, Okta, Auth0.
+const SCOPE_CLAIMS: [&str; 3] = ["scope", "scp", "permissions"];
+/// The claims that name the client: RFC 9068, Okta, OpenID Connect.
+const CLIENT_CLAIMS: [&str; 3] = ["client_id", "cid", "azp"];
+
+/// A token whose signature and claims were checked. Cheap to clone.
+#[derive(Clone)]
+pub struct Verified(Arc<Inner>);
+
+struct Inner {
+    claims: Claims,
+    scopes: Scope,
+    key_id: Option<String>,
+}
+
+/// A scope claim is not a string or a list of strings, or names too many scopes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MalformedScopes;
+
+impl Verified {
+    pub(crate) fn new(claims: Claims, key_id: Option<String>) -> Result<Self, MalformedScopes> {
+        let scopes = read_scopes(&claims)?;
+        Ok(Self(Arc::new(Inner { claims, scopes, key_id })))
+    }
+
+    /// Every claim.
+    pub fn claims(&self) -> &Claims {
+        &self.0.claims
+    }
+
+    /// `iss`.
+    pub fn issuer(&self) -> &str {
+        &self.0.claims.issuer
+    }
+
+    /// The client that obtained the token: `client_id`, else `cid` or `azp`. A
+    /// token of the type `at+jwt` always names it.
+    pub fn client_id(&self) -> Option<&str> {
+        CLIENT_CLAIMS.iter().find_map(|name| self.text(name))
+    }
+
+    /// `sub`.
+    pub fn subject(&self) -> Option<&str> {
+        self.0.claims.subject.as_deref()
+    }
+
+    /// The scopes of `scope`, `scp` and `permissions` together.
+    pub fn scopes(&self) -> &Scope {
+        &self.0.scopes
+    }
+
+    /// Whether the token has `scope`, compared as a whole word.
+    pub fn has(&self, scope: &str) -> bool {
+        self.0.scopes.contains(scope)
+    }
+
+    /// `cred`: the credential that obtained the token.
+    pub fn credential_id(&self) -> Option<&str> {
+        self.text("cred")
+    }
+
+    /// `jti`.
+    pub fn token_id(&self) -> Option<&str> {
+        self.0.claims.token_id.as_deref()
+    }
+
+    /// `exp`.
+    pub fn expires_at(&self) -> Timestamp {
+        self.0.claims.expires_at
+    }
+
+    /// The `kid` of the key that verified the token.
+    pub fn key_id(&self) -> Option<&str> {
+        self.0.key_id.as_deref()
+    }
+
+    fn text(&self, claim: &str) -> Option<&str> {
+        self.0.claims.all.get(claim).and_then(Value::as_str)
+    }
+}
+
+/// The words of all scope claims. A string is split at spaces; an element of a
+/// list is one word. Words that are no scope (RFC 6749 section 3.3) match nothing.
+fn read_scopes(claims: &Claims) -> Result<Scope, MalformedScopes> {
+    let mut words: Vec<&str> = Vec::new();
+    for name in SCOPE_CLAIMS {
+        match claims.all.get(name) {
+            None => {}
+            Some(Value::String(text)) => words.extend(text.split(' ')),
+            Some(Value::Array(list)) => {
+                for element in list {
+                    words.push(element.as_str().ok_or(MalformedScopes)?);
+                }
+            }
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => return Err(MalformedScopes),
+        }
+    }
+    words.retain(|word| ScopeToken::try_from(*word).is_ok());
+    Scope::from_tokens(words).map_err(|_| MalformedScopes)
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("client_id", &self.client_id())
+            .field("token_id", &self.token_id())
+            .field("expires_at", &self.expires_at())
+            .finish_non_exhaustive()
+    }
+}
