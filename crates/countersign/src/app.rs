@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use countersign_protocol::{Clock, ClientId};
+use countersign_protocol::{ClientId, Clock};
 
-use crate::bases::BaseUrl;
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache};
+use crate::config::BaseUrl;
 use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};

@@ -44,7 +44,11 @@ pub enum ChangeError {
 impl ChangeError {
     /// Reads a uniqueness violation as what it means: the object exists already.
     pub(crate) fn or_already_exists(self, kind: &'static str, id: impl fmt::Display) -> Self {
-        if matches!(self, Self::Store(StoreError::UniqueViolation)) { Self::AlreadyExists { kind, id: id.to_string() } } else { self }
+        if matches!(self, Self::Store(StoreError::UniqueViolation)) {
+            Self::AlreadyExists { kind, id: id.to_string() }
+        } else {
+            self
+        }
     }
 }
 

@@ -27,7 +27,12 @@ pub enum InstanceError {
 }
 
 /// Checks the master key against the database, or sets an empty database up.
-pub(crate) async fn prepare(store: &Store, master_key: &MasterKey, now: Timestamp, entropy: &dyn Entropy) -> Result<(), InstanceError> {
+pub(crate) async fn prepare(
+    store: &Store,
+    master_key: &MasterKey,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<(), InstanceError> {
     let find = || store.read(|session| Box::pin(async move { session.find_fact(KEY_CHECK).await }));
     if let Some(sealed) = find().await? {
         return check(master_key, &sealed);

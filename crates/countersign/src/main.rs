@@ -1,1 +1,7 @@
-fn main() {}
+//! The one binary: server and command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    countersign::cli::main()
+}

@@ -54,7 +54,8 @@ impl MasterKey {
         let (nonce, sealed) = bytes.split_at_checked(NONCE_LENGTH).ok_or(SealingError::Open)?;
         let nonce = <&[u8; NONCE_LENGTH]>::try_from(nonce).map_err(|_| SealingError::Open)?;
         let mut sealed = sealed.to_vec();
-        let plain = self.0.open_in_place(nonce.into(), Aad::from(row_id.as_bytes()), &mut sealed).map_err(|_| SealingError::Open)?;
+        let plain =
+            self.0.open_in_place(nonce.into(), Aad::from(row_id.as_bytes()), &mut sealed).map_err(|_| SealingError::Open)?;
         Ok(Secret::new(plain.to_vec()))
     }
 }

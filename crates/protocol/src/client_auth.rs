@@ -142,16 +142,15 @@ mod tests {
             assert_eq!(parse(&[&header], form).unwrap_err(), ClientAuthParseError::SeveralMethods, "{form}");
         }
         assert_eq!(parse(&[&header, &header], "").unwrap_err(), ClientAuthParseError::SeveralMethods);
-        assert_eq!(
-            parse(&[], "client_id=a&client_secret=b&client_assertion=c").unwrap_err(),
-            ClientAuthParseError::SeveralMethods
-        );
+        assert_eq!(parse(&[], "client_id=a&client_secret=b&client_assertion=c").unwrap_err(), ClientAuthParseError::SeveralMethods);
         assert!(parse(&[&header], "client_id=client-a").is_ok());
     }
 
     #[test]
     fn malformed_basic_is_told_apart_from_other_schemes() {
-        for header in ["Basic", "Basic ", "Basic !!!", "Basic YQ", "Basic YQ==", "Basic Og==", "Basic YTpi,Basic YTpi", "Basic JTp4"] {
+        for header in
+            ["Basic", "Basic ", "Basic !!!", "Basic YQ", "Basic YQ==", "Basic Og==", "Basic YTpi,Basic YTpi", "Basic JTp4"]
+        {
             assert_eq!(parse(&[header], "").unwrap_err(), ClientAuthParseError::BasicMalformed, "{header}");
         }
         assert_eq!(parse(&["Bearer abc"], "").unwrap_err(), ClientAuthParseError::Unsupported);

@@ -118,10 +118,7 @@ mod tests {
         let TokenRequest::ClientCredentials(ask) = parse("grant_type=client_credentials&audience=a&resource=a").unwrap();
         assert_eq!(ask.audience.as_deref(), Some("a"));
         for form in ["audience=a&resource=b", "resource=a&resource=b"] {
-            assert_eq!(
-                parse(&format!("grant_type=client_credentials&{form}")).unwrap_err(),
-                TokenRequestError::SeveralAudiences
-            );
+            assert_eq!(parse(&format!("grant_type=client_credentials&{form}")).unwrap_err(), TokenRequestError::SeveralAudiences);
         }
     }
 

@@ -80,7 +80,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_issuer() {
-        for text in ["", "as.test", "ftp://as.test", "https://", "https:///x", "https://a?b", "https://a#b", "https://a b", "https://u@h"] {
+        for text in
+            ["", "as.test", "ftp://as.test", "https://", "https:///x", "https://a?b", "https://a#b", "https://a b", "https://u@h"]
+        {
             assert!(Issuer::try_from(text).is_err(), "{text:?}");
         }
     }

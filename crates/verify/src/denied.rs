@@ -39,9 +39,7 @@ impl Denied {
         let code = error.code();
         match error {
             // RFC 6750 section 3.1: no error code for a request without credentials.
-            PresentedError::Missing => {
-                Self { code, reason: Reason::NoToken, challenge: Some(BearerChallenge::new(realm)) }
-            }
+            PresentedError::Missing => Self { code, reason: Reason::NoToken, challenge: Some(BearerChallenge::new(realm)) },
             PresentedError::Malformed | PresentedError::Several => Self::with_error(realm, code, Reason::InvalidRequest),
         }
     }

@@ -1,1 +1,144 @@
-//! Verify.
+//! Verifies Countersign access tokens inside your API: locally, cached, without a
+//! lock on the way, and without a call to the authorization server per request.
+#![cfg_attr(
+    all(feature = "axum", feature = "http"),
+    doc = r#"
+With axum (feature `axum`), a handler says in its signature what it needs:
+
+```
+use axum::extract::FromRef;
+use axum::{Router, routing::get};
+use countersign_verify::axum::Token;
+use countersign_verify::{Verifier, scopes};
+
+scopes! { pub ListUsers = all("list:users"); }
+
+#[derive(Clone)]
+struct AppState { verifier: Verifier }
+
+impl FromRef<AppState> for Verifier {
+    fn from_ref(state: &AppState) -> Verifier { state.verifier.clone() }
+}
+
+// Without a good token: 401 with a challenge. Without the scope: 403. The handler does not run.
+async fn list_users(token: Token<ListUsers>) -> String {
+    format!("hello, {}", token.client_id().unwrap_or("nobody"))
+}
+
+# fn main() -> Result<(), Box<dyn std::error::Error>> {
+let verifier = Verifier::builder("https://auth.example.com/oauth2/default", "https://api.example.com").build()?;
+let app: Router = Router::new().route("/users", get(list_users)).with_state(AppState { verifier });
+# drop(app);
+# Ok(())
+# }
+```
+"#
+)]
+#![cfg_attr(
+    all(feature = "http", feature = "tower"),
+    doc = r#"
+With tower, a layer protects whatever is behind it; the service finds the
+[`Verified`] token in the extensions of the request:
+
+```
+use countersign_verify::{Requirements, Verifier};
+
+# fn main() -> Result<(), countersign_verify::BuildError> {
+let verifier = Verifier::builder("https://auth.example.com/oauth2/default", "https://api.example.com").build()?;
+let layer = verifier.layer().require(Requirements::all(["list:users"]).claim("tier", "gold"));
+# drop(layer);
+# Ok(())
+# }
+```
+"#
+)]
+#![cfg_attr(
+    feature = "http",
+    doc = r#"
+Without a framework, [`Verifier::verify`] waits for keys if it has to, and
+[`Verifier::verify_now`] never waits:
+
+```
+use countersign_verify::{Denied, Requirements, Verified, Verifier};
+
+fn judge(verifier: &Verifier, headers: &http::HeaderMap) -> Result<Verified, Denied> {
+    let token = verifier.verify_now(headers)?;
+    verifier.require(&token, &Requirements::all(["list:users"]))?;
+    Ok(token)
+}
+
+fn answer(denied: Denied) -> http::Response<String> {
+    denied.into() // status, WWW-Authenticate, Retry-After and a problem+json body
+}
+# let _ = (judge, answer);
+```
+"#
+)]
+//!
+//! # What is checked
+//!
+//! In this order: the size (16 KiB) and shape of the token; its algorithm, which
+//! must be the one its key is published with; its type, `at+jwt`; the signature;
+//! `iss` and `aud`, byte for byte; `exp`, `nbf` and `iat` with a leeway of 5
+//! seconds; the presence of `client_id`, `sub`, `jti` and `iat`; then what the
+//! route asks. `crit`, embedded keys, key URLs, `none` and HMAC do not exist here.
+//!
+//! # Keys
+//!
+//! - They are fetched by use: a request that finds them due (80 % of their time to
+//!   live, a tenth more or less) starts a fetch and goes on with the keys at hand.
+//!   Inside a tokio runtime and on the machine's clock a timer does the same for an
+//!   idle verifier. Fetching needs a tokio runtime with I/O and time.
+//! - The time to live is `max-age` between a minute and a day, else ten minutes. A
+//!   set past its time is used for another day while the issuer is in error; after
+//!   that the answer is 503. A set past its time that nobody tried to renew is
+//!   renewed first.
+//! - A key that left the set stops at once, also for remembered tokens.
+//! - An unknown `kid` costs at most one fetch in 30 seconds, however many there are.
+//!   It is 401 once the issuer was asked, and 503 while the issuer cannot be asked.
+//!   A bad signature never costs a fetch.
+//!
+//! # Answers
+//!
+//! | | status | challenge |
+//! |---|---|---|
+//! | no token | 401 | `Bearer realm="api"` |
+//! | two tokens, malformed header | 400 | `error="invalid_request"` |
+//! | bad token | 401 | `error="invalid_token"` |
+//! | not enough | 403 | `error="insufficient_scope", scope="list:users"` |
+//! | no keys | 503 | none, `Retry-After: 5`: the token was not judged |
+//!
+//! Each carries a stable [`ErrorCode`]. A remembered token is accepted for at most
+//! 60 seconds after it was verified.
+#![warn(missing_docs)]
+
+#[cfg(feature = "axum")]
+pub mod axum;
+mod builder;
+mod clock;
+mod denied;
+mod keys;
+#[cfg(feature = "tower")]
+mod layer;
+mod policy;
+mod presented;
+mod requirements;
+mod token_cache;
+mod verified;
+mod verifier;
+
+pub use countersign_protocol::jose::{Algorithm, AudienceClaim, Claims};
+pub use countersign_protocol::{Audience, Clock, ErrorCode, Issuer, ManualClock, Scope, ScopeToken, Timestamp};
+
+pub use builder::{BuildError, VerifierBuilder};
+pub use clock::SystemClock;
+pub use denied::Denied;
+#[cfg(feature = "http")]
+pub use keys::http::{HttpClient, HttpError, HttpFetch, Limits};
+pub use keys::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};
+#[cfg(feature = "tower")]
+pub use layer::{VerifyFuture, VerifyLayer, VerifyService};
+pub use presented::{Presented, PresentedError};
+pub use requirements::{Insufficient, Require, Requirements};
+pub use verified::Verified;
+pub use verifier::{NotReady, Verifier};

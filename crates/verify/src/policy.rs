@@ -31,7 +31,8 @@ impl Policy {
         if self.algorithms.as_ref().is_some_and(|allowed| !allowed.contains(&header.algorithm)) {
             return Err(ErrorCode::AlgorithmNotAllowed);
         }
-        if !is_access_token(header) && !(self.accept_untyped && is_untyped(header)) {
+        let is_accepted = is_access_token(header) || self.accept_untyped && is_untyped(header);
+        if !is_accepted {
             return Err(ErrorCode::TypeNotAllowed);
         }
         Ok(jws)

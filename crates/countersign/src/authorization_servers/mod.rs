@@ -83,7 +83,8 @@ pub async fn create(app: &App, new: NewAuthorizationServer) -> Result<Authorizat
 }
 
 fn first_mounts(id: &AuthorizationServerId, default_audience: Option<Audience>) -> Vec<Mount> {
-    let mount = |path: String, default_audience| Mount { base_url: None, path, authorization_server_id: id.clone(), default_audience };
+    let mount =
+        |path: String, default_audience| Mount { base_url: None, path, authorization_server_id: id.clone(), default_audience };
     let mut mounts = vec![mount(format!("/oauth2/{id}"), default_audience)];
     if id.as_str() == DEFAULT_ID {
         mounts.push(mount("/".to_owned(), None));
@@ -107,8 +108,10 @@ pub async fn mount_at_host(
         return Err(ChangeError::NotFound { kind: "authorization server", id: id.to_string() });
     }
     if !app.bases.iter().any(|base| base.as_str() == base_url) {
-        let known: Vec<&str> = app.bases.iter().map(crate::bases::BaseUrl::as_str).collect();
-        return Err(InvalidField::new("base_url", base_url, format!("one of the configured base URLs: {}", known.join(", "))).into());
+        let known: Vec<&str> = app.bases.iter().map(crate::config::BaseUrl::as_str).collect();
+        return Err(
+            InvalidField::new("base_url", base_url, format!("one of the configured base URLs: {}", known.join(", "))).into()
+        );
     }
     let now = app.clock.now();
     let mount =

@@ -100,7 +100,10 @@ fn assemble(rows: Rows, master_key: &MasterKey, parsed: &mut ParsedKeys) -> Resu
     Ok(Catalog {
         mounts: mounts.collect(),
         hashers: open_hashers(rows.hash_keys, master_key)?,
-        resource_servers: resource_servers.into_iter().map(|resource_server| (resource_server.id.clone(), resource_server)).collect(),
+        resource_servers: resource_servers
+            .into_iter()
+            .map(|resource_server| (resource_server.id.clone(), resource_server))
+            .collect(),
         servers,
     })
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, Issuer};
 
-use crate::bases::BaseUrl;
 use crate::clients::SecretHasher;
+use crate::config::BaseUrl;
 use crate::ids::{AuthorizationServerId, HashKeyId, ResourceServerId};
 use crate::resource_servers::ResourceServer;
 use crate::signing_keys::KeyRing;

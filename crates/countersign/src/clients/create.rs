@@ -38,7 +38,8 @@ pub struct CreatedClient {
 pub async fn create(app: &App, new: NewClient) -> Result<CreatedClient, ChangeError> {
     check_name("name", &new.name)?;
     let now = app.clock.now();
-    let made_id = || generate_client_id(now, app.entropy.as_ref()).ok_or_else(|| ChangeError::State("no client_id could be made".to_owned()));
+    let made_id =
+        || generate_client_id(now, app.entropy.as_ref()).ok_or_else(|| ChangeError::State("no client_id could be made".to_owned()));
     let id = new.id.map_or_else(made_id, Ok)?;
     let secret = make_secret(app, "first", now)?;
     let client = Client {

@@ -59,9 +59,7 @@ pub struct SecretCredential {
 impl SecretCredential {
     /// Whether it is accepted at `now`.
     pub fn is_live(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none()
-            && self.not_before.is_none_or(|start| start <= now)
-            && self.expires_at.is_none_or(|end| now < end)
+        self.revoked_at.is_none() && self.not_before.is_none_or(|start| start <= now) && self.expires_at.is_none_or(|end| now < end)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use countersign_protocol::Issuer;
+
 use super::error::Refusal;
 
 /// Scheme, host and port of an http(s) URL, in the one form in which clients
@@ -23,6 +25,21 @@ impl BaseUrl {
     /// Whether the scheme is https.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")
+    }
+
+    /// The base URL of a server that listens on loopback.
+    pub fn local(port: u16) -> Self {
+        Self(format!("http://localhost:{port}").into())
+    }
+
+    /// The base URL that `text` is, if it is one in its normal form.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
+    /// The issuer of a mount below this base.
+    pub fn issuer(&self, mount_path: &str) -> Option<Issuer> {
+        Issuer::try_from(format!("{}{mount_path}", self.0).as_str()).ok()
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
@@ -63,7 +80,8 @@ fn normal_host(host: &str) -> Option<String> {
         let address: std::net::Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
         return Some(format!("[{address}]"));
     }
-    let is_label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let is_label =
+        |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     host.split('.').all(is_label).then(|| host.to_ascii_lowercase())
 }
 

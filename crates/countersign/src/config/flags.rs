@@ -25,7 +25,9 @@ pub(super) fn read(flags: &[(String, String)]) -> (Vec<Given>, Vec<ConfigError>)
     let mut errors = Vec::new();
     for (key, value) in flags {
         match read_flag(key, value) {
-            Ok(new) if given.iter().any(|old| old.setting.key == new.setting.key) => errors.push(set_twice(new.setting, &new.place)),
+            Ok(new) if given.iter().any(|old| old.setting.key == new.setting.key) => {
+                errors.push(set_twice(new.setting, &new.place))
+            }
             Ok(new) => given.push(new),
             Err(error) => errors.push(error),
         }

@@ -56,7 +56,9 @@ static MASTER_KEY: Setting = Setting {
 static MASTER_KEY_FILE: Setting = Setting {
     key: "keys.master_key_file",
     kind: Kind::Path,
-    default: Fallback::Derived("`master.key` beside a SQLite database; none with PostgreSQL, where this or `keys.master_key` is required"),
+    default: Fallback::Derived(
+        "`master.key` beside a SQLite database; none with PostgreSQL, where this or `keys.master_key` is required",
+    ),
     doc: "File that holds the master key: 32 bytes in base64url without padding; one newline at its end is ignored. \
           `countersign init` creates it. Only its owner may have access to it (mode 0600 or 0400).",
 };
@@ -117,7 +119,8 @@ fn default_source(reader: &mut Reader<'_>, database: &StorageUrl) -> Option<Mast
             Some(MasterKeySource::File { path, place: Place::Default })
         }
         StorageUrl::Postgres { .. } => {
-            let fix = format!("name a file that holds the same key on every node, or set {} in the environment", MASTER_KEY.variable());
+            let fix =
+                format!("name a file that holds the same key on every node, or set {} in the environment", MASTER_KEY.variable());
             let error = ConfigError::of(&MASTER_KEY_FILE, &reader.place(&storage::URL), "is required with PostgreSQL");
             reader.refuse(error.with_fix(fix));
             None

@@ -92,8 +92,10 @@ fn file_layer(sources: &Sources<'_>) -> (PathBuf, (Vec<Given>, Vec<ConfigError>)
         Ok(content) => (folder, file::read(&name, content.text.expose())),
         Err(error) if is_optional && error.kind() == io::ErrorKind::NotFound => Default::default(),
         Err(error) => {
-            let error =
-                ConfigError::without_key(Place::WholeFile { path: name }, format!("the configuration file cannot be read: {error}"));
+            let error = ConfigError::without_key(
+                Place::WholeFile { path: name },
+                format!("the configuration file cannot be read: {error}"),
+            );
             (folder, (Vec::new(), vec![error]))
         }
     }

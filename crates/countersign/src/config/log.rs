@@ -37,7 +37,8 @@ pub enum LogLevel {
     Trace,
 }
 
-pub(super) static SECTION: Section = Section { name: "log", doc: "What is logged, to standard error.", settings: &[&FORMAT, &LEVEL] };
+pub(super) static SECTION: Section =
+    Section { name: "log", doc: "What is logged, to standard error.", settings: &[&FORMAT, &LEVEL] };
 
 static FORMAT: Setting = Setting {
     key: "log.format",

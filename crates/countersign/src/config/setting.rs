@@ -4,7 +4,8 @@
 use super::{cache, keys, log, server, storage, tokens};
 
 /// Every setting, by section, in the order in which they are documented.
-pub static SECTIONS: &[&Section] = &[&server::SECTION, &storage::SECTION, &keys::SECTION, &tokens::SECTION, &log::SECTION, &cache::SECTION];
+pub static SECTIONS: &[&Section] =
+    &[&server::SECTION, &storage::SECTION, &keys::SECTION, &tokens::SECTION, &log::SECTION, &cache::SECTION];
 
 /// A table of the configuration file.
 #[derive(Debug)]

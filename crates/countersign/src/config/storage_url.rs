@@ -25,10 +25,14 @@ fn sqlite(path: &str) -> Result<StorageUrl, Refusal> {
         return Err(Refusal::new("names no file"));
     }
     if path.starts_with(":memory:") {
-        return Err(Refusal::new("is an in-memory database, which forgets every revocation").with_fix("name a file in a temporary folder"));
+        return Err(
+            Refusal::new("is an in-memory database, which forgets every revocation").with_fix("name a file in a temporary folder")
+        );
     }
     if path.starts_with("//") {
-        return Err(Refusal::new("has slashes that are no part of a path").with_fix("write sqlite:relative/path or sqlite:/absolute/path"));
+        return Err(
+            Refusal::new("has slashes that are no part of a path").with_fix("write sqlite:relative/path or sqlite:/absolute/path")
+        );
     }
     if path.contains('?') {
         return Err(Refusal::new("has parameters").with_fix("write sqlite: and the path, nothing else"));

@@ -95,8 +95,10 @@ fn a_wrong_value_names_key_place_value_and_accepted_form() {
 
 #[test]
 fn each_layer_names_its_place() {
-    let layers =
-        Layers::new().file("log.level = \"loud\"").variable("COUNTERSIGN__CACHE__CLIENTS", "99").flag("server.allow_plaintext", "yes");
+    let layers = Layers::new()
+        .file("log.level = \"loud\"")
+        .variable("COUNTERSIGN__CACHE__CLIENTS", "99")
+        .flag("server.allow_plaintext", "yes");
     assert_eq!(
         layers.errors(),
         [
@@ -130,12 +132,17 @@ fn wrong_types_are_named() {
 
 #[test]
 fn integers_have_bounds() {
-    for (text, problem) in [("601", "is out of bounds"), ("-1", "is out of bounds"), ("99999999999999999999999999", "is out of bounds")] {
+    for (text, problem) in
+        [("601", "is out of bounds"), ("-1", "is out of bounds"), ("99999999999999999999999999", "is out of bounds")]
+    {
         let error = Layers::new().flag("server.drain_timeout_seconds", text).load().unwrap_err().0;
         assert_eq!((&*error[0].problem, error[0].value.as_deref()), (problem, Some(text)));
     }
     for text in ["", "1s", "1 ", "0x10"] {
-        assert_eq!(&*Layers::new().flag("server.drain_timeout_seconds", text).load().unwrap_err().0[0].problem, "is not an integer");
+        assert_eq!(
+            &*Layers::new().flag("server.drain_timeout_seconds", text).load().unwrap_err().0[0].problem,
+            "is not an integer"
+        );
     }
     for (text, clients) in [("0x100", 256), ("1_000", 1000), ("+200", 200)] {
         assert_eq!(Layers::new().file(&format!("cache.clients = {text}")).load().unwrap().config.cache.clients, clients);
@@ -173,7 +180,10 @@ fn a_file_that_is_no_toml_is_an_error_of_its_own() {
     assert_eq!(errors[0], "etc/countersign.toml:3:1: level is set twice\n  fix: keep one of the two");
     assert!(errors[1].starts_with("etc/countersign.toml:5:14: is not valid TOML: "), "{errors:?}");
     assert!(!errors.concat().contains("hunter2"));
-    assert_eq!(Layers::new().file("[log]\n[log]\n").errors(), ["etc/countersign.toml:2:2: log is set twice\n  fix: keep one of the two"]);
+    assert_eq!(
+        Layers::new().file("[log]\n[log]\n").errors(),
+        ["etc/countersign.toml:2:2: log is set twice\n  fix: keep one of the two"]
+    );
     assert_eq!(
         Layers::new().file("server = 1").errors(),
         ["etc/countersign.toml:1:1: server is not a table\n  fix: write [server] and its settings below it"]
@@ -245,7 +255,10 @@ fn listening_beyond_loopback_needs_an_explicit_setting() {
 fn lists_of_the_server_are_neither_empty_nor_repeat() {
     assert_eq!(&*Layers::new().file("server.listen = []").load().unwrap_err().0[0].problem, "is empty");
     assert_eq!(&*Layers::new().flag("server.base_urls", "").load().unwrap_err().0[0].problem, "is empty");
-    assert_eq!(&*Layers::new().flag("server.listen", "127.0.0.1:1,127.0.0.1:1").load().unwrap_err().0[0].problem, "is listed twice");
+    assert_eq!(
+        &*Layers::new().flag("server.listen", "127.0.0.1:1,127.0.0.1:1").load().unwrap_err().0[0].problem,
+        "is listed twice"
+    );
     assert_eq!(&*Layers::new().flag("server.base_urls", "http://a,http://a").load().unwrap_err().0[0].problem, "is listed twice");
 }
 
@@ -263,7 +276,10 @@ fn a_base_url_is_refused_with_the_form_to_write() {
 fn the_master_key_file_lies_beside_sqlite_and_is_required_with_postgres() {
     let beside = Layers::new().flag("storage.url", "sqlite:/data/x.db").load().unwrap();
     assert_eq!(beside.config.keys.master_key_file(), Some(Path::new("/data/master.key")));
-    assert_eq!(beside.provenance.of("keys.master_key_file").unwrap().to_string(), "keys.master_key_file = /data/master.key  [default]");
+    assert_eq!(
+        beside.provenance.of("keys.master_key_file").unwrap().to_string(),
+        "keys.master_key_file = /data/master.key  [default]"
+    );
     let without = Layers::new().flag("storage.url", "postgres://cs@db/d");
     assert_eq!(
         without.errors(),
@@ -314,8 +330,10 @@ fn between_a_secret_and_its_file_the_higher_layer_wins() {
 fn secrets_are_refused_on_the_command_line() {
     assert_eq!(
         Layers::new().flag("storage.password", "hunter2").errors(),
-        ["--set storage.password: storage.password must not be given on the command line, which every user of the machine can read\n  \
-          fix: set storage.password_file or the environment variable COUNTERSIGN__STORAGE__PASSWORD"]
+        [
+            "--set storage.password: storage.password must not be given on the command line, which every user of the machine can read\n  \
+          fix: set storage.password_file or the environment variable COUNTERSIGN__STORAGE__PASSWORD"
+        ]
     );
 }
 
@@ -358,7 +376,8 @@ fn secrets_are_never_shown() {
         let texts = format!("{errors} {errors:?} {}", serde_json::to_string(&errors).unwrap());
         assert!(!texts.contains("hunter2"), "{texts}");
     }
-    let right = Layers::new().file("[storage]\npassword = \"hunter2\"").variable("COUNTERSIGN__KEYS__MASTER_KEY", KEY).load().unwrap();
+    let right =
+        Layers::new().file("[storage]\npassword = \"hunter2\"").variable("COUNTERSIGN__KEYS__MASTER_KEY", KEY).load().unwrap();
     let lines: String = right.provenance.0.iter().map(ToString::to_string).collect();
     let texts = format!("{right:?} {lines} {}", serde_json::to_string(&right.provenance).unwrap());
     assert!(!texts.contains("hunter2") && !texts.contains(KEY) && !texts.contains("7, 7"), "{texts}");

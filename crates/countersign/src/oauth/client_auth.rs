@@ -50,7 +50,11 @@ pub enum ClientAuthError {
 ///
 /// # Errors
 /// [`ClientAuthError`].
-pub async fn authenticate(app: &App, presented: ClientSecretCredentials, now: Timestamp) -> Result<AuthenticatedClient, ClientAuthError> {
+pub async fn authenticate(
+    app: &App,
+    presented: ClientSecretCredentials,
+    now: Timestamp,
+) -> Result<AuthenticatedClient, ClientAuthError> {
     let client = match ClientId::try_from(presented.client_id.as_str()) {
         Ok(id) => app.find_client(&id).await?,
         Err(_) => None,

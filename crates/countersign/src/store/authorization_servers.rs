@@ -41,7 +41,8 @@ impl Session {
             .map(|mut row| {
                 let id = row.text()?;
                 let name = row.text()?;
-                let signing_alg = Algorithm::from_name(&row.text()?).ok_or_else(|| corrupt("authorization_servers", "signing_alg", &id))?;
+                let signing_alg =
+                    Algorithm::from_name(&row.text()?).ok_or_else(|| corrupt("authorization_servers", "signing_alg", &id))?;
                 Ok(AuthorizationServer { id: AuthorizationServerId::from_stored(&id), name, signing_alg, created_at: row.time()? })
             })
             .collect()
@@ -55,7 +56,9 @@ impl Session {
                 let path = row.text()?;
                 let authorization_server_id = AuthorizationServerId::from_stored(&row.text()?);
                 let default_audience = match row.optional_text()? {
-                    Some(text) => Some(Audience::try_from(text.as_str()).map_err(|_| corrupt("mounts", "default_audience", &path))?),
+                    Some(text) => {
+                        Some(Audience::try_from(text.as_str()).map_err(|_| corrupt("mounts", "default_audience", &path))?)
+                    }
                     None => None,
                 };
                 Ok(Mount { base_url, path, authorization_server_id, default_audience })

@@ -44,7 +44,8 @@ pub struct Change {
 
 pub(super) async fn append(session: &mut Session, recorded: &[(ChangeKind, String, Timestamp)]) -> Result<(), StoreError> {
     let count = i64::try_from(recorded.len()).map_err(StoreError::internal)?;
-    let mut row = session.query_optional(&TAKE_SEQUENCE, &[count.into()]).await?.ok_or_else(|| StoreError::internal("feed_head is empty"))?;
+    let mut row =
+        session.query_optional(&TAKE_SEQUENCE, &[count.into()]).await?.ok_or_else(|| StoreError::internal("feed_head is empty"))?;
     let last = row.integer()?;
     for (seq, (kind, object_id, at)) in (last - count + 1..).zip(recorded) {
         session.query(&INSERT_CHANGE, &[seq.into(), (*at).into(), kind.as_str().into(), object_id.as_str().into()]).await?;

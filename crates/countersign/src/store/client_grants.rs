@@ -15,7 +15,12 @@ statements! {
 }
 
 impl Tx {
-    pub(crate) async fn insert_client_grant(&mut self, client: &ClientId, new: &ClientGrant, at: Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn insert_client_grant(
+        &mut self,
+        client: &ClientId,
+        new: &ClientGrant,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         let values = [
             new.id.as_str().into(),
             client.as_str().into(),

@@ -11,7 +11,7 @@ statements! {
     INSERT = "INSERT INTO clients (id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, created_at, updated_at) \
               VALUES ($1, $2, $3, $4, $5, $6, $6)";
     FIND = "SELECT id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, created_at FROM clients WHERE id = $1";
-    ALL_IDS = "SELECT id FROM clients WHERE id > $1 ORDER BY id LIMIT $2";
+    IDS_AFTER = "SELECT id FROM clients WHERE id > $1 ORDER BY id LIMIT $2";
     TOUCH = "UPDATE clients SET updated_at = $2 WHERE id = $1 RETURNING id";
     DISABLE = "UPDATE clients SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1 RETURNING id";
     ENABLE = "UPDATE clients SET disabled_at = NULL, updated_at = $2 WHERE id = $1 RETURNING id";
@@ -64,8 +64,15 @@ impl Session {
         }))
     }
 
-    /// Up to `limit` client ids after `after`, in order.
-    pub(crate) async fn client_ids_after(&mut self, after: &str, limit: i64) -> Result<Vec<String>, StoreError> {
-        self.query(&ALL_IDS, &[after.into(), limit.into()]).await?.into_iter().map(|mut row| row.text()).collect()
+    /// Up to `limit` clients after the id `after`, in the order of their ids.
+    pub(crate) async fn clients_after(&mut self, after: &str, limit: usize) -> Result<Vec<Client>, StoreError> {
+        let limit = i64::try_from(limit).map_err(StoreError::internal)?;
+        let mut clients = Vec::new();
+        for mut row in self.query(&IDS_AFTER, &[after.into(), limit.into()]).await? {
+            let text = row.text()?;
+            let id = ClientId::try_from(text.as_str()).map_err(|_| corrupt("clients", "id", &text))?;
+            clients.extend(self.find_client(&id).await?);
+        }
+        Ok(clients)
     }
 }

@@ -16,7 +16,12 @@ statements! {
 }
 
 impl Tx {
-    pub(crate) async fn insert_credential(&mut self, client: &ClientId, new: &SecretCredential, at: Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn insert_credential(
+        &mut self,
+        client: &ClientId,
+        new: &SecretCredential,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         let values = [
             new.id.as_str().into(),
             client.as_str().into(),
@@ -32,7 +37,12 @@ impl Tx {
     }
 
     /// Whether the client had this credential and it was not revoked.
-    pub(crate) async fn revoke_credential(&mut self, client: &ClientId, id: &CredentialId, at: Timestamp) -> Result<bool, StoreError> {
+    pub(crate) async fn revoke_credential(
+        &mut self,
+        client: &ClientId,
+        id: &CredentialId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
         Ok(self.query_optional(&REVOKE, &[id.as_str().into(), client.as_str().into(), at.into()]).await?.is_some())
     }
 }

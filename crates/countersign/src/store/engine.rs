@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use countersign_protocol::Secret;
 use tokio::sync::Notify;
 
 use super::postgres::PostgresEngine;
@@ -29,8 +30,10 @@ pub enum ConnectOptions {
     },
     /// PostgreSQL 15 or newer.
     Postgres {
-        /// Address, user, database and password.
-        config: Box<tokio_postgres::Config>,
+        /// `postgres://user@host:port/database`.
+        address: String,
+        /// The user's password.
+        password: Option<Secret<String>>,
         /// Size of the connection pool.
         max_connections: usize,
         /// Longest wait for a connection plus a unit of work.
@@ -77,8 +80,12 @@ impl Store {
         let hint = Arc::new(Notify::new());
         let engine = match options {
             ConnectOptions::Sqlite { path, durability } => Engine::Sqlite(SqliteEngine::open(path, durability, &counts).await?),
-            ConnectOptions::Postgres { config, max_connections, timeout, listen } => {
-                let engine = PostgresEngine::open(*config, max_connections, timeout, &counts).await?;
+            ConnectOptions::Postgres { address, password, max_connections, timeout, listen } => {
+                let mut config: tokio_postgres::Config = address.parse().map_err(StoreError::unavailable)?;
+                if let Some(password) = password {
+                    config.password(password.expose());
+                }
+                let engine = PostgresEngine::open(config, max_connections, timeout, &counts).await?;
                 if listen {
                     engine.listen(Arc::clone(&hint));
                 }

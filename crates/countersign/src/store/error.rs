@@ -48,9 +48,10 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         match error.sqlite_error().map(|failure| (failure.code, failure.extended_code)) {
-            Some((ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY)) => {
-                Self::UniqueViolation
-            }
+            Some((
+                ErrorCode::ConstraintViolation,
+                rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+            )) => Self::UniqueViolation,
             Some((
                 ErrorCode::DatabaseBusy
                 | ErrorCode::DatabaseLocked
@@ -72,7 +73,9 @@ impl From<tokio_postgres::Error> for StoreError {
         use tokio_postgres::error::SqlState;
         let Some(state) = error.code() else {
             // No SQLSTATE: the connection failed, or a value had the wrong type.
-            return if error.is_closed() || std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>) {
+            return if error.is_closed()
+                || std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+            {
                 Self::unavailable(error)
             } else {
                 Self::internal(error)
@@ -82,7 +85,8 @@ impl From<tokio_postgres::Error> for StoreError {
             return Self::UniqueViolation;
         }
         // Class 08 connection, 53 resources, 57 operator intervention, 40 rollback, 25006 read-only, 28 authentication.
-        let unavailable = ["08", "53", "57", "40", "28"].iter().any(|class| state.code().starts_with(class)) || state.code() == "25006";
+        let unavailable =
+            ["08", "53", "57", "40", "28"].iter().any(|class| state.code().starts_with(class)) || state.code() == "25006";
         if unavailable { Self::unavailable(error) } else { Self::internal(error) }
     }
 }

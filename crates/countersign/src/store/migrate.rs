@@ -10,7 +10,8 @@ use super::{Session, StoreError};
 /// Every migration, oldest first. Files that were released are never edited.
 const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../../../migrations/0001_spine.sql"))];
 
-const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)";
+const CREATE_TABLE: &str =
+    "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)";
 /// Any constant: two nodes that start at once migrate one after the other.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7140927)";
 

@@ -76,6 +76,8 @@ fn read_scopes(json: &str) -> Option<Vec<ScopeDefinition>> {
     let stored: Vec<StoredScope> = serde_json::from_str(json).ok()?;
     stored
         .into_iter()
-        .map(|stored| Some(ScopeDefinition { scope: ScopeToken::try_from(stored.scope.as_str()).ok()?, description: stored.description }))
+        .map(|stored| {
+            Some(ScopeDefinition { scope: ScopeToken::try_from(stored.scope.as_str()).ok()?, description: stored.description })
+        })
         .collect()
 }

@@ -126,9 +126,7 @@ fn sqlite_value(row: &rusqlite::Row<'_>, column: usize) -> Result<Value, StoreEr
     match row.get_ref(column)? {
         ValueRef::Null => Ok(Value::Null),
         ValueRef::Integer(number) => Ok(Value::Integer(number)),
-        ValueRef::Text(bytes) => {
-            std::str::from_utf8(bytes).map(|text| Value::Text(text.to_owned())).map_err(StoreError::internal)
-        }
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes).map(|text| Value::Text(text.to_owned())).map_err(StoreError::internal),
         ValueRef::Real(_) | ValueRef::Blob(_) => Err(StoreError::internal("a column is neither TEXT nor BIGINT")),
     }
 }
@@ -141,7 +139,10 @@ async fn query_postgres(
     let prepared = client.prepare_cached(statement.postgres()).await?;
     let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
     let found = client.query(&prepared, &parameters).await?;
-    found.iter().map(|row| (0..row.len()).map(|column| postgres_value(row, column)).collect::<Result<_, _>>().map(Row::new)).collect()
+    found
+        .iter()
+        .map(|row| (0..row.len()).map(|column| postgres_value(row, column)).collect::<Result<_, _>>().map(Row::new))
+        .collect()
 }
 
 fn postgres_value(row: &tokio_postgres::Row, column: usize) -> Result<Value, StoreError> {

@@ -32,9 +32,8 @@ impl SqliteEngine {
     pub(super) async fn open(path: PathBuf, durability: Durability, counts: &Arc<StatementCounts>) -> Result<Self, StoreError> {
         let mut writer = Session::new(Connection::Sqlite(open_file(&path, durability)?), Arc::clone(counts), true);
         migrate::run_sqlite(&mut writer).await?;
-        let idle: Result<Vec<Session>, StoreError> = (0..READERS)
-            .map(|_| Ok(Session::new(Connection::Sqlite(open_reader(&path)?), Arc::clone(counts), false)))
-            .collect();
+        let idle: Result<Vec<Session>, StoreError> =
+            (0..READERS).map(|_| Ok(Session::new(Connection::Sqlite(open_reader(&path)?), Arc::clone(counts), false))).collect();
         let (sender, jobs) = mpsc::channel(GROUP_SIZE * 2);
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
@@ -86,7 +85,8 @@ fn open_file(path: &Path, durability: Durability) -> Result<rusqlite::Connection
 }
 
 fn open_reader(path: &Path) -> Result<rusqlite::Connection, StoreError> {
-    let connection = rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection =
+        rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.execute_batch("PRAGMA query_only=ON;")?;
     connection.set_prepared_statement_cache_capacity(128);

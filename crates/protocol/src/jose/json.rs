@@ -111,7 +111,9 @@ mod tests {
     #[test]
     fn anything_but_one_object_is_malformed() {
         let deep = format!("{}1{}", r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
-        for text in ["", "[]", "1", "null", "{} {}", "{}x", "\u{feff}{}", r#"{"a":NaN}"#, r#"{"a":1e400}"#, r#"{"a":"\ud800"}"#, &deep] {
+        for text in
+            ["", "[]", "1", "null", "{} {}", "{}x", "\u{feff}{}", r#"{"a":NaN}"#, r#"{"a":1e400}"#, r#"{"a":"\ud800"}"#, &deep]
+        {
             assert_eq!(strict_object(text.as_bytes()), Err(JsonError::Malformed), "{:.40}", text);
         }
         assert_eq!(strict_object(b"{\"a\":\"\xff\"}"), Err(JsonError::Malformed));

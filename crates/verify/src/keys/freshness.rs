@@ -140,7 +140,8 @@ mod tests {
     #[test]
     fn without_a_usable_max_age_it_is_ten_minutes() {
         assert_eq!(time_to_live(None), 600);
-        for value in ["", "no-store", "max-age", "max-age=", "max-age=-1", "max-age=1h", "max-age=1.5", "s-maxage=5", "xmax-age=5"] {
+        for value in ["", "no-store", "max-age", "max-age=", "max-age=-1", "max-age=1h", "max-age=1.5", "s-maxage=5", "xmax-age=5"]
+        {
             assert_eq!(time_to_live(Some(value)), 600, "{value}");
         }
     }

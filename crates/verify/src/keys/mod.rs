@@ -7,6 +7,6 @@ pub(crate) mod http;
 mod source;
 mod unknown;
 
-pub(crate) use cache::{KeyCache, KeyCacheSettings, KeySet, Need, Unknown, Usable};
+pub(crate) use cache::{KeyCache, KeyCacheSettings, Need, UnknownKey, Usable};
 pub(crate) use source::Source;
 pub use source::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};

@@ -40,10 +40,10 @@ impl UnknownKeys {
             self.order.retain(|other| *other != hash);
         }
         self.order.push_back(hash);
-        if self.order.len() > MAX_NEGATIVE {
-            if let Some(oldest) = self.order.pop_front() {
-                self.since.remove(&oldest);
-            }
+        if self.order.len() > MAX_NEGATIVE
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.since.remove(&oldest);
         }
     }
 

@@ -29,7 +29,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// Attaches the outcome to a response.
-    pub fn attach(self, extensions: &mut Extensions) {
+    pub(in crate::http) fn attach(self, extensions: &mut Extensions) {
         extensions.insert(self);
     }
 }
@@ -57,7 +57,8 @@ pub(super) fn fault(code: ErrorCode, cause: String) -> Response {
 
 /// An RFC 9457 problem whose text is the code's meaning.
 pub(super) fn problem(status: StatusCode, code: ErrorCode) -> Response {
-    let body = serde_json::json!({ "type": "about:blank", "title": code.meaning(), "status": status.as_u16(), "code": code.as_str() });
+    let body =
+        serde_json::json!({ "type": "about:blank", "title": code.meaning(), "status": status.as_u16(), "code": code.as_str() });
     let mut response = json(status, &body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response.headers_mut().insert(ERROR_CODE_HEADER, HeaderValue::from_static(code.as_str()));

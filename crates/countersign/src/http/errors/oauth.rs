@@ -33,8 +33,8 @@ impl OAuthRefusal {
         Self { error, code, description: code.meaning().to_owned(), status: None, used_header: false }
     }
 
-    fn described(self, description: impl ToString) -> Self {
-        Self { description: description.to_string(), ..self }
+    fn described(self, error: &dyn std::error::Error) -> Self {
+        Self { description: error.to_string(), ..self }
     }
 
     fn with_status(self, status: StatusCode) -> Self {
@@ -124,7 +124,7 @@ fn request_refusal(error: TokenRequestError) -> OAuthRefusal {
         TokenRequestError::Scope(_) => (OAuthErrorCode::InvalidScope, ErrorCode::ScopeMalformed),
         TokenRequestError::SeveralAudiences => (OAuthErrorCode::InvalidTarget, ErrorCode::SeveralAudiences),
     };
-    OAuthRefusal::new(oauth, code).described(error)
+    OAuthRefusal::new(oauth, code).described(&error)
 }
 
 fn grant_refusal(error: &ClientCredentialsError) -> OAuthRefusal {

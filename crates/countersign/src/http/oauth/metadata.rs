@@ -19,7 +19,12 @@ pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, uri: Uri, head
 }
 
 /// The metadata of a mount below `/oauth2/`.
-pub(in crate::http) async fn at_server(State(app): State<Arc<App>>, Path(server): Path<String>, uri: Uri, headers: HeaderMap) -> Response {
+pub(in crate::http) async fn at_server(
+    State(app): State<Arc<App>>,
+    Path(server): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     metadata(&app, &server_path(&server), EndpointPaths::NESTED, &uri, &headers)
 }
 

@@ -11,7 +11,7 @@ use http::{StatusCode, Uri};
 use super::{resolve, server_path};
 use crate::app::App;
 use crate::http::body::{Accepts, read_parameters};
-use crate::http::errors::{OAuthRefusal, Outcome, json, unknown_path, token_refusal};
+use crate::http::errors::{OAuthRefusal, Outcome, json, token_refusal, unknown_path};
 use crate::oauth;
 
 /// The token endpoint of the root mount, which reads JSON too.

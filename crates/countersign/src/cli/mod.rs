@@ -1,0 +1,102 @@
+//! The command line: one file per noun. Data goes to standard output, everything
+//! else to standard error. Exit codes: 0 done, 1 refused, 2 wrong usage (clap).
+
+mod authorization_server;
+mod client;
+mod config;
+mod dev;
+mod grant;
+mod init;
+mod instance;
+mod printer;
+mod resource_server;
+mod serve;
+mod signing_key;
+mod stop;
+mod time;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use instance::{InstanceArgs, data_folder_settings, open_at};
+pub(crate) use printer::Printer;
+pub(crate) use serve::serve_app;
+pub(crate) use stop::stop_signal;
+
+/// Self-hosted machine-to-machine API authentication
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON instead of text for people
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything on loopback with an embedded database and demo objects
+    Dev(dev::DevArgs),
+    /// Start the server of a configured instance
+    Serve(serve::ServeArgs),
+    /// Create the master key and the `default` authorization server of a new instance
+    Init(init::InitArgs),
+    /// Check the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Get or decode access tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Manage authorization servers
+    #[command(subcommand)]
+    AuthorizationServer(authorization_server::AuthorizationServerCommand),
+    /// Manage resource servers (APIs)
+    #[command(subcommand)]
+    ResourceServer(resource_server::ResourceServerCommand),
+    /// Manage clients
+    #[command(subcommand)]
+    Client(client::ClientCommand),
+    /// Manage client grants
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
+    /// Manage signing keys
+    #[command(subcommand)]
+    SigningKey(signing_key::SigningKeyCommand),
+}
+
+/// Runs the command that the process's arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let printer = Printer::new(cli.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return printer.failure(&error.into()),
+    };
+    match runtime.block_on(run(cli.command, &printer)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => printer.failure(&error),
+    }
+}
+
+async fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
+    match command {
+        Command::Dev(arguments) => Box::pin(dev::run(arguments, printer)).await,
+        Command::Serve(arguments) => Box::pin(serve::run(arguments)).await,
+        Command::Init(arguments) => init::run(arguments, printer).await,
+        Command::Config(command) => config::run(command, printer),
+        Command::Token(command) => token::run(command, printer).await,
+        Command::AuthorizationServer(command) => authorization_server::run(command, printer).await,
+        Command::ResourceServer(command) => resource_server::run(command, printer).await,
+        Command::Client(command) => client::run(command, printer).await,
+        Command::Grant(command) => grant::run(command, printer).await,
+        Command::SigningKey(command) => signing_key::run(command, printer).await,
+    }
+}
+
+/// The command line's definition, for the tests that read its help.
+pub fn definition() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}

@@ -1,0 +1,25 @@
+//! SIGTERM and Ctrl-C: not ready any more, then drain.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::app::App;
+
+/// Becomes true at the first SIGTERM or SIGINT; the application reports itself
+/// as draining before that.
+pub(crate) fn stop_signal(app: Arc<App>) -> std::io::Result<watch::Receiver<bool>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        app.start_draining();
+        sender.send_replace(true);
+    });
+    Ok(receiver)
+}

@@ -1,0 +1,101 @@
+//! `countersign token`.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use countersign_protocol::Timestamp;
+use countersign_protocol::jose::{UnverifiedJws, json::strict_object};
+use serde_json::{Map, Value, json};
+
+use super::Printer;
+use super::time::rfc3339;
+use crate::dev::{DEFAULT_DATA, EnvFile};
+use crate::outbound::Outbound;
+
+/// The verbs of `token`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Get an access token with client credentials and print it
+    Get(GetArgs),
+    /// Show what an access token says, without checking it
+    Decode(DecodeArgs),
+}
+
+/// Arguments of `token get`.
+#[derive(Args, Debug)]
+pub(crate) struct GetArgs {
+    /// Scopes to ask for, separated by spaces [default: all that are granted]
+    #[arg(long)]
+    scope: Option<String>,
+    /// The audience to ask for [default: AUDIENCE of the env file]
+    #[arg(long)]
+    audience: Option<String>,
+    /// The token endpoint [default: /oauth/token of BASE_URL of the env file]
+    #[arg(long, value_name = "URL")]
+    token_url: Option<String>,
+    /// File with BASE_URL, AUDIENCE, CLIENT_ID and CLIENT_SECRET, as `countersign dev` writes it
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+}
+
+/// Arguments of `token decode`.
+#[derive(Args, Debug)]
+pub(crate) struct DecodeArgs {
+    /// The token; `-` reads it from standard input
+    token: String,
+}
+
+pub(super) async fn run(command: TokenCommand, printer: &Printer) -> anyhow::Result<()> {
+    match command {
+        TokenCommand::Get(arguments) => get(arguments, printer).await,
+        TokenCommand::Decode(arguments) => decode(&arguments.token, printer),
+    }
+}
+
+async fn get(arguments: GetArgs, printer: &Printer) -> anyhow::Result<()> {
+    let path = arguments.env_file.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA).join(EnvFile::NAME));
+    let known = EnvFile::read(&path).with_context(|| {
+        format!("cannot read {}: start `countersign dev` here, or name its env file with --env-file", path.display())
+    })?;
+    let value = |name: &str| known.find(name).with_context(|| format!("{} has no {name}", path.display()));
+    let token_url =
+        arguments.token_url.map_or_else(|| Ok::<_, anyhow::Error>(format!("{}/oauth/token", value("BASE_URL")?)), Ok)?;
+    let audience = arguments.audience.map_or_else(|| value("AUDIENCE").map(str::to_owned), Ok)?;
+    let mut form = vec![("grant_type", "client_credentials"), ("audience", audience.as_str())];
+    if let Some(scope) = &arguments.scope {
+        form.push(("scope", scope));
+    }
+    let secret = countersign_protocol::Secret::new(value("CLIENT_SECRET")?.to_owned());
+    let body = Outbound::new()?.request_token(&token_url, value("CLIENT_ID")?, &secret, &form).await?;
+    let response: Value = serde_json::from_slice(&body).context("the token response is not JSON")?;
+    let Some(token) = response.get("access_token").and_then(Value::as_str) else { bail!("the token response has no access_token") };
+    printer.result(&response, token);
+    Ok(())
+}
+
+fn decode(token: &str, printer: &Printer) -> anyhow::Result<()> {
+    let mut input = token.to_owned();
+    if token == "-" {
+        input.clear();
+        std::io::stdin().read_to_string(&mut input).context("cannot read standard input")?;
+    }
+    let token = input.trim();
+    let jws = UnverifiedJws::parse(token)?;
+    let header = jws.header();
+    let claims = strict_object(&jws.unverified_payload().context("the payload is not strict base64url")?)?;
+    let header = json!({ "alg": header.algorithm.as_str(), "kid": header.key_id, "typ": header.typ });
+    let text = format!("header {header:#}\nclaims {:#}{}", Value::Object(claims.clone()), times(&claims));
+    printer.result(&json!({ "header": header, "claims": claims }), &text);
+    printer.note("The signature was not checked: this shows what the token says, not whether it is true.");
+    Ok(())
+}
+
+fn times(claims: &Map<String, Value>) -> String {
+    let line = |name: &str| {
+        let seconds = claims.get(name)?.as_i64()?;
+        Some(format!("\n{name} is {}", rfc3339(Timestamp::from_seconds(seconds))))
+    };
+    ["iat", "nbf", "exp"].into_iter().filter_map(line).collect()
+}

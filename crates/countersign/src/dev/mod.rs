@@ -1,0 +1,119 @@
+//! `countersign dev`: everything on loopback, with demo objects that are made by
+//! the same use-cases as any others.
+
+mod demo_api;
+mod env_file;
+mod folder;
+mod objects;
+mod suggestions;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::cli::{Printer, open_at, serve_app, stop_signal};
+use crate::config::{self, BaseUrl, Config, ConfigFile, Disk, ProcessEnvironment, Sources};
+use crate::entropy::SystemEntropy;
+use crate::http::{Listeners, ServeOptions, serve};
+use crate::log;
+use crate::master_key_file;
+
+pub(crate) use env_file::EnvFile;
+use folder::DataFolder;
+use objects::DemoObjects;
+
+/// Where `dev` keeps its data unless told otherwise.
+pub(crate) const DEFAULT_DATA: &str = ".countersign";
+/// The server's port unless told otherwise.
+pub(crate) const DEFAULT_PORT: u16 = 8787;
+/// The demo API's port while the server has its own.
+const DEMO_API_PORT: u16 = 8788;
+
+/// How to start.
+#[derive(Debug)]
+pub(crate) struct DevOptions {
+    pub(crate) port: u16,
+    pub(crate) data: PathBuf,
+    pub(crate) ephemeral: bool,
+    pub(crate) env_file: Option<PathBuf>,
+}
+
+/// Starts everything, says what to try, and serves until told to stop.
+pub(crate) async fn run(options: DevOptions, printer: &Printer) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let folder = DataFolder::open(&options.data, options.ephemeral)?;
+    let env_path = options.env_file.unwrap_or_else(|| folder.path().join(EnvFile::NAME));
+    let config = load_config(&folder)?;
+    log::start(log::Format::Text, config.log.level.as_str());
+
+    let (server, demo) = listen(options.port).await?;
+    let base = BaseUrl::local(server.port().context("the server has no port")?);
+    let demo_url = BaseUrl::local(demo.port().context("the demo API has no port")?);
+    let app = open_at(&config, vec![base.clone()]).await?;
+    let previous = EnvFile::read(&env_path).ok();
+    let demo_objects = objects::ensure(&app, previous.as_ref().and_then(|file| file.find("CLIENT_SECRET"))).await?;
+
+    let stop = stop_signal(Arc::clone(&app)).context("cannot wait for signals")?;
+    let demo_router = demo_api::router(&base)?;
+    let serve_options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
+    let demo_api = tokio::spawn(serve(demo, demo_router, serve_options, stop.clone()));
+
+    env_file(&base, &demo_url, &demo_objects).write(&env_path).with_context(|| format!("cannot write {}", env_path.display()))?;
+    let ready = json!({ "base_url": base.as_str(), "demo_api_url": demo_url.as_str(), "env_file": env_path });
+    let text = suggestions::text(&suggestions::Facts {
+        base: &base,
+        demo_url: &demo_url,
+        env_path: &env_path,
+        is_default_env: env_path == PathBuf::from(DEFAULT_DATA).join(EnvFile::NAME),
+        started_in_ms: started.elapsed().as_millis(),
+    });
+    printer.result(&ready, &text);
+
+    serve_app(Arc::<App>::clone(&app), server, &config, stop).await?;
+    // It was told to stop at the same moment.
+    let _ = demo_api.await;
+    Ok(())
+}
+
+fn load_config(folder: &DataFolder) -> anyhow::Result<Config> {
+    let settings = crate::cli::data_folder_settings(folder.path())?;
+    let sources = Sources { file: ConfigFile::Nowhere, environment: &ProcessEnvironment, flags: &settings, files: &Disk };
+    let config = config::load(&sources)?.config;
+    if let Some(path) = config.keys.master_key_file() {
+        master_key_file::create_if_missing(path, &SystemEntropy).with_context(|| format!("cannot create {}", path.display()))?;
+    }
+    Ok(config)
+}
+
+/// The server has the port that was asked for; the demo API has its usual one
+/// only beside the server's usual one.
+async fn listen(port: u16) -> anyhow::Result<(Listeners, Listeners)> {
+    let demo_port = if port == DEFAULT_PORT { DEMO_API_PORT } else { 0 };
+    let hint = "is another `countersign dev` running? `--port 0` finds free ports";
+    let server = Listeners::loopback(port).await.context(hint)?;
+    let demo = Listeners::loopback(demo_port).await.context(hint)?;
+    Ok((server, demo))
+}
+
+fn env_file(base: &BaseUrl, demo_url: &BaseUrl, demo: &DemoObjects) -> EnvFile {
+    let secret = demo.client_secret.expose().as_str();
+    EnvFile::new([
+        ("BASE_URL", base.as_str()),
+        ("ROOT_ISSUER", &format!("{base}/")),
+        ("ISSUER", &format!("{base}/oauth2/default")),
+        ("AUDIENCE", objects::AUDIENCE),
+        ("OKTA_AS", "default"),
+        ("OKTA_AUDIENCE", objects::OKTA_AUDIENCE),
+        ("SCOPE", objects::LIST_USERS),
+        ("DEFAULT_SCOPE", objects::LIST_USERS),
+        ("CLIENT_ID", objects::CLIENT_ID),
+        ("CLIENT_SECRET", secret),
+        ("TEST_CLIENT_ID", objects::CLIENT_ID),
+        ("TEST_CLIENT_SECRET", secret),
+        ("DEMO_API_URL", demo_url.as_str()),
+    ])
+}

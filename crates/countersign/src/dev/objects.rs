@@ -1,0 +1,123 @@
+//! The demo objects.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use countersign_protocol::jose::Algorithm;
+use countersign_protocol::{Audience, ClientAuthMethod, ClientId, Scope, ScopeToken, Secret};
+
+use crate::app::App;
+use crate::authorization_servers::{self, DEFAULT_ID, NewAuthorizationServer};
+use crate::clients::{self, Client, NewClient, NewClientGrant};
+use crate::ids::AuthorizationServerId;
+use crate::resource_servers::{self, DEFAULT_TOKEN_LIFETIME_SECONDS, NewResourceServer, Profile, ResourceServer, ScopeDefinition};
+
+/// The demo API.
+pub(super) const AUDIENCE: &str = "http://api.localhost";
+/// An API in the shape that Okta's tutorials use.
+pub(super) const OKTA_AUDIENCE: &str = "api://default";
+/// The demo client.
+pub(super) const CLIENT_ID: &str = "demo-client";
+/// Lets a client read the list.
+pub(super) const LIST_USERS: &str = "list:users";
+/// Lets a client read one entry.
+pub(super) const READ_USERS: &str = "read:users";
+
+/// What the env file needs to know.
+pub(super) struct DemoObjects {
+    pub(super) client_secret: Secret<String>,
+}
+
+/// Makes whatever is missing. A secret that was lost is replaced.
+pub(super) async fn ensure(app: &App, known_secret: Option<&str>) -> anyhow::Result<DemoObjects> {
+    let server = AuthorizationServerId::from_stored(DEFAULT_ID);
+    if app.catalog().authorization_server(&server).is_none() {
+        let new = NewAuthorizationServer {
+            id: server.clone(),
+            name: "default".to_owned(),
+            signing_alg: Algorithm::RS256,
+            default_audience: Some(Audience::try_from(OKTA_AUDIENCE)?),
+        };
+        authorization_servers::create(app, new).await?;
+    }
+    let demo = ensure_resource_server(app, &server, AUDIENCE, "Demo API", Profile::Rfc9068).await?;
+    let okta = ensure_resource_server(app, &server, OKTA_AUDIENCE, "Default API", Profile::Okta).await?;
+    let client_id = ClientId::try_from(CLIENT_ID)?;
+    let client_secret = match app.find_client(&client_id).await? {
+        None => create_client(app, &client_id).await?,
+        Some(client) => match known_secret.filter(|secret| is_live_secret(app, &client, secret)) {
+            Some(secret) => Secret::new(secret.to_owned()),
+            None => replace_secret(app, &client).await?,
+        },
+    };
+    let client = app.find_client(&client_id).await?.context("the demo client is gone")?;
+    for resource_server in [demo, okta] {
+        if !client.grants.iter().any(|grant| grant.resource_server_id == resource_server.id) {
+            let scope = Scope::from_tokens([LIST_USERS, READ_USERS])?;
+            let new = NewClientGrant {
+                client_id: client_id.clone(),
+                resource_server_id: resource_server.id.clone(),
+                scope,
+                token_lifetime_seconds: None,
+            };
+            clients::grant(app, new).await?;
+        }
+    }
+    Ok(DemoObjects { client_secret })
+}
+
+async fn ensure_resource_server(
+    app: &App,
+    server: &AuthorizationServerId,
+    audience: &str,
+    name: &str,
+    profile: Profile,
+) -> anyhow::Result<Arc<ResourceServer>> {
+    let found = |app: &App| app.catalog().resource_servers().find(|found| found.audience.as_str() == audience).cloned();
+    if let Some(existing) = found(app) {
+        return Ok(existing);
+    }
+    let scope = |token, description: &str| {
+        anyhow::Ok(ScopeDefinition { scope: ScopeToken::try_from(token)?, description: description.to_owned() })
+    };
+    let new = NewResourceServer {
+        authorization_server_id: server.clone(),
+        audience: Audience::try_from(audience)?,
+        name: name.to_owned(),
+        profile,
+        signing_alg: None,
+        token_lifetime_seconds: DEFAULT_TOKEN_LIFETIME_SECONDS,
+        scopes: vec![scope(LIST_USERS, "List users")?, scope(READ_USERS, "Read one user")?],
+    };
+    resource_servers::create(app, new).await?;
+    found(app).context("the new resource server is not in the catalog")
+}
+
+async fn create_client(app: &App, id: &ClientId) -> anyhow::Result<Secret<String>> {
+    let new = NewClient {
+        id: Some(id.clone()),
+        name: "Demo client".to_owned(),
+        auth_method: ClientAuthMethod::ClientSecretBasic,
+        auth_method_enforced: false,
+    };
+    let created = clients::create(app, new).await?;
+    Ok(Secret::new(created.secret.text.expose().clone()))
+}
+
+fn is_live_secret(app: &App, client: &Client, secret: &str) -> bool {
+    let catalog = app.catalog();
+    let now = app.clock.now();
+    client.credentials.iter().any(|credential| {
+        let hasher = catalog.hashers.find(&credential.hash_key_id);
+        credential.is_live(now) && hasher.is_some_and(|hasher| hasher.hash(secret).equals(&credential.hash))
+    })
+}
+
+/// Nobody knows the old secrets any more.
+async fn replace_secret(app: &App, client: &Client) -> anyhow::Result<Secret<String>> {
+    let created = clients::create_secret(app, &client.id, "replaced").await?;
+    for lost in client.credentials.iter().filter(|credential| credential.revoked_at.is_none()) {
+        clients::revoke_credential(app, &client.id, &lost.id).await?;
+    }
+    Ok(Secret::new(created.text.expose().clone()))
+}

@@ -1,0 +1,72 @@
+//! The axum extractors.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+
+use crate::{Denied, Require, Verified, Verifier};
+
+/// The verified token of the request; without one the handler does not run. `R`
+/// says what the token must have, see [`scopes!`](crate::scopes).
+///
+/// The [`Verifier`] comes from the router's state, so that a router without one
+/// does not compile:
+///
+/// ```compile_fail,E0277
+/// use axum::{Router, routing::get};
+/// use countersign_verify::axum::Token;
+///
+/// async fn list(token: Token) -> &'static str { "[]" }
+/// let app: Router = Router::new().route("/users", get(list)).with_state(());
+/// ```
+pub struct Token<R = ()> {
+    verified: Verified,
+    required: PhantomData<fn() -> R>,
+}
+
+impl<R> Token<R> {
+    /// The verified token.
+    pub fn into_inner(self) -> Verified {
+        self.verified
+    }
+}
+
+impl<R> Deref for Token<R> {
+    type Target = Verified;
+
+    fn deref(&self) -> &Verified {
+        &self.verified
+    }
+}
+
+impl<S, R> FromRequestParts<S> for Token<R>
+where
+    S: Send + Sync,
+    Verifier: FromRef<S>,
+    R: Require,
+{
+    type Rejection = Denied;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Denied> {
+        let verifier = Verifier::from_ref(state);
+        let verified = verifier.verify(&parts.headers).await?;
+        verifier.require(&verified, R::requirements())?;
+        Ok(Self { verified, required: PhantomData })
+    }
+}
+
+impl IntoResponse for Denied {
+    fn into_response(self) -> Response {
+        Self::into_response(self)
+    }
+}
+
+impl<R> fmt::Debug for Token<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.verified.fmt(f)
+    }
+}

@@ -1,0 +1,346 @@
+//! The issuer's keys at hand, and when to ask for them again.
+//!
+//! Readers load one snapshot and never wait. Fetches are started by use: a reader
+//! that finds the keys due starts one and goes on with the keys it has. At most
+//! one fetch is under way; whoever needs its outcome waits for it.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use countersign_protocol::jose::{JwkSet, JwkSetError, VerificationKey};
+use countersign_protocol::{Clock, Timestamp};
+
+use super::freshness::{Freshness, Validity, is_within};
+use super::source::{Answer, Source, SourceError, Version};
+use super::unknown::UnknownKeys;
+
+/// How long keys past their time are used while a fetch is under way that was
+/// started in time.
+const GRACE_SECONDS: i64 = 30;
+/// Bounds of the pause between two looks of the timer.
+const TIMER_MIN_MILLIS: i64 = 1_000;
+const TIMER_MAX_MILLIS: i64 = 60_000;
+
+pub(crate) struct KeyCache {
+    source: Source,
+    clock: Arc<dyn Clock>,
+    jitter: Box<dyn Fn() -> u32 + Send + Sync>,
+    snapshot: ArcSwap<Snapshot>,
+    /// Whether a fetch is under way.
+    under_way: AtomicBool,
+    /// The number of the last fetch that was started.
+    started: AtomicU64,
+    /// When it was started.
+    started_at: AtomicI64,
+    finished: watch::Sender<()>,
+    unknown: Mutex<UnknownKeys>,
+    runtime: OnceLock<Handle>,
+}
+
+/// What a cache is made of.
+pub(crate) struct KeyCacheSettings {
+    pub(crate) source: Source,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) jitter: Box<dyn Fn() -> u32 + Send + Sync>,
+}
+
+/// The state between two fetches.
+struct Snapshot {
+    keys: Arc<KeySet>,
+    version: Option<Version>,
+    /// The number of the last finished fetch.
+    fetch: u64,
+    validity: Validity,
+}
+
+/// The keys of one document. The set with the number 0 is empty.
+#[derive(Default)]
+pub(crate) struct KeySet {
+    /// The fetch that brought the document: a new number for other keys only.
+    number: u64,
+    document: Vec<u8>,
+    set: JwkSet,
+}
+
+/// Whether there are keys to use.
+pub(crate) enum Usable {
+    Now(Keys),
+    Wait(Need),
+    Unavailable,
+}
+
+/// What to say about a key id that is not in the set.
+pub(crate) enum UnknownKey {
+    /// Another set arrived meanwhile: look again.
+    Again,
+    /// The issuer does not have it.
+    Refuse,
+    /// The issuer could not be asked.
+    Unavailable,
+    /// The issuer is being asked.
+    Wait(Need),
+}
+
+/// The number of the first fetch that was started after a need arose: its answer
+/// is news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Need(u64);
+
+/// Keys to use, held without a lock.
+pub(crate) struct Keys(Guard<Arc<Snapshot>>);
+
+impl Keys {
+    /// The key a token names.
+    pub(crate) fn find(&self, key_id: Option<&str>) -> Option<&VerificationKey> {
+        self.0.keys.set.find(key_id)
+    }
+
+    /// The number of the set.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.keys.number
+    }
+}
+
+/// What came of the wish to start a fetch.
+enum Start {
+    /// One is under way now.
+    UnderWay(Need),
+    /// One finished since the caller looked.
+    Changed,
+    /// There is no runtime to start one on.
+    NoRuntime,
+}
+
+impl KeyCache {
+    pub(crate) fn new(settings: KeyCacheSettings) -> Arc<Self> {
+        let KeyCacheSettings { source, clock, jitter } = settings;
+        Arc::new(Self {
+            source,
+            clock,
+            jitter,
+            snapshot: ArcSwap::from_pointee(Snapshot {
+                keys: Arc::default(),
+                version: None,
+                fetch: 0,
+                validity: Validity::NOTHING,
+            }),
+            under_way: AtomicBool::new(false),
+            started: AtomicU64::new(0),
+            started_at: AtomicI64::new(0),
+            finished: watch::Sender::new(()),
+            unknown: Mutex::default(),
+            runtime: OnceLock::new(),
+        })
+    }
+
+    /// Hears of every fetch that finishes from now on. Subscribe before you look.
+    pub(crate) fn finished(&self) -> watch::Receiver<()> {
+        self.finished.subscribe()
+    }
+
+    /// The keys, if they may be used now. Starts a fetch when one is due.
+    pub(crate) fn usable(self: &Arc<Self>, now: Timestamp) -> Usable {
+        loop {
+            let snapshot = self.snapshot.load();
+            let under_way = || self.under_way.load(Ordering::Acquire);
+            match snapshot.validity.at(now) {
+                Freshness::Fresh => return Usable::Now(Keys(snapshot)),
+                Freshness::Due if under_way() => return Usable::Now(Keys(snapshot)),
+                Freshness::Due => match self.start(now, snapshot.fetch) {
+                    Start::UnderWay(_) | Start::NoRuntime => return Usable::Now(Keys(snapshot)),
+                    Start::Changed => {}
+                },
+                Freshness::Overdue if under_way() && self.is_in_grace(&snapshot, now) => return Usable::Now(Keys(snapshot)),
+                Freshness::Gone { retry: false } if !under_way() => return Usable::Unavailable,
+                Freshness::Overdue | Freshness::Gone { .. } => match self.start(now, snapshot.fetch) {
+                    Start::UnderWay(need) => return Usable::Wait(need),
+                    Start::NoRuntime => return Usable::Unavailable,
+                    Start::Changed => {}
+                },
+            }
+        }
+    }
+
+    /// What to say about `key_id`, which `keys` does not have. `waited` is the need
+    /// for which the caller has waited already.
+    pub(crate) fn unknown(self: &Arc<Self>, key_id: Option<&str>, keys: &Keys, now: Timestamp, waited: Option<Need>) -> UnknownKey {
+        // Without a key id another fetch could not name a key either.
+        let Some(key_id) = key_id else { return UnknownKey::Refuse };
+        let snapshot = &*keys.0;
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        if unknown.contains(key_id, now) {
+            return UnknownKey::Refuse;
+        }
+        if self.under_way.load(Ordering::Acquire) {
+            return UnknownKey::Wait(self.next_need());
+        }
+        if self.snapshot.load().fetch != snapshot.fetch {
+            return UnknownKey::Again;
+        }
+        // A set that was fetched since the caller came is news: a fetch for this key id.
+        let is_news = waited.is_some_and(|Need(first)| snapshot.fetch >= first);
+        if is_news && !unknown.is_cooling_down(now) {
+            unknown.cool_down(now);
+        }
+        if unknown.is_cooling_down(now) {
+            if snapshot.validity.failed_at.is_some() {
+                return UnknownKey::Unavailable;
+            }
+            if waited.is_some() {
+                unknown.insert(key_id, now);
+            }
+            return UnknownKey::Refuse;
+        }
+        match self.start(now, snapshot.fetch) {
+            Start::UnderWay(need) => {
+                unknown.cool_down(now);
+                UnknownKey::Wait(need)
+            }
+            Start::Changed => UnknownKey::Again,
+            Start::NoRuntime => UnknownKey::Unavailable,
+        }
+    }
+
+    /// Looks after the keys while nobody uses them, until the cache is dropped.
+    pub(crate) async fn keep_fresh(cache: Weak<Self>) {
+        while let Some(pause) = cache.upgrade().map(|cache| cache.until_due()) {
+            tokio::time::sleep(pause).await;
+            if let Some(cache) = cache.upgrade() {
+                let _ = cache.usable(cache.clock.now());
+            }
+        }
+    }
+
+    fn until_due(&self) -> Duration {
+        let due = self.snapshot.load().validity.refresh_at.millis_since(self.clock.now());
+        Duration::from_millis(due.clamp(TIMER_MIN_MILLIS, TIMER_MAX_MILLIS).unsigned_abs())
+    }
+
+    /// The fetch under way was started before the keys' time was over.
+    fn is_in_grace(&self, snapshot: &Snapshot, now: Timestamp) -> bool {
+        let started_at = Timestamp::from_millis(self.started_at.load(Ordering::Acquire));
+        started_at < snapshot.validity.fresh_until && is_within(now, started_at, GRACE_SECONDS)
+    }
+
+    fn next_need(&self) -> Need {
+        Need(self.started.load(Ordering::Acquire) + 1)
+    }
+
+    /// Starts a fetch unless one is under way or one finished since the caller saw
+    /// the fetch number `seen`.
+    fn start(self: &Arc<Self>, now: Timestamp, seen: u64) -> Start {
+        if self.under_way.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return Start::UnderWay(self.next_need());
+        }
+        let mut flight = Flight { cache: Arc::clone(self), number: None };
+        if self.snapshot.load().fetch != seen {
+            return Start::Changed;
+        }
+        let Some(runtime) = self.runtime() else { return Start::NoRuntime };
+        self.started_at.store(now.as_millis(), Ordering::Release);
+        let number = self.started.fetch_add(1, Ordering::AcqRel) + 1;
+        flight.number = Some(number);
+        // A task of its own: a caller that goes away does not end it.
+        runtime.spawn(flight.run(number));
+        Start::UnderWay(Need(number))
+    }
+
+    /// The runtime of the caller, else the one of an earlier caller.
+    fn runtime(&self) -> Option<Handle> {
+        match Handle::try_current() {
+            Ok(runtime) => {
+                let _ = self.runtime.set(runtime.clone());
+                Some(runtime)
+            }
+            Err(_) => self.runtime.get().cloned(),
+        }
+    }
+
+    /// Asks the issuer; the next snapshot.
+    async fn fetch(&self, number: u64) -> Snapshot {
+        let before = self.snapshot.load_full();
+        let answer = self.source.key_set(before.version.as_ref()).await;
+        let now = self.clock.now();
+        match answer.map_err(NoKeys::from).and_then(|answer| before.after(answer, number, now, (self.jitter)())) {
+            Ok(next) => {
+                let skipped = next.keys.set.skipped();
+                if skipped > 0 {
+                    tracing::warn!(
+                        issuer = self.source.issuer().as_str(),
+                        skipped,
+                        "the issuer publishes keys that cannot be used"
+                    );
+                }
+                next
+            }
+            Err(error) => {
+                tracing::warn!(issuer = self.source.issuer().as_str(), %error, "the issuer's keys could not be fetched");
+                before.failed(number, now)
+            }
+        }
+    }
+}
+
+/// Why a fetch brought no keys.
+#[derive(Debug, thiserror::Error)]
+enum NoKeys {
+    #[error("{0}")]
+    Set(#[from] JwkSetError),
+    #[error("{0}")]
+    Source(#[from] SourceError),
+}
+
+impl Snapshot {
+    fn after(&self, answer: Answer, number: u64, now: Timestamp, roll: u32) -> Result<Self, NoKeys> {
+        let (keys, version, cache_control) = match answer {
+            Answer::NotModified { cache_control } => (Arc::clone(&self.keys), self.version.clone(), cache_control),
+            // The same document: what was verified with its keys stays verified.
+            Answer::Document { body, version, cache_control } if self.keys.number > 0 && self.keys.document == body => {
+                (Arc::clone(&self.keys), version, cache_control)
+            }
+            Answer::Document { body, version, cache_control } => {
+                let set = JwkSet::parse(&body)?;
+                (Arc::new(KeySet { number, document: body, set }), version, cache_control)
+            }
+        };
+        let validity = Validity::renewed(cache_control.as_deref(), now, roll);
+        Ok(Self { keys, version, fetch: number, validity })
+    }
+
+    fn failed(&self, number: u64, now: Timestamp) -> Self {
+        let (keys, version) = (Arc::clone(&self.keys), self.version.clone());
+        Self { keys, version, fetch: number, validity: self.validity.failed(now) }
+    }
+}
+
+/// The right to fetch. However it ends, the next may start and whoever waits hears
+/// of it; a fetch that is torn down half-way counts as failed.
+struct Flight {
+    cache: Arc<KeyCache>,
+    number: Option<u64>,
+}
+
+impl Flight {
+    async fn run(mut self, number: u64) {
+        let next = self.cache.fetch(number).await;
+        self.cache.snapshot.store(Arc::new(next));
+        self.number = None;
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let cache = &self.cache;
+        if let Some(number) = self.number {
+            let failed = cache.snapshot.load().failed(number, cache.clock.now());
+            cache.snapshot.store(Arc::new(failed));
+        }
+        cache.under_way.store(false, Ordering::Release);
+        cache.finished.send_replace(());
+    }
+}
