@@ -25,6 +25,11 @@ const VARIABLES = [
   'DEMO_API_URL',
 ];
 
+// The caller's configuration of the server, such as another database.
+function configuration() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('COUNTERSIGN__')));
+}
+
 export class Server {
   #folder = mkdtempSync(path.join(tmpdir(), 'countersign-clients-'));
   #process;
@@ -37,7 +42,12 @@ export class Server {
     this.#process = spawn(binary, ['dev', '--ephemeral', '--port', '0', '--env-file', envFile], {
       cwd: this.#folder,
       // It keeps a profile in the home folder: not in the user's.
-      env: { PATH: process.env.PATH, HOME: this.#folder, XDG_CONFIG_HOME: path.join(this.#folder, 'config') },
+      env: {
+        PATH: process.env.PATH,
+        HOME: this.#folder,
+        XDG_CONFIG_HOME: path.join(this.#folder, 'config'),
+        ...configuration(),
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [this.#process.stdout, this.#process.stderr]) {

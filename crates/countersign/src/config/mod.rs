@@ -43,6 +43,7 @@ pub use place::{Layer, Place};
 pub use provenance::{Origin, Provenance};
 pub use reference::reference_markdown;
 pub use server::ServerConfig;
+pub(crate) use setting::variable_of;
 pub use setting::{Fallback, Kind, SECTIONS, Section, Setting};
 pub use storage::{StorageConfig, StorageUrl};
 pub use tokens::TokensConfig;

@@ -79,11 +79,15 @@ pub enum Fallback {
     Value(&'static str),
 }
 
+/// The environment variable that sets `key`.
+pub(crate) fn variable_of(key: &str) -> String {
+    format!("{}{}", super::env::PREFIX, key.replace('.', "__").to_ascii_uppercase())
+}
+
 impl Setting {
     /// The environment variable that sets it.
     pub fn variable(&self) -> String {
-        let name = self.key.replace('.', "__").to_ascii_uppercase();
-        format!("{}{name}", super::env::PREFIX)
+        variable_of(self.key)
     }
 
     /// Whether its value must never be shown.

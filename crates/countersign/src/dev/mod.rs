@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::cli::{Printer, open_at, serve_app, stop_signal};
-use crate::config::{self, BaseUrl, Config, ConfigFile, Disk, ProcessEnvironment, Sources};
+use crate::config::{self, BaseUrl, Config, ConfigFile, Disk, Environment as _, ProcessEnvironment, Sources};
 use crate::entropy::SystemEntropy;
 use crate::http::{Listeners, ServeOptions, serve};
 use crate::log;
@@ -80,7 +80,10 @@ pub(crate) async fn run(options: DevOptions, printer: &Printer) -> anyhow::Resul
 }
 
 fn load_config(folder: &DataFolder) -> anyhow::Result<Config> {
-    let settings = crate::cli::data_folder_settings(folder.path())?;
+    let mut settings = crate::cli::data_folder_settings(folder.path())?.to_vec();
+    // `dev` on PostgreSQL: what the environment says wins over the data folder.
+    let variables = ProcessEnvironment.variables();
+    settings.retain(|(key, _)| !variables.iter().any(|(name, _)| *name == *config::variable_of(key)));
     let sources = Sources { file: ConfigFile::Nowhere, environment: &ProcessEnvironment, flags: &settings, files: &Disk };
     let config = config::load(&sources)?.config;
     if let Some(path) = config.keys.master_key_file() {

@@ -34,6 +34,9 @@ impl AuthenticatedClient {
 /// Why a client is not authenticated.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientAuthError {
+    /// A hash key that a stored secret names is not there: a fault of ours.
+    #[error("a hash key is missing")]
+    HashKeyMissing,
     /// The secret is right, but the client is pinned to another method.
     #[error("the client is pinned to another authentication method")]
     MethodNotOfClient,
@@ -60,7 +63,7 @@ pub async fn authenticate(
         Err(_) => None,
     };
     let credentials = client.as_deref().map_or(&[][..], |client| &client.credentials);
-    let matched = find_matching(&app.catalog().hashers, credentials, presented.client_secret.expose(), now);
+    let matched = find_matching(&app.catalog().hashers, credentials, presented.client_secret.expose(), now)?;
     let (Some(client), Some(credential_id)) = (client, matched) else { return Err(ClientAuthError::Refused) };
     if client.disabled_at.is_some() {
         return Err(ClientAuthError::Refused);
@@ -73,16 +76,21 @@ pub async fn authenticate(
 
 /// The live credential whose hash the secret has. The secret is hashed under the
 /// active key even when nothing can match, and every credential is compared.
-fn find_matching(hashers: &SecretHashers, credentials: &[SecretCredential], secret: &str, now: Timestamp) -> Option<CredentialId> {
-    let active = hashers.active()?;
+fn find_matching(
+    hashers: &SecretHashers,
+    credentials: &[SecretCredential],
+    secret: &str,
+    now: Timestamp,
+) -> Result<Option<CredentialId>, ClientAuthError> {
+    let active = hashers.active().ok_or(ClientAuthError::HashKeyMissing)?;
     let mut hashes: HashMap<&HashKeyId, SecretHash> = HashMap::from([(active.id(), active.hash(secret))]);
     let mut matched = None;
     for credential in credentials {
-        let hasher = hashers.find(&credential.hash_key_id)?;
+        let hasher = hashers.find(&credential.hash_key_id).ok_or(ClientAuthError::HashKeyMissing)?;
         let presented = hashes.entry(hasher.id()).or_insert_with(|| hasher.hash(secret));
         if presented.equals(&credential.hash) && credential.is_live(now) {
             matched = Some(credential.id.clone());
         }
     }
-    matched
+    Ok(matched)
 }

@@ -62,3 +62,44 @@ fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use countersign_protocol::jose::{Algorithm, SigningKey, UnverifiedJws};
+
+    use super::*;
+    use crate::ids::SigningKeyId;
+
+    fn key(algorithm: Algorithm) -> Arc<ParsedKey> {
+        let pkcs8 = SigningKey::generate(algorithm).unwrap();
+        Arc::new(ParsedKey {
+            id: SigningKeyId::from_stored("sk_test"),
+            key: SigningKey::from_pkcs8(algorithm, &pkcs8).unwrap(),
+        })
+    }
+
+    /// Whether the signature is made by the thread that asks for it.
+    fn signs_in_place(algorithm: Algorithm) -> bool {
+        // A pool without threads: what is handed over is never done.
+        let pool = SigningPool::start(0).unwrap();
+        let mut signing = std::pin::pin!(pool.sign_jwt(key(algorithm), "at+jwt", serde_json::json!({})));
+        matches!(signing.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(_)))
+    }
+
+    #[test]
+    fn an_rsa_signature_does_not_run_on_the_thread_of_the_request() {
+        assert!(!signs_in_place(Algorithm::RS256));
+        assert!(!signs_in_place(Algorithm::PS512));
+        assert!(signs_in_place(Algorithm::ES256));
+        assert!(signs_in_place(Algorithm::EdDSA));
+    }
+
+    #[tokio::test]
+    async fn a_signing_thread_makes_the_signature() {
+        let pool = SigningPool::start(1).unwrap();
+        let token = pool.sign_jwt(key(Algorithm::RS256), "at+jwt", serde_json::json!({ "a": 1 })).await.unwrap();
+        assert_eq!(UnverifiedJws::parse(&token).unwrap().header().key_id.as_deref(), Some("sk_test"));
+    }
+}

@@ -50,7 +50,8 @@ pub enum JwkError {
     /// The object holds private key material.
     #[error("the JWK holds private key material")]
     PrivateMaterial,
-    /// The point is not on the curve, the RSA key is too short or too long, even, or factorable.
+    /// The point is not on its NIST curve; the RSA key is too short or too long, even, or
+    /// factorable. Ed25519 keys of small order are not told apart: they harm only who publishes them.
     #[error("the key itself is unsound")]
     Unsound,
 }

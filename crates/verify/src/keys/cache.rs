@@ -177,7 +177,7 @@ impl KeyCache {
             return UnknownKey::Refuse;
         }
         if self.under_way.load(Ordering::Acquire) {
-            return UnknownKey::Wait(self.next_need());
+            return UnknownKey::Wait(self.need_at(now));
         }
         if self.snapshot.load().fetch != snapshot.fetch {
             return UnknownKey::Again;
@@ -227,15 +227,19 @@ impl KeyCache {
         started_at < snapshot.validity.fresh_until && is_within(now, started_at, GRACE_SECONDS)
     }
 
-    fn next_need(&self) -> Need {
-        Need(self.started.load(Ordering::Acquire) + 1)
+    /// The need of a caller that came at `now` and finds a fetch under way: the
+    /// fetch is news if it was started since, be it by the same caller.
+    fn need_at(&self, now: Timestamp) -> Need {
+        let started = self.started.load(Ordering::Acquire);
+        let is_news = self.started_at.load(Ordering::Acquire) >= now.as_millis();
+        Need(if is_news { started } else { started + 1 })
     }
 
     /// Starts a fetch unless one is under way or one finished since the caller saw
     /// the fetch number `seen`.
     fn start(self: &Arc<Self>, now: Timestamp, seen: u64) -> Start {
         if self.under_way.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            return Start::UnderWay(self.next_need());
+            return Start::UnderWay(self.need_at(now));
         }
         let mut flight = Flight { cache: Arc::clone(self), number: None };
         if self.snapshot.load().fetch != seen {
@@ -342,5 +346,74 @@ impl Drop for Flight {
         }
         cache.under_way.store(false, Ordering::Release);
         cache.finished.send_replace(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use countersign_protocol::jose::{Algorithm, SigningKey};
+    use countersign_protocol::{Issuer, ManualClock};
+
+    use super::*;
+    use crate::keys::{Fetch, FetchFuture, FetchRequest, Fetched};
+
+    struct Counting {
+        keys: Vec<u8>,
+        fetches: Arc<AtomicUsize>,
+    }
+
+    impl Fetch for Counting {
+        fn fetch<'a>(&'a self, _request: FetchRequest<'a>) -> FetchFuture<'a> {
+            self.fetches.fetch_add(1, Ordering::SeqCst);
+            let document = Fetched::Document { body: self.keys.clone(), etag: None, cache_control: None };
+            Box::pin(async move { Ok(document) })
+        }
+    }
+
+    fn cache(clock: &Arc<ManualClock>) -> (Arc<KeyCache>, Arc<AtomicUsize>) {
+        let key = SigningKey::from_pkcs8(Algorithm::EdDSA, &SigningKey::generate(Algorithm::EdDSA).unwrap()).unwrap();
+        let keys = serde_json::json!({ "keys": [serde_json::to_value(key.public_jwk("k1")).unwrap()] });
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let fetch = Arc::new(Counting { keys: keys.to_string().into_bytes(), fetches: Arc::clone(&fetches) });
+        let issuer = Issuer::try_from("https://as.test").unwrap();
+        let source = Source::new(fetch, issuer, Some("https://as.test/keys".to_owned()));
+        let clock: Arc<ManualClock> = Arc::clone(clock);
+        (KeyCache::new(KeyCacheSettings { source, clock, jitter: Box::new(|| 100) }), fetches)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_timer_fetches_and_refreshes_without_any_request() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
+        let (cache, fetches) = cache(&clock);
+        let timer = tokio::spawn(KeyCache::keep_fresh(Arc::downgrade(&cache)));
+        // Paused time jumps to whichever timer is next; ours is never more than a minute away.
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        assert_eq!(fetches.load(Ordering::SeqCst), 1);
+        clock.advance_seconds(479);
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        assert_eq!(fetches.load(Ordering::SeqCst), 1);
+        clock.advance_seconds(1);
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        assert_eq!(fetches.load(Ordering::SeqCst), 2);
+        // It ends with the cache.
+        drop(cache);
+        timer.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_same_document_keeps_its_number_and_another_does_not() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
+        let (cache, _) = cache(&clock);
+        let next = cache.fetch(1).await;
+        assert_eq!((next.fetch, next.keys.number), (1, 1));
+        cache.snapshot.store(Arc::new(next));
+        let same = cache.fetch(2).await;
+        assert_eq!((same.fetch, same.keys.number), (2, 1));
+        let mut other = same.keys.document.clone();
+        other.push(b' ');
+        let answer = Answer::Document { body: other, version: None, cache_control: None };
+        assert_eq!(same.after(answer, 3, clock.now(), 0).unwrap().keys.number, 3);
     }
 }

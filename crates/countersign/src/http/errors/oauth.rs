@@ -75,6 +75,7 @@ impl From<ReadError> for OAuthRefusal {
 pub(in crate::http) fn token_refusal(error: &TokenError, used_header: bool) -> Response {
     let refusal = match error {
         TokenError::Body(error) => body_refusal(error),
+        TokenError::ClientAuth(error @ ClientAuthError::HashKeyMissing) => return fault(ErrorCode::Internal, chain(error)),
         TokenError::ClientAuth(ClientAuthError::MethodNotOfClient) => {
             OAuthRefusal::new(OAuthErrorCode::InvalidClient, ErrorCode::AuthenticationMethodNotOfClient)
         }

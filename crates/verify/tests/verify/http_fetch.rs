@@ -1,0 +1,229 @@
+//! The HTTP client against a small server on the loopback.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use countersign_verify::{Algorithm, Fetch as _, FetchRequest, Fetched, HttpClient, HttpError, HttpFetch, Limits, Verifier};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::support::{key_set, new_key, sign_raw};
+
+type Handler = dyn Fn(&Seen) -> Response<Full<Bytes>> + Send + Sync;
+
+/// A request as the server saw it.
+#[derive(Clone, Debug)]
+struct Seen {
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+#[derive(Clone)]
+struct Server {
+    base: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Server {
+    async fn start(handler: impl Fn(&Seen) -> Response<Full<Bytes>> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Self { base: format!("http://{}", listener.local_addr().unwrap()), seen: Arc::default() };
+        let (accepting, handler): (_, Arc<Handler>) = (server.clone(), Arc::new(handler));
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (server, handler) = (accepting.clone(), Arc::clone(&handler));
+                let service = service_fn(move |request| server.clone().answer(request, Arc::clone(&handler)));
+                tokio::spawn(async move {
+                    let connection = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        server
+    }
+
+    async fn answer(self, request: Request<Incoming>, handler: Arc<Handler>) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let seen = Seen { method: head.method, path: head.uri.path().to_owned(), headers: head.headers, body };
+        self.seen.lock().unwrap().push(seen.clone());
+        Ok(handler(&seen))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.seen.lock().unwrap().iter().map(|seen| seen.path.clone()).collect()
+    }
+}
+
+fn respond(status: u16, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    response
+}
+
+fn fetcher() -> HttpFetch {
+    HttpFetch::new(HttpClient::new().unwrap())
+}
+
+async fn fetch(url: &str, etag: Option<&str>) -> Result<Fetched, String> {
+    fetcher().fetch(FetchRequest { url, etag }).await.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn a_document_comes_with_its_etag_and_cache_control() {
+    let server = Server::start(|_| {
+        let mut response = respond(200, "{}");
+        response.headers_mut().insert("etag", "\"v1\"".parse().unwrap());
+        response.headers_mut().append("cache-control", "public".parse().unwrap());
+        response.headers_mut().append("cache-control", "max-age=60".parse().unwrap());
+        response
+    })
+    .await;
+    let Ok(Fetched::Document { body, etag, cache_control }) = fetch(&server.url("/keys"), None).await else { panic!("no document") };
+    assert_eq!((body.as_slice(), etag.as_deref(), cache_control.as_deref()), (&b"{}"[..], Some("\"v1\""), Some("public, max-age=60")));
+    let seen = server.seen.lock().unwrap()[0].clone();
+    assert_eq!((seen.method, seen.headers.contains_key("if-none-match")), (Method::GET, false));
+    assert_eq!(seen.headers["accept"], "application/json");
+}
+
+#[tokio::test]
+async fn not_modified_is_asked_for_with_the_etag() {
+    let server = Server::start(|seen| {
+        assert_eq!(seen.headers["if-none-match"], "\"v1\"");
+        respond(304, "")
+    })
+    .await;
+    assert!(matches!(fetch(&server.url("/keys"), Some("\"v1\"")).await, Ok(Fetched::NotModified { .. })));
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    for status in [301, 302, 303, 307, 308] {
+        let server = Server::start(move |seen| {
+            let mut response = respond(if seen.path == "/keys" { status } else { 200 }, "{}");
+            response.headers_mut().insert("location", "/elsewhere".parse().unwrap());
+            response
+        })
+        .await;
+        let error = fetch(&server.url("/keys"), None).await.unwrap_err();
+        assert!(error.contains(&status.to_string()), "{error}");
+        assert_eq!(server.paths(), ["/keys"]);
+    }
+}
+
+#[tokio::test]
+async fn the_body_ends_at_256_kib() {
+    for (extra, fits) in [(0, true), (1, false)] {
+        let server = Server::start(move |_| respond(200, vec![b' '; 256 * 1024 + extra])).await;
+        let fetched = fetch(&server.url("/keys"), None).await;
+        assert_eq!(fetched.is_ok(), fits, "{extra}");
+        assert!(fits || fetched.unwrap_err().contains("too large"));
+        // Asking again would not make it smaller.
+        assert_eq!(server.paths().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_failing_server_is_asked_three_times() {
+    let server = Server::start(|_| respond(503, "")).await;
+    let error = fetch(&server.url("/keys"), None).await.unwrap_err();
+    assert!(error.contains("503"), "{error}");
+    assert_eq!(server.paths().len(), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_recovers_is_believed_and_a_refusal_is_final() {
+    let calls = Arc::new(Mutex::new(0));
+    let server = Server::start(move |_| {
+        let mut calls = calls.lock().unwrap();
+        *calls += 1;
+        respond(if *calls < 3 { 500 } else { 200 }, "{}")
+    })
+    .await;
+    fetch(&server.url("/keys"), None).await.unwrap();
+    assert_eq!(server.paths().len(), 3);
+    let server = Server::start(|_| respond(404, "")).await;
+    fetch(&server.url("/keys"), None).await.unwrap_err();
+    assert_eq!(server.paths().len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    drop(listener);
+    let error = fetch(&url, None).await.unwrap_err();
+    assert!(error.contains("connection failed"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    let limits = Limits { timeout: Duration::from_millis(20), ..Limits::default() };
+    let client = HttpClient::new().unwrap();
+    let request = Request::get(&url).body(Bytes::new()).unwrap();
+    assert!(matches!(client.send(request, limits).await, Err(HttpError::Timeout)));
+    assert_eq!((Limits::default().timeout, Limits::default().max_body_bytes), (Duration::from_secs(3), 262_144));
+    drop(listener);
+}
+
+#[tokio::test]
+async fn the_client_sends_forms_and_returns_any_status() {
+    let server = Server::start(|seen| respond(400, [b"got ", &seen.body[..]].concat())).await;
+    let request = Request::post(server.url("/token")).header("content-type", "application/x-www-form-urlencoded");
+    let request = request.body(Bytes::from_static(b"grant_type=client_credentials")).unwrap();
+    let response = HttpClient::new().unwrap().send(request, Limits::default()).await.unwrap();
+    assert_eq!((response.status().as_u16(), &response.body()[..]), (400, &b"got grant_type=client_credentials"[..]));
+    assert_eq!(server.seen.lock().unwrap()[0].method, Method::POST);
+}
+
+#[tokio::test]
+async fn the_client_does_not_go_where_it_may_not() {
+    let client = HttpClient::new().unwrap();
+    let request = Request::get("http://192.0.2.1/keys").body(Bytes::new()).unwrap();
+    assert!(matches!(client.send(request, Limits::default()).await, Err(HttpError::PlainHttp)));
+    let error = fetch("http://192.0.2.1/keys", None).await.unwrap_err();
+    assert!(error.contains("loopback"), "{error}");
+}
+
+#[tokio::test]
+async fn a_verifier_finds_its_way_from_the_issuer_to_a_verdict() {
+    let key = Arc::new(new_key(Algorithm::ES256));
+    let published = key_set(&[("k1", &key)]);
+    let base = Arc::new(Mutex::new(String::new()));
+    let server = Server::start({
+        let base = Arc::clone(&base);
+        move |seen| match seen.path.as_str() {
+            "/oauth2/default/.well-known/openid-configuration" => {
+                let issuer = base.lock().unwrap().clone();
+                respond(200, json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/v1/keys") }).to_string())
+            }
+            "/oauth2/default/v1/keys" => respond(200, published.clone()),
+            _ => respond(404, ""),
+        }
+    })
+    .await;
+    let issuer = server.url("/oauth2/default");
+    base.lock().unwrap().clone_from(&issuer);
+    // The machine's clock: a token without times but `exp`.
+    let verifier = Verifier::builder(&issuer, "https://api1.test").accept_incomplete_tokens().build().unwrap();
+    verifier.ready(Duration::from_secs(10)).await.unwrap();
+    let claims = json!({ "iss": issuer, "aud": "https://api1.test", "exp": 99_999_999_999_i64, "client_id": "demo-client" });
+    let token = sign_raw(&key, r#"{"alg":"ES256","kid":"k1","typ":"at+jwt"}"#, &claims.to_string());
+    assert_eq!(verifier.verify_token_now(&token).unwrap().client_id(), Some("demo-client"));
+    assert_eq!(server.paths(), ["/oauth2/default/.well-known/openid-configuration", "/oauth2/default/v1/keys"]);
+}

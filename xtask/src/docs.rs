@@ -1,0 +1,62 @@
+//! Writes the reference pages that come from the program itself.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{binary, print, process, workspace};
+
+/// A page, and the command that prints it.
+const PAGES: &[(&str, &[&str])] = &[("docs/reference/config.md", &["config", "reference"])];
+
+pub(crate) fn run(check: bool) -> Result<()> {
+    let binary = binary::build()?;
+    for (page, arguments) in PAGES {
+        let text = process::read(Command::new(&binary).args(*arguments))?;
+        let path = workspace::root().join(page);
+        if check { compare(page, &path, &text)? } else { write(page, &path, &text)? }
+    }
+    Ok(())
+}
+
+fn compare(page: &str, path: &Path, text: &str) -> Result<()> {
+    let present = fs::read_to_string(path).with_context(|| format!("cannot read {page}; `cargo xtask docs` writes it"))?;
+    if let Some(number) = first_difference(&present, text) {
+        bail!("{page} is not what the program prints, from line {number} on; `cargo xtask docs` writes it");
+    }
+    print::line(&format!("{page} is up to date"));
+    Ok(())
+}
+
+fn write(page: &str, path: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    fs::write(path, text).with_context(|| format!("cannot write {page}"))?;
+    print::line(&format!("wrote {page}"));
+    Ok(())
+}
+
+/// The number of the first line that differs.
+fn first_difference(one: &str, other: &str) -> Option<usize> {
+    if one == other {
+        return None;
+    }
+    let same = one.split('\n').zip(other.split('\n')).take_while(|(one, other)| one == other).count();
+    Some(same + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_difference;
+
+    #[test]
+    fn names_the_first_line_that_differs() {
+        assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
+        assert_eq!(first_difference("a\nb\n", "a\nc\n"), Some(2));
+        assert_eq!(first_difference("a\n", "a\nb\n"), Some(2));
+        assert_eq!(first_difference("a", "a\n"), Some(2));
+    }
+}

@@ -1,0 +1,64 @@
+//! The programs that the tests need.
+
+use std::process::Command;
+
+use super::version::Version;
+use crate::postgres::{self, Programs};
+use crate::process;
+
+/// A program that is missing or too old.
+pub(crate) struct Missing {
+    pub(crate) what: &'static str,
+    pub(crate) problem: String,
+    /// Debian's packages that have it.
+    pub(crate) packages: &'static [&'static str],
+}
+
+struct Need {
+    what: &'static str,
+    packages: &'static [&'static str],
+    check: fn() -> Result<(), String>,
+}
+
+const NEEDS: &[Need] = &[
+    Need { what: postgres::NEEDED, packages: &["postgresql"], check: || Programs::find().map(drop) },
+    Need { what: "node 20.15 or newer", packages: &["nodejs"], check: node },
+    Need { what: "npm", packages: &["npm"], check: || version("npm").map(drop) },
+    Need { what: "python3 3.10 or newer with the module venv", packages: &["python3", "python3-venv"], check: python },
+    Need { what: "cc, a C compiler with the headers of the C library", packages: &["gcc", "libc6-dev"], check: c_compiler },
+    Need { what: "curl", packages: &["curl"], check: || version("curl").map(drop) },
+];
+
+pub(crate) fn missing() -> Vec<Missing> {
+    NEEDS.iter().filter_map(Need::missing).collect()
+}
+
+impl Need {
+    fn missing(&self) -> Option<Missing> {
+        let problem = (self.check)().err()?;
+        Some(Missing { what: self.what, problem, packages: self.packages })
+    }
+}
+
+fn node() -> Result<(), String> {
+    version("node")?.at_least(Version(20, 15))
+}
+
+fn python() -> Result<(), String> {
+    version("python3")?.at_least(Version(3, 10))?;
+    // Debian ships `venv` without `ensurepip`, which a virtual environment needs, in another package.
+    let modules = process::read(Command::new("python3").args(["-c", "import venv, ensurepip"]));
+    modules.map(drop).map_err(|_| "without the modules venv and ensurepip".to_owned())
+}
+
+fn c_compiler() -> Result<(), String> {
+    let script = "echo '#include <stdlib.h>' | cc -fsyntax-only -x c -";
+    process::read(Command::new("sh").args(["-c", script])).map(drop).map_err(|error| format!("{error:#}"))
+}
+
+fn version(program: &str) -> Result<Version, String> {
+    if process::find(program).is_none() {
+        return Err("not found".to_owned());
+    }
+    Version::of(Command::new(program).arg("--version"))
+}

@@ -1,0 +1,102 @@
+//! The command line.
+
+use crate::test::TestOptions;
+
+pub(crate) const HELP: &str = "\
+usage: cargo xtask TASK
+
+  test [--no-install] [FILTER]  set up what the tests need, start a PostgreSQL of their own, run everything;
+                                with FILTER only the Rust tests whose names contain it
+  setup [--no-install]          only set up what the tests need
+  postgres COMMAND...           run a command beside such a PostgreSQL, with the variables that the tests read
+  readme                        run the commands that `countersign dev` prints
+  docs [--check]                write the reference pages; with --check only compare them
+  help                          print this
+
+  --no-install                  install nothing; fail with the list of what is missing";
+
+/// One task with its options.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    Help,
+    Test(TestOptions),
+    Setup { install: bool },
+    Postgres { command: Vec<String> },
+    Readme,
+    Docs { check: bool },
+}
+
+impl Task {
+    /// Reads the arguments after the program's name; the error is for the user.
+    pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
+        let Some((name, rest)) = arguments.split_first() else { return Ok(Self::Help) };
+        match name.as_str() {
+            "help" | "--help" | "-h" => Ok(Self::Help),
+            "test" => parse_test(rest),
+            "setup" => Ok(Self::Setup { install: !switch("setup", rest, "--no-install")? }),
+            "postgres" => parse_postgres(rest),
+            "readme" => no_arguments(rest).map(|()| Self::Readme),
+            "docs" => Ok(Self::Docs { check: switch("docs", rest, "--check")? }),
+            unknown => Err(format!("there is no task `{unknown}`")),
+        }
+    }
+}
+
+fn parse_test(arguments: &[String]) -> Result<Task, String> {
+    let mut options = TestOptions { install: true, filter: None };
+    for argument in arguments {
+        match argument.as_str() {
+            "--no-install" => options.install = false,
+            option if option.starts_with('-') => return Err(format!("`test` has no option `{option}`")),
+            filter if options.filter.is_none() => options.filter = Some(filter.to_owned()),
+            second => return Err(format!("`test` takes one filter, `{second}` is a second one")),
+        }
+    }
+    Ok(Task::Test(options))
+}
+
+fn parse_postgres(arguments: &[String]) -> Result<Task, String> {
+    let command = match arguments {
+        [dashes, command @ ..] if dashes == "--" => command,
+        command => command,
+    };
+    if command.is_empty() { Err("`postgres` needs a command".to_owned()) } else { Ok(Task::Postgres { command: command.to_vec() }) }
+}
+
+fn switch(task: &str, arguments: &[String], name: &str) -> Result<bool, String> {
+    match arguments {
+        [] => Ok(false),
+        [only] if only == name => Ok(true),
+        _ => Err(format!("`{task}` takes only `{name}`")),
+    }
+}
+
+fn no_arguments(arguments: &[String]) -> Result<(), String> {
+    if arguments.is_empty() { Ok(()) } else { Err(format!("unexpected `{}`", arguments.join(" "))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Task, String> {
+        Task::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn reads_options_and_filter_in_any_order() {
+        let expected = Task::Test(TestOptions { install: false, filter: Some("store".to_owned()) });
+        assert_eq!(parse("test --no-install store"), Ok(expected));
+        assert_eq!(parse("test"), Ok(Task::Test(TestOptions { install: true, filter: None })));
+        assert_eq!(parse("docs --check"), Ok(Task::Docs { check: true }));
+        assert_eq!(parse("postgres -- psql -l"), Ok(Task::Postgres { command: vec!["psql".to_owned(), "-l".to_owned()] }));
+        assert_eq!(parse(""), Ok(Task::Help));
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        for line in ["tset", "test --fast", "test one two", "docs check", "readme now", "postgres", "postgres --"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Sets up what the tests need and runs everything.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::postgres::Cluster;
+use crate::report::Report;
+use crate::setup::Tools;
+use crate::tally::{self, Runner, Tally};
+use crate::{binary, process, readme, setup, workspace};
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TestOptions {
+    /// Whether what is missing may be installed.
+    pub(crate) install: bool,
+    /// Only the Rust tests whose names contain this.
+    pub(crate) filter: Option<String>,
+}
+
+pub(crate) fn run(options: &TestOptions) -> Result<()> {
+    let mut report = Report::new();
+    run_steps(&mut report, options);
+    report.finish().into_result()
+}
+
+/// Stops at the first step without which the following ones cannot run: it is in the report as a failure.
+fn run_steps(report: &mut Report, options: &TestOptions) -> Option<()> {
+    let tools = report.step("setup", || setup::run(options.install))?;
+    let cluster = report.step("PostgreSQL", || Cluster::start(&tools.postgres))?;
+    let binary = report.step("build", binary::build)?;
+    report.tests("cargo test", || cargo_test(options.filter.as_deref(), &cluster, &binary));
+    if options.filter.is_none() {
+        report.tests("client libraries", || client_libraries(&tools, &binary));
+        report.tests("commands of dev", || readme::run(&binary));
+    }
+    Some(())
+}
+
+fn cargo_test(filter: Option<&str>, cluster: &Cluster, binary: &Path) -> Result<Tally> {
+    let mut command = process::cargo(["test", "--workspace", "--all-features", "--no-fail-fast"]);
+    command.args(filter).envs(cluster.variables()).env("COUNTERSIGN_TEST_BINARY", binary);
+    tally::run(&mut command, Runner::CargoTest)
+}
+
+fn client_libraries(tools: &Tools, binary: &Path) -> Result<Tally> {
+    let mut command = Command::new("node");
+    command.current_dir(workspace::clients()).args(["run.mjs", "--countersign"]).arg(binary);
+    command.arg("--python").arg(&tools.python);
+    tally::run(&mut command, Runner::Clients)
+}
