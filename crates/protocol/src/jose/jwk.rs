@@ -8,6 +8,7 @@ use aws_lc_rs::signature::ParsedPublicKey;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::ed25519_weakness::has_small_order;
 use super::rsa_weakness::has_roca_fingerprint;
 use super::{Algorithm, KeyType, base64url};
 
@@ -50,8 +51,8 @@ pub enum JwkError {
     /// The object holds private key material.
     #[error("the JWK holds private key material")]
     PrivateMaterial,
-    /// The point is not on its NIST curve; the RSA key is too short or too long, even, or
-    /// factorable. Ed25519 keys of small order are not told apart: they harm only who publishes them.
+    /// The point is not on its NIST curve, or an Ed25519 point of small order; the RSA key is
+    /// too short or too long, even, or factorable.
     #[error("the key itself is unsound")]
     Unsound,
 }
@@ -156,7 +157,7 @@ impl VerificationKey {
         let key = match &jwk.parameters {
             Parameters::Rsa { n, e } => parse_rsa(algorithm, n, e)?,
             Parameters::Ec { crv, x, y } => parse_point(algorithm, crv, x, y)?,
-            Parameters::Okp { x, .. } => parse_curve_key(algorithm, &decode(x)?)?,
+            Parameters::Okp { x, .. } => parse_edwards_point(algorithm, &decode(x)?)?,
         };
         Ok(Self { algorithm, key })
     }
@@ -208,6 +209,13 @@ fn parse_point(algorithm: Algorithm, crv: &str, x: &str, y: &str) -> Result<Pars
         return Err(JwkError::Member);
     }
     parse_curve_key(algorithm, &[&[4][..], &x, &y].concat())
+}
+
+fn parse_edwards_point(algorithm: Algorithm, x: &[u8]) -> Result<ParsedPublicKey, JwkError> {
+    if has_small_order(x) {
+        return Err(JwkError::Unsound);
+    }
+    parse_curve_key(algorithm, x)
 }
 
 fn parse_curve_key(algorithm: Algorithm, bytes: &[u8]) -> Result<ParsedPublicKey, JwkError> {

@@ -6,6 +6,7 @@
 mod alg;
 pub mod base64url;
 mod claims;
+mod ed25519_weakness;
 mod header;
 pub mod json;
 mod jwk;

@@ -128,3 +128,9 @@ fn rsa_numbers_are_odd_and_of_the_right_size() {
         }
     }
 }
+
+#[test]
+fn an_ed25519_key_of_small_order_is_unsound() {
+    let x = base64url::encode(&[&[1][..], &[0; 31]].concat());
+    refused_for(&json!({ "kty": "OKP", "crv": "Ed25519", "x": x }), JwkError::Unsound);
+}
