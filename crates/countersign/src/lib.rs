@@ -26,4 +26,5 @@ pub mod outbound;
 pub mod resource_servers;
 pub mod sealing;
 pub mod signing_keys;
+mod startup;
 pub mod store;

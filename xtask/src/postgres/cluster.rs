@@ -128,3 +128,25 @@ fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((HOST, 0)).context("no free port on loopback")?;
     Ok(listener.local_addr()?.port())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait_for(script: &str) -> Result<()> {
+        let folder = TempFolder::create("test")?;
+        let server = Background::reading_stderr(Command::new("sh").args(["-c", script]), &folder.path().join("log"))?;
+        wait_until_ready(&server)
+    }
+
+    #[test]
+    fn a_server_that_ends_is_a_failure_that_shows_its_log() {
+        let error = wait_for("echo starting >&2; echo 'FATAL:  no space' >&2").unwrap_err().to_string();
+        assert_eq!(error, "PostgreSQL did not start; its log:\nstarting\nFATAL:  no space");
+    }
+
+    #[test]
+    fn a_server_that_says_so_is_ready() {
+        wait_for("echo 'LOG:  database system is ready to accept connections' >&2; exec sleep 60").unwrap();
+    }
+}

@@ -22,7 +22,7 @@ struct Need {
 
 const NEEDS: &[Need] = &[
     Need { what: postgres::NEEDED, packages: &["postgresql"], check: || Programs::find().map(drop) },
-    Need { what: "node 20.15 or newer", packages: &["nodejs"], check: node },
+    Need { what: "node 20.15 or newer (that of Debian 12 is older)", packages: &["nodejs"], check: node },
     Need { what: "npm", packages: &["npm"], check: || version("npm").map(drop) },
     Need { what: "python3 3.10 or newer with the module venv", packages: &["python3", "python3-venv"], check: python },
     Need { what: "cc, a C compiler with the headers of the C library", packages: &["gcc", "libc6-dev"], check: c_compiler },
@@ -52,6 +52,9 @@ fn python() -> Result<(), String> {
 }
 
 fn c_compiler() -> Result<(), String> {
+    if process::find("cc").is_none() {
+        return Err("not found".to_owned());
+    }
     let script = "echo '#include <stdlib.h>' | cc -fsyntax-only -x c -";
     process::read(Command::new("sh").args(["-c", script])).map(drop).map_err(|error| format!("{error:#}"))
 }

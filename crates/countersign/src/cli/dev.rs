@@ -27,5 +27,5 @@ pub(crate) struct DevArgs {
 pub(super) async fn run(arguments: DevArgs, printer: &Printer) -> anyhow::Result<()> {
     let options =
         DevOptions { port: arguments.port, data: arguments.data, ephemeral: arguments.ephemeral, env_file: arguments.env_file };
-    dev::run(options, printer).await
+    dev::run(options, |value, text| printer.result(value, text)).await
 }

@@ -5,11 +5,12 @@ use clap::Args;
 use countersign_protocol::jose::Algorithm;
 use serde_json::json;
 
-use super::{InstanceArgs, Printer, instance};
+use super::{InstanceArgs, Printer};
 use crate::authorization_servers::{self, DEFAULT_ID, NewAuthorizationServer};
 use crate::entropy::SystemEntropy;
 use crate::ids::AuthorizationServerId;
 use crate::master_key_file;
+use crate::startup::open;
 
 /// Arguments of `init`.
 #[derive(Args, Debug)]
@@ -25,7 +26,7 @@ pub(super) async fn run(arguments: InitArgs, printer: &Printer) -> anyhow::Resul
         made_key = master_key_file::create_if_missing(path, &SystemEntropy)
             .with_context(|| format!("cannot create the master key file {}", path.display()))?;
     }
-    let app = instance::open(&config).await?;
+    let app = open(&config).await?;
     let id = AuthorizationServerId::from_stored(DEFAULT_ID);
     let made_server = app.catalog().authorization_server(&id).is_none();
     if made_server {

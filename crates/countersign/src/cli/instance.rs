@@ -3,19 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use clap::Args;
-use countersign_protocol::Secret;
-use countersign_verify::SystemClock;
 
-use crate::app::{App, AppParts};
-use crate::config::{
-    self, BaseUrl, Config, ConfigFile, DEFAULT_FILE, Disk, Loaded, ProcessEnvironment, Sources, StorageConfig, StorageUrl,
-    split_flag,
-};
-use crate::entropy::SystemEntropy;
-use crate::sealing::MasterKey;
-use crate::store::{ConnectOptions, Durability, Store};
+use crate::app::App;
+use crate::config::{self, ConfigFile, DEFAULT_FILE, Disk, Loaded, ProcessEnvironment, Sources, split_flag};
+use crate::startup::{data_folder_settings, open};
 
 /// Where the configuration comes from.
 #[derive(Args, Clone, Debug, Default)]
@@ -49,50 +41,5 @@ impl InstanceArgs {
     /// Opens the instance for a single command.
     pub(crate) async fn open(&self) -> anyhow::Result<Arc<App>> {
         open(&self.load()?.config).await
-    }
-}
-
-/// The settings under which `dev` keeps its data in a folder.
-pub(crate) fn data_folder_settings(data: &Path) -> anyhow::Result<[(String, String); 2]> {
-    let text = |path: PathBuf| path.into_os_string().into_string().ok().context("the data folder's path is not UTF-8");
-    Ok([
-        ("storage.url".to_owned(), format!("sqlite:{}", text(data.join("countersign.db"))?)),
-        ("keys.master_key_file".to_owned(), text(data.join("master.key"))?),
-    ])
-}
-
-/// Builds the application that a configuration describes.
-pub(crate) async fn open(config: &Config) -> anyhow::Result<Arc<App>> {
-    open_at(config, config.server.base_urls.clone()).await
-}
-
-/// The same, with base URLs that are known only now.
-pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Result<Arc<App>> {
-    let master_key = config::load_master_key(&config.keys, &Disk)?;
-    let master_key = MasterKey::new(&Secret::new(master_key.expose().to_vec()))?;
-    let store = Store::open(connect_options(&config.storage)?).await.context("cannot open the database")?;
-    let parts = AppParts {
-        store,
-        master_key,
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        bases,
-        backdate_seconds: config.tokens.backdate_seconds.into(),
-        client_cache_capacity: config.cache.clients,
-        signing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-    };
-    Ok(App::start(parts).await?)
-}
-
-fn connect_options(storage: &StorageConfig) -> anyhow::Result<ConnectOptions> {
-    match &storage.url {
-        StorageUrl::Sqlite { path } => Ok(ConnectOptions::Sqlite { path: path.clone(), durability: Durability::PowerLoss }),
-        StorageUrl::Postgres { url } => Ok(ConnectOptions::Postgres {
-            address: url.clone(),
-            password: storage.password.clone(),
-            max_connections: storage.max_connections,
-            timeout: storage.timeout,
-            listen: storage.listen,
-        }),
     }
 }

@@ -12,7 +12,6 @@ mod printer;
 mod resource_server;
 mod serve;
 mod signing_key;
-mod stop;
 mod time;
 mod token;
 
@@ -20,10 +19,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use instance::{InstanceArgs, data_folder_settings, open_at};
-pub(crate) use printer::Printer;
-pub(crate) use serve::serve_app;
-pub(crate) use stop::stop_signal;
+use instance::InstanceArgs;
+use printer::Printer;
 
 /// Self-hosted machine-to-machine API authentication
 #[derive(Debug, Parser)]

@@ -11,16 +11,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::cli::{Printer, open_at, serve_app, stop_signal};
 use crate::config::{self, BaseUrl, Config, ConfigFile, Disk, Environment as _, ProcessEnvironment, Sources};
 use crate::entropy::SystemEntropy;
 use crate::http::{Listeners, ServeOptions, serve};
 use crate::log;
 use crate::master_key_file;
+use crate::startup::{data_folder_settings, open_at, serve_app, stop_signal};
 
 pub(crate) use env_file::EnvFile;
 use folder::DataFolder;
@@ -42,8 +42,9 @@ pub(crate) struct DevOptions {
     pub(crate) env_file: Option<PathBuf>,
 }
 
-/// Starts everything, says what to try, and serves until told to stop.
-pub(crate) async fn run(options: DevOptions, printer: &Printer) -> anyhow::Result<()> {
+/// Starts everything, announces what there is and what to try, and serves until
+/// told to stop.
+pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)) -> anyhow::Result<()> {
     let started = Instant::now();
     let folder = DataFolder::open(&options.data, options.ephemeral)?;
     let env_path = options.env_file.unwrap_or_else(|| folder.path().join(EnvFile::NAME));
@@ -71,7 +72,7 @@ pub(crate) async fn run(options: DevOptions, printer: &Printer) -> anyhow::Resul
         is_default_env: env_path == PathBuf::from(DEFAULT_DATA).join(EnvFile::NAME),
         started_in_ms: started.elapsed().as_millis(),
     });
-    printer.result(&ready, &text);
+    announce(&ready, &text);
 
     serve_app(Arc::<App>::clone(&app), server, &config, stop).await?;
     // It was told to stop at the same moment.
@@ -80,7 +81,7 @@ pub(crate) async fn run(options: DevOptions, printer: &Printer) -> anyhow::Resul
 }
 
 fn load_config(folder: &DataFolder) -> anyhow::Result<Config> {
-    let mut settings = crate::cli::data_folder_settings(folder.path())?.to_vec();
+    let mut settings = data_folder_settings(folder.path())?.to_vec();
     // `dev` on PostgreSQL: what the environment says wins over the data folder.
     let variables = ProcessEnvironment.variables();
     settings.retain(|(key, _)| !variables.iter().any(|(name, _)| *name == *config::variable_of(key)));

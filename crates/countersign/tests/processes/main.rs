@@ -1,1 +1,20 @@
-//! See the other files.
+//! The product as real processes: the binary, its databases, other programs that
+//! use it, and what happens when one of them is stopped, killed or cut off.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, where these are allowed"
+)]
+
+mod cli;
+mod config;
+mod dev;
+mod drain;
+mod durability;
+mod logs;
+mod node_changes;
+mod rotation;
+mod secrets;
+mod support;

@@ -1,0 +1,33 @@
+//! Serving an application until the process is told to stop.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::change_feed::Follower;
+use crate::config::Config;
+use crate::http::{Listeners, ServeOptions, router, serve};
+
+/// Serves an application until the process is told to stop.
+pub(crate) async fn serve_app(
+    app: Arc<App>,
+    listeners: Listeners,
+    config: &Config,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let follower = Follower::start(Arc::clone(&app), config.storage.poll_interval).await?;
+    let following = tokio::spawn(follower.run());
+    let router = router(&app, config.server.request_timeout);
+    let options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
+    let addresses: Vec<String> =
+        listeners.0.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect();
+    tracing::info!(listen = addresses.join(","), "ready");
+    let drained = serve(listeners, router, options, stop).await;
+    following.abort();
+    if !drained {
+        tracing::warn!(drain_timeout = ?config.server.drain_timeout, "stopped with requests in flight");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}

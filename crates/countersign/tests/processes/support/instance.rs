@@ -1,0 +1,142 @@
+//! An instance: its settings, the command line that works on it, its servers.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::http::{self, Connection, Reply};
+use super::{Database, Finished, Process, command, run};
+
+/// The audience of the resource server that [`Instance::client`] makes.
+pub(crate) const AUDIENCE: &str = "https://api.test";
+const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
+
+/// A folder with a configuration; servers and commands run on it.
+pub(crate) struct Instance {
+    folder: TempDir,
+    settings: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+/// A client with a grant for [`AUDIENCE`].
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+}
+
+impl Instance {
+    /// An instance on SQLite in a folder of its own, not set up yet.
+    pub(crate) fn sqlite() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), settings: Vec::new(), environment: Vec::new() }
+    }
+
+    /// An instance on a PostgreSQL database, not set up yet.
+    pub(crate) fn postgres(database: &Database) -> Self {
+        let settings = vec![format!("storage.url={}", database.url), "keys.master_key_file=master.key".to_owned()];
+        let environment = vec![("COUNTERSIGN__STORAGE__PASSWORD".to_owned(), database.password.clone())];
+        Self { folder: tempfile::tempdir().unwrap(), settings, environment }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The database file of an instance on SQLite.
+    pub(crate) fn database_file(&self) -> PathBuf {
+        self.folder().join("countersign.db")
+    }
+
+    /// The command `countersign` with this instance's environment.
+    pub(crate) fn command(&self, arguments: &[&str]) -> tokio::process::Command {
+        let mut command = command(BINARY, self.folder());
+        command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs a command without this instance's settings.
+    pub(crate) async fn bare(&self, arguments: &[&str]) -> Finished {
+        run(&mut self.command(arguments)).await
+    }
+
+    /// Runs a command on this instance.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Finished {
+        run(self.command(arguments).args(self.flags(&[]))).await
+    }
+
+    /// Runs a command on this instance that must print JSON.
+    pub(crate) async fn json(&self, arguments: &[&str]) -> Value {
+        run(self.command(arguments).arg("--json").args(self.flags(&[]))).await.json()
+    }
+
+    /// Sets the instance up.
+    pub(crate) async fn init(self) -> Self {
+        self.run(&["init"]).await.success();
+        self
+    }
+
+    /// A resource server and a client that may ask for its scope `list:users`.
+    pub(crate) async fn client(&self, id: &str) -> Client {
+        self.run(&["resource-server", "create", AUDIENCE, "--scope", "list:users"]).await.success();
+        let created = self.json(&["client", "create", "a client", "--id", id]).await;
+        self.run(&["grant", "create", id, AUDIENCE]).await.success();
+        Client { id: id.to_owned(), secret: created["client_secret"].as_str().unwrap().to_owned() }
+    }
+
+    /// Starts a server of this instance whose base URL is that of `port`.
+    pub(crate) async fn serve_as(&self, port: u16, listen: u16, settings: &[&str]) -> Server {
+        let own = [format!("server.listen=127.0.0.1:{listen}"), format!("server.base_urls=http://localhost:{port}")];
+        let settings: Vec<&str> = own.iter().map(String::as_str).chain(settings.iter().copied()).collect();
+        let mut process = Process::start(self.command(&["serve"]).args(self.flags(&settings)));
+        process.prints("\"message\":\"ready\"").await;
+        Server { process, port: listen, base: format!("http://localhost:{port}") }
+    }
+
+    /// Starts a server of this instance.
+    pub(crate) async fn serve(&self, settings: &[&str]) -> Server {
+        let port = free_port();
+        self.serve_as(port, port, settings).await
+    }
+
+    fn flags(&self, more: &[&str]) -> Vec<String> {
+        self.settings.iter().map(String::as_str).chain(more.iter().copied()).flat_map(|set| ["--set".to_owned(), set.to_owned()]).collect()
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    pub(crate) port: u16,
+    pub(crate) base: String,
+}
+
+impl Server {
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.port).await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        http::get(self.port, path).await
+    }
+
+    /// A token request on a connection of its own.
+    pub(crate) async fn token(&self, client: &Client) -> Reply {
+        self.connect().await.token(&client.id, &client.secret, AUDIENCE).await
+    }
+}
+
+/// A port that is free now, from below the range from which the system takes the
+/// ports of outgoing connections.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}

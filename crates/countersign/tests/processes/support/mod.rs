@@ -1,0 +1,31 @@
+//! Starting processes, talking to them, and waiting for what they do.
+
+mod eventually;
+pub(crate) mod http;
+mod instance;
+mod postgres;
+mod process;
+mod programs;
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::{Mutex, MutexGuard};
+
+pub(crate) use eventually::{eventually, until};
+pub(crate) use instance::{AUDIENCE, Client, Instance, Server, free_port};
+pub(crate) use postgres::Database;
+pub(crate) use process::{Finished, Process, command, run};
+pub(crate) use programs::{example, shared_object};
+
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// Tests that measure time and tests that keep both processors busy run one after
+/// the other.
+pub(crate) async fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().await
+}
+
+/// The root of the workspace.
+pub(crate) fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
