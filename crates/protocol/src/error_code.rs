@@ -120,6 +120,8 @@ error_codes! {
     NotFound = 3003,
     /// The object is not in the state that the change needs.
     StateConflict = 3004,
+    /// There is nothing at this path.
+    NoSuchPath = 3005,
     /// The request failed for a reason that is ours; the request id finds it in the log.
     Internal = 9001,
     /// The service cannot do this at the moment; try again.

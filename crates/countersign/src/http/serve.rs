@@ -1,6 +1,7 @@
 //! The accept loop: serves until told to stop, then lets requests in flight finish.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,10 @@ pub struct ServeOptions {
     /// Longest wait for requests in flight after the stop.
     pub drain_timeout: Duration,
 }
+
+/// The other end of the connection, in a request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PeerAddress(pub(super) SocketAddr);
 
 /// Serves `router` on every listener until `stop` becomes true, then drains.
 /// Returns whether everything in flight finished in time.
@@ -60,7 +65,7 @@ async fn accept(
             _ = stop.wait_for(|stopped| *stopped) => return,
         };
         match accepted {
-            Ok((stream, _)) => serve_connection(stream, &builder, router.clone(), &graceful),
+            Ok((stream, peer)) => serve_connection(stream, PeerAddress(peer), &builder, router.clone(), &graceful),
             Err(error) => {
                 // Out of file descriptors, mostly: some will be free again soon.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -70,10 +75,19 @@ async fn accept(
     }
 }
 
-fn serve_connection(stream: TcpStream, builder: &Builder<TokioExecutor>, router: Router, graceful: &GracefulShutdown) {
+fn serve_connection(
+    stream: TcpStream,
+    peer: PeerAddress,
+    builder: &Builder<TokioExecutor>,
+    router: Router,
+    graceful: &GracefulShutdown,
+) {
     // Small responses must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
-    let service = router.map_request(|request: hyper::Request<Incoming>| request.map(axum::body::Body::new));
+    let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request.map(axum::body::Body::new)
+    });
     let service = TowerToHyperService::new(service.map_err(|never: Infallible| never));
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     let watched = graceful.watch(connection);

@@ -1,5 +1,7 @@
 //! The embedded engine: one writer thread that groups commits, and a few readers.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +32,7 @@ struct Readers {
 
 impl SqliteEngine {
     pub(super) async fn open(path: PathBuf, durability: Durability, counts: &Arc<StatementCounts>) -> Result<Self, StoreError> {
+        create_private(&path).map_err(StoreError::unavailable)?;
         let mut writer = Session::new(Connection::Sqlite(open_file(&path, durability)?), Arc::clone(counts), true);
         migrate::run_sqlite(&mut writer).await?;
         let idle: Result<Vec<Session>, StoreError> =
@@ -72,6 +75,15 @@ impl SqliteEngine {
         let (session, result) = finished.await.map_err(StoreError::internal)?;
         readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
         result.unwrap_or_else(|_| Err(StoreError::internal("a unit of work panicked").into()))
+    }
+}
+
+/// The file holds hashes and sealed keys: its owner's alone. SQLite gives its
+/// companions the same mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn problem(status: StatusCode, code: ErrorCode) -> Response {
 
 /// 404 for a path or an authorization server that does not exist.
 pub(super) fn unknown_path() -> Response {
-    problem(StatusCode::NOT_FOUND, ErrorCode::NotFound)
+    problem(StatusCode::NOT_FOUND, ErrorCode::NoSuchPath)
 }
 
 /// The router's answer where no route matches.
