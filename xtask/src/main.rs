@@ -38,7 +38,8 @@ fn run(task: Task) -> ExitCode {
             print::line(task::HELP);
             Ok(())
         }
-        Task::Test(options) => test::run(&options),
+        // Says in its report what failed; the counts are its last line.
+        Task::Test(options) => return test::run(&options),
         Task::Setup { install } => setup::run(install).map(drop),
         Task::Postgres { command } => postgres::with_cluster(&command),
         Task::Readme => binary::build().and_then(|binary| readme::run(&binary)).and_then(|tally| tally.into_result()),

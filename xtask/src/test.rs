@@ -1,7 +1,7 @@
 //! Sets up what the tests need and runs everything.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
@@ -19,10 +19,10 @@ pub(crate) struct TestOptions {
     pub(crate) filter: Option<String>,
 }
 
-pub(crate) fn run(options: &TestOptions) -> Result<()> {
+pub(crate) fn run(options: &TestOptions) -> ExitCode {
     let mut report = Report::new();
     run_steps(&mut report, options);
-    report.finish().into_result()
+    if report.finish().into_result().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Stops at the first step without which the following ones cannot run: it is in the report as a failure.
@@ -32,7 +32,10 @@ fn run_steps(report: &mut Report, options: &TestOptions) -> Option<()> {
     let binary = report.step("build", binary::build)?;
     report.tests("cargo test", || cargo_test(options.filter.as_deref(), &cluster, &binary));
     if options.filter.is_none() {
-        report.tests("client libraries", || client_libraries(&tools, &binary));
+        report.tests("client libraries, SQLite", || client_libraries(&tools, &binary, &[]));
+        report.tests("client libraries, PostgreSQL", || {
+            client_libraries(&tools, &binary, &cluster.server_configuration("client_libraries")?)
+        });
         report.tests("commands of dev", || readme::run(&binary));
     }
     Some(())
@@ -44,8 +47,9 @@ fn cargo_test(filter: Option<&str>, cluster: &Cluster, binary: &Path) -> Result<
     tally::run(&mut command, Runner::CargoTest)
 }
 
-fn client_libraries(tools: &Tools, binary: &Path) -> Result<Tally> {
+fn client_libraries(tools: &Tools, binary: &Path, configuration: &[(&str, String)]) -> Result<Tally> {
     let mut command = Command::new("node");
+    command.envs(configuration.iter().map(|(name, value)| (name, value)));
     command.current_dir(workspace::clients()).args(["run.mjs", "--countersign"]).arg(binary);
     command.arg("--python").arg(&tools.python);
     tally::run(&mut command, Runner::Clients)

@@ -32,6 +32,7 @@ pub(crate) struct Cluster {
     server: Background,
     _at_death: AtDeath,
     _folder: TempFolder,
+    createdb: PathBuf,
     port: u16,
     password: String,
 }
@@ -49,21 +50,31 @@ impl Cluster {
         let server = Background::reading_stderr(&mut server_command(programs, account, folder.path(), &data, port), &log)?;
         let at_death = AtDeath::end(server.id(), "QUIT", folder.path())?;
         wait_until_ready(&server)?;
-        let cluster = Self { server, _at_death: at_death, _folder: folder, port, password };
-        cluster.create_database(programs)?;
+        let createdb = programs.program("createdb");
+        let cluster = Self { server, _at_death: at_death, _folder: folder, createdb, port, password };
+        cluster.create_database(NAME)?;
         print::line(&format!("PostgreSQL listens on {HOST}:{port}, log in {}", log.display()));
         Ok(cluster)
     }
 
     /// What the tests read.
     pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
-        let url = format!("postgres://{NAME}@{HOST}:{}/{NAME}", self.port);
-        [("COUNTERSIGN_TEST_POSTGRES_URL", url), ("COUNTERSIGN_TEST_POSTGRES_PASSWORD", self.password.clone())]
+        [("COUNTERSIGN_TEST_POSTGRES_URL", self.url(NAME)), ("COUNTERSIGN_TEST_POSTGRES_PASSWORD", self.password.clone())]
     }
 
-    fn create_database(&self, programs: &Programs) -> Result<()> {
-        let mut command = Command::new(programs.program("createdb"));
-        command.args(["--no-password", "--host", &HOST.to_string(), "--port", &self.port.to_string(), "--username", NAME, NAME]);
+    /// Creates an empty database and returns the configuration of a server that uses it.
+    pub(crate) fn server_configuration(&self, database: &str) -> Result<[(&'static str, String); 2]> {
+        self.create_database(database)?;
+        Ok([("COUNTERSIGN__STORAGE__URL", self.url(database)), ("COUNTERSIGN__STORAGE__PASSWORD", self.password.clone())])
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://{NAME}@{HOST}:{}/{database}", self.port)
+    }
+
+    fn create_database(&self, name: &str) -> Result<()> {
+        let mut command = Command::new(&self.createdb);
+        command.args(["--no-password", "--host", &HOST.to_string(), "--port", &self.port.to_string(), "--username", NAME, name]);
         process::read(command.env("PGPASSWORD", &self.password)).context("PostgreSQL runs but lets no client in")?;
         Ok(())
     }

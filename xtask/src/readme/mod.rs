@@ -96,3 +96,58 @@ fn check(printed: &Printed, folder: &Path) -> Result<Result<(), String>> {
     };
     Ok(Ran::run(&printed.command, folder, COMMAND)?.and_then(|ran| expected.check(&ran)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+    use crate::process;
+
+    /// Stands in for the program: `dev` prints the given text, everything else prints a token.
+    const PROGRAM: &str = r#"[ "$1" = dev ] || { echo abcdefghijklmnopqrstuvwxyz; exit; }
+trap 'exit 0' TERM
+printf '%s\n' "$TEXT"
+while :; do sleep 0.01; done
+"#;
+
+    /// Written by another process: while this one has it open for writing, it could not be started.
+    fn program(folder: &Path, text: &str) -> std::path::PathBuf {
+        let path = folder.join("countersign");
+        let source = format!("#!/bin/sh\nTEXT='{}'\n{PROGRAM}", text.replace("PROGRAM", &path.to_string_lossy()));
+        let script = r#"printf '%s' "$1" > "$2"; chmod 700 "$2""#;
+        process::read(Command::new("sh").args(["-c", script, "sh", &source]).arg(&path)).unwrap();
+        path
+    }
+
+    fn walk_through(text: &str) -> Result<Tally> {
+        let folder = TempFolder::create("test")?;
+        run(&program(folder.path(), text))
+    }
+
+    #[test]
+    fn runs_every_printed_command_and_compares() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            for stream in listener.incoming().take(2) {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4096]);
+                stream.write_all(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+            }
+        });
+        let text = format!(
+            "hello\n  # a token -> prints a token\n  PROGRAM token\n  # without it -> 401\n  curl -s {url}\n  \
+             # with it -> 200\n  curl -s {url} -H \"Authorization: Bearer $(PROGRAM token)\"\n"
+        );
+        assert_eq!(walk_through(&text).unwrap(), Tally { passed: 2, failed: 1 });
+    }
+
+    #[test]
+    fn a_program_that_ends_is_a_failure() {
+        let error = run(Path::new("/bin/true")).unwrap_err().to_string();
+        assert!(error.starts_with("`countersign dev` ended"), "{error}");
+    }
+}

@@ -33,12 +33,14 @@ pub(crate) fn is_curl(line: &str) -> bool {
 
 /// Every line that begins with curl or with the path of the program, with the lines that continue it.
 pub(crate) fn commands(lines: &[String], binary: &Path) -> Vec<Printed> {
-    let own = format!("{} ", binary.display());
+    let path = binary.to_string_lossy();
+    // In quotes when the path has unusual characters.
+    let own = [format!("{path} "), format!("'{path}' ")];
     let mut comment = None;
     let mut found = Vec::new();
     let mut lines = lines.iter().map(|line| line.trim());
     while let Some(line) = lines.next() {
-        if is_curl(line) || line.starts_with(&own) {
+        if is_curl(line) || own.iter().any(|own| line.starts_with(own)) {
             found.push(Printed { comment: comment.take(), command: with_continuation(line, &mut lines) });
         }
         comment = line.strip_prefix('#').map(|text| text.trim().to_owned());
@@ -69,13 +71,14 @@ mod tests {
     fn takes_commands_with_the_comment_directly_above() {
         let found = read(
             "countersign dev on http://localhost:1\n\n  # a token -> prints a token\n  /some/countersign token\n\n  \
-             # call -> 401\n  curl -s http://x/ \\\n    -H 'A: b'\n  curl http://y/\n  # other\n\n  curl http://z/\n/some/countersignet x\n",
+             # call -> 401\n  curl -s http://x/ \\\n    -H 'A: b'\n  curl http://y/\n  # other\n\n  curl http://z/\n/some/countersignet x\n'/some/countersign' y\n",
         );
         let expected = [
             (Some("a token -> prints a token"), "/some/countersign token"),
             (Some("call -> 401"), "curl -s http://x/ \\\n-H 'A: b'"),
             (None, "curl http://y/"),
             (None, "curl http://z/"),
+            (None, "'/some/countersign' y"),
         ];
         let found: Vec<_> = found.iter().map(|printed| (printed.comment.as_deref(), printed.command.as_str())).collect();
         assert_eq!(found, expected);
