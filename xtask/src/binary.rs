@@ -7,13 +7,10 @@ use anyhow::{Context, Result};
 
 use crate::{process, workspace};
 
-/// Builds it with its default features, as it is shipped, and the examples. Returns a copy: `cargo test`, which
-/// builds with all features, replaces the original.
+/// Builds it together with the tests, so that their dependencies are compiled once. Returns a copy: a later build may
+/// replace the original while it runs.
 pub(crate) fn build() -> Result<PathBuf> {
-    process::run(&mut process::cargo(["build", "--package", "countersign", "--bin", "countersign"]))?;
-    if workspace::root().join("crates/countersign/examples").is_dir() {
-        process::run(&mut process::cargo(["build", "--package", "countersign", "--examples"]))?;
-    }
+    process::run(&mut process::cargo(["test", "--workspace", "--all-features", "--no-run"]))?;
     let original = workspace::target()?.join("debug/countersign");
     let copy = workspace::scratch()?.join("countersign");
     // Removed first: one that still runs cannot be written to.

@@ -30,7 +30,7 @@ fn run_steps(report: &mut Report, options: &TestOptions) -> Option<()> {
     let tools = report.step("setup", || setup::run(options.install))?;
     let cluster = report.step("PostgreSQL", || Cluster::start(&tools.postgres))?;
     let binary = report.step("build", binary::build)?;
-    report.tests("cargo test", || cargo_test(options.filter.as_deref(), &cluster, &binary));
+    report.tests("cargo test", || cargo_test(options.filter.as_deref(), &cluster));
     if options.filter.is_none() {
         report.tests("client libraries, SQLite", || client_libraries(&tools, &binary, &[]));
         report.tests("client libraries, PostgreSQL", || {
@@ -41,9 +41,9 @@ fn run_steps(report: &mut Report, options: &TestOptions) -> Option<()> {
     Some(())
 }
 
-fn cargo_test(filter: Option<&str>, cluster: &Cluster, binary: &Path) -> Result<Tally> {
+fn cargo_test(filter: Option<&str>, cluster: &Cluster) -> Result<Tally> {
     let mut command = process::cargo(["test", "--workspace", "--all-features", "--no-fail-fast"]);
-    command.args(filter).envs(cluster.variables()).env("COUNTERSIGN_TEST_BINARY", binary);
+    command.args(filter).envs(cluster.variables());
     tally::run(&mut command, Runner::CargoTest)
 }
 

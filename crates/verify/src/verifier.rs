@@ -15,9 +15,9 @@ use crate::presented::PresentedError;
 use crate::token_cache::TokenCache;
 use crate::{Denied, Presented, Requirements, Verified, VerifierBuilder};
 
-/// How often a call waits for a fetch: for the first keys, for one that was under
-/// way already, for one of its own, and some to spare for races.
-const MAX_WAITS: usize = 8;
+/// How many fetches a call waits for: for the first keys, for one that was under
+/// way already, for one of its own, and some to spare.
+const MAX_WAITS: usize = 6;
 
 /// Verifies access tokens of one issuer for one audience. Cheap to clone.
 #[derive(Clone)]

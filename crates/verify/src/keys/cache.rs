@@ -4,7 +4,7 @@
 //! that finds the keys due starts one and goes on with the keys it has. At most
 //! one fetch is under way; whoever needs its outcome waits for it.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -31,11 +31,10 @@ pub(crate) struct KeyCache {
     clock: Arc<dyn Clock>,
     jitter: Box<dyn Fn() -> u32 + Send + Sync>,
     snapshot: ArcSwap<Snapshot>,
-    /// Whether a fetch is under way.
-    under_way: AtomicBool,
-    /// The number of the last fetch that was started.
-    started: AtomicU64,
-    /// When it was started.
+    /// Twice the number of the last finished fetch, plus one while the next is
+    /// under way: one atomic step tells whether the right to fetch is still there.
+    flight: AtomicU64,
+    /// When the last fetch was started.
     started_at: AtomicI64,
     finished: watch::Sender<()>,
     unknown: Mutex<UnknownKeys>,
@@ -129,8 +128,7 @@ impl KeyCache {
                 fetch: 0,
                 validity: Validity::NOTHING,
             }),
-            under_way: AtomicBool::new(false),
-            started: AtomicU64::new(0),
+            flight: AtomicU64::new(0),
             started_at: AtomicI64::new(0),
             finished: watch::Sender::new(()),
             unknown: Mutex::default(),
@@ -147,16 +145,16 @@ impl KeyCache {
     pub(crate) fn usable(self: &Arc<Self>, now: Timestamp) -> Usable {
         loop {
             let snapshot = self.snapshot.load();
-            let under_way = || self.under_way.load(Ordering::Acquire);
+            let is_under_way = || self.under_way().is_some();
             match snapshot.validity.at(now) {
                 Freshness::Fresh => return Usable::Now(Keys(snapshot)),
-                Freshness::Due if under_way() => return Usable::Now(Keys(snapshot)),
+                Freshness::Due if is_under_way() => return Usable::Now(Keys(snapshot)),
                 Freshness::Due => match self.start(now, snapshot.fetch) {
                     Start::UnderWay(_) | Start::NoRuntime => return Usable::Now(Keys(snapshot)),
                     Start::Changed => {}
                 },
-                Freshness::Overdue if under_way() && self.is_in_grace(&snapshot, now) => return Usable::Now(Keys(snapshot)),
-                Freshness::Gone { retry: false } if !under_way() => return Usable::Unavailable,
+                Freshness::Overdue if is_under_way() && self.is_in_grace(&snapshot, now) => return Usable::Now(Keys(snapshot)),
+                Freshness::Gone { retry: false } if !is_under_way() => return Usable::Unavailable,
                 Freshness::Overdue | Freshness::Gone { .. } => match self.start(now, snapshot.fetch) {
                     Start::UnderWay(need) => return Usable::Wait(need),
                     Start::NoRuntime => return Usable::Unavailable,
@@ -176,8 +174,8 @@ impl KeyCache {
         if unknown.contains(key_id, now) {
             return UnknownKey::Refuse;
         }
-        if self.under_way.load(Ordering::Acquire) {
-            return UnknownKey::Wait(self.need_at(now));
+        if let Some(number) = self.under_way() {
+            return UnknownKey::Wait(self.need_at(now, number));
         }
         if self.snapshot.load().fetch != snapshot.fetch {
             return UnknownKey::Again;
@@ -227,31 +225,34 @@ impl KeyCache {
         started_at < snapshot.validity.fresh_until && is_within(now, started_at, GRACE_SECONDS)
     }
 
+    /// The number of the fetch under way.
+    fn under_way(&self) -> Option<u64> {
+        let flight = self.flight.load(Ordering::Acquire);
+        (flight % 2 == 1).then_some(flight / 2 + 1)
+    }
+
     /// The need of a caller that came at `now` and finds a fetch under way: the
     /// fetch is news if it was started since, be it by the same caller.
-    fn need_at(&self, now: Timestamp) -> Need {
-        let started = self.started.load(Ordering::Acquire);
+    fn need_at(&self, now: Timestamp, number: u64) -> Need {
         let is_news = self.started_at.load(Ordering::Acquire) >= now.as_millis();
-        Need(if is_news { started } else { started + 1 })
+        Need(if is_news { number } else { number + 1 })
     }
 
     /// Starts a fetch unless one is under way or one finished since the caller saw
     /// the fetch number `seen`.
     fn start(self: &Arc<Self>, now: Timestamp, seen: u64) -> Start {
-        if self.under_way.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            return Start::UnderWay(self.need_at(now));
-        }
-        let mut flight = Flight { cache: Arc::clone(self), number: None };
-        if self.snapshot.load().fetch != seen {
-            return Start::Changed;
-        }
         let Some(runtime) = self.runtime() else { return Start::NoRuntime };
-        self.started_at.store(now.as_millis(), Ordering::Release);
-        let number = self.started.fetch_add(1, Ordering::AcqRel) + 1;
-        flight.number = Some(number);
-        // A task of its own: a caller that goes away does not end it.
-        runtime.spawn(flight.run(number));
-        Start::UnderWay(Need(number))
+        match self.flight.compare_exchange(seen * 2, seen * 2 + 1, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => {
+                self.started_at.store(now.as_millis(), Ordering::Release);
+                let flight = Flight { cache: Arc::clone(self), number: seen + 1, has_landed: false };
+                // A task of its own: a caller that goes away does not end it.
+                runtime.spawn(flight.run());
+                Start::UnderWay(Need(seen + 1))
+            }
+            Err(flight) if flight % 2 == 1 => Start::UnderWay(self.need_at(now, flight / 2 + 1)),
+            Err(_) => Start::Changed,
+        }
     }
 
     /// The runtime of the caller, else the one of an earlier caller.
@@ -322,29 +323,30 @@ impl Snapshot {
     }
 }
 
-/// The right to fetch. However it ends, the next may start and whoever waits hears
-/// of it; a fetch that is torn down half-way counts as failed.
+/// A fetch under way. However it ends, the next may start and whoever waits hears
+/// of it; one that is torn down half-way counts as failed.
 struct Flight {
     cache: Arc<KeyCache>,
-    number: Option<u64>,
+    number: u64,
+    has_landed: bool,
 }
 
 impl Flight {
-    async fn run(mut self, number: u64) {
-        let next = self.cache.fetch(number).await;
+    async fn run(mut self) {
+        let next = self.cache.fetch(self.number).await;
         self.cache.snapshot.store(Arc::new(next));
-        self.number = None;
+        self.has_landed = true;
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
         let cache = &self.cache;
-        if let Some(number) = self.number {
-            let failed = cache.snapshot.load().failed(number, cache.clock.now());
+        if !self.has_landed {
+            let failed = cache.snapshot.load().failed(self.number, cache.clock.now());
             cache.snapshot.store(Arc::new(failed));
         }
-        cache.under_way.store(false, Ordering::Release);
+        cache.flight.store(self.number * 2, Ordering::Release);
         cache.finished.send_replace(());
     }
 }

@@ -82,7 +82,10 @@ async fn not_enough() {
     );
     assert_eq!(body, json!({ "type": "about:blank", "title": "insufficient_scope", "status": 403, "code": "CS-1203" }));
     let denied = world.verifier.require(&verified, &Requirements::none().claim("tier", "gold")).unwrap_err();
-    assert_eq!((denied.code(), denied.status().as_u16(), denied.error()), (ErrorCode::ClaimMismatch, 403, Some("insufficient_scope")));
+    assert_eq!(
+        (denied.code(), denied.status().as_u16(), denied.error()),
+        (ErrorCode::ClaimMismatch, 403, Some("insufficient_scope"))
+    );
     assert!(!denied.challenge().unwrap().contains("scope=\"") && !denied.challenge().unwrap().contains("gold"));
 }
 

@@ -4,9 +4,7 @@ use countersign_protocol::jose::base64url;
 use countersign_verify::Algorithm;
 use serde_json::{Value, json};
 
-use crate::support::{
-    AUDIENCE, BAD_SIGNATURE, NOW, UNKNOWN_KEY, World, claims, key_set, new_key, rsa_key, sign_raw, token_of,
-};
+use crate::support::{AUDIENCE, BAD_SIGNATURE, NOW, UNKNOWN_KEY, World, claims, key_set, new_key, rsa_key, sign_raw, token_of};
 
 const ALGORITHM: (&str, u16) = ("CS-1009", 401);
 const SHAPE: (&str, u16) = ("CS-1005", 401);
@@ -125,7 +123,9 @@ async fn b64_is_rejected_in_every_form() {
 #[tokio::test]
 async fn kid_traversal_finds_no_key() {
     let world = World::new().await;
-    for kid in ["../../../../dev/null", "/etc/passwd", "' OR 1=1--", "k1\0", "K1", " k1", "k1 ", "https://evil.test/keys", "k1/../k1", ""] {
+    for kid in
+        ["../../../../dev/null", "/etc/passwd", "' OR 1=1--", "k1\0", "K1", " k1", "k1 ", "https://evil.test/keys", "k1/../k1", ""]
+    {
         assert_eq!(world.refusal(&signed(&world, &header(&json!({ "kid": kid })))).await, UNKNOWN_KEY, "{kid}");
     }
     for kid in [json!(null), json!(1), json!(["k1"]), json!({})] {
@@ -205,8 +205,20 @@ async fn an_over_long_token_is_rejected_unread() {
 async fn a_jwt_made_for_another_use_is_rejected() {
     let world = World::new().await;
     let others = [
-        "JWT", "jwt", "logout+jwt", "secevent+jwt", "dpop+jwt", "client-authentication+jwt", "statuslist+jwt",
-        "token-introspection+jwt", "at+jwt2", "xat+jwt", "at+jwt ", "application/", "application/application/at+jwt", "",
+        "JWT",
+        "jwt",
+        "logout+jwt",
+        "secevent+jwt",
+        "dpop+jwt",
+        "client-authentication+jwt",
+        "statuslist+jwt",
+        "token-introspection+jwt",
+        "at+jwt2",
+        "xat+jwt",
+        "at+jwt ",
+        "application/",
+        "application/application/at+jwt",
+        "",
     ];
     for typ in others {
         assert_eq!(world.refusal(&signed(&world, &header(&json!({ "typ": typ })))).await, TYPE, "{typ}");

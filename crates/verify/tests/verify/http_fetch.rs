@@ -92,8 +92,13 @@ async fn a_document_comes_with_its_etag_and_cache_control() {
         response
     })
     .await;
-    let Ok(Fetched::Document { body, etag, cache_control }) = fetch(&server.url("/keys"), None).await else { panic!("no document") };
-    assert_eq!((body.as_slice(), etag.as_deref(), cache_control.as_deref()), (&b"{}"[..], Some("\"v1\""), Some("public, max-age=60")));
+    let Ok(Fetched::Document { body, etag, cache_control }) = fetch(&server.url("/keys"), None).await else {
+        panic!("no document")
+    };
+    assert_eq!(
+        (body.as_slice(), etag.as_deref(), cache_control.as_deref()),
+        (&b"{}"[..], Some("\"v1\""), Some("public, max-age=60"))
+    );
     let seen = server.seen.lock().unwrap()[0].clone();
     assert_eq!((seen.method, seen.headers.contains_key("if-none-match")), (Method::GET, false));
     assert_eq!(seen.headers["accept"], "application/json");

@@ -35,7 +35,9 @@ async fn the_metadata_names_the_keys_and_is_asked_once() {
 
 #[tokio::test]
 async fn metadata_of_another_issuer_is_not_believed() {
-    for other in ["https://as.test", "https://as.test/oauth2/default/", "https://AS.test/oauth2/default", "http://as.test/oauth2/default"] {
+    for other in
+        ["https://as.test", "https://as.test/oauth2/default/", "https://AS.test/oauth2/default", "http://as.test/oauth2/default"]
+    {
         let Discovering { issuer, verifier, token, .. } = discovering();
         issuer.metadata(json!({ "issuer": other, "jwks_uri": KEYS_URL }).to_string());
         assert_eq!(refusal(verifier.verify_token(&token).await), NOT_JUDGED, "{other}");

@@ -3,7 +3,7 @@
 
 mod answers;
 mod attacks;
-#[cfg(feature = "axum")]
+#[cfg(all(feature = "axum", feature = "tower"))]
 mod axum_extractor;
 mod claims;
 mod dependencies;

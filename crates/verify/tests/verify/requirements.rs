@@ -77,12 +77,23 @@ async fn an_empty_list_of_scopes_opens_nothing() {
 async fn a_claim_value_is_compared_with_its_type() {
     let token = verified(json!({ "t": true, "n": 1, "s": "1", "list": ["gold"], "o": { "a": 1 } })).await;
     let has = |name: &str, value: Value| Requirements::none().claim(name, value).check(&token);
-    for (name, value) in [("t", json!(true)), ("n", json!(1)), ("s", json!("1")), ("list", json!(["gold"])), ("o", json!({ "a": 1 }))] {
+    for (name, value) in
+        [("t", json!(true)), ("n", json!(1)), ("s", json!("1")), ("list", json!(["gold"])), ("o", json!({ "a": 1 }))]
+    {
         assert!(has(name, value.clone()).is_ok(), "{name} {value}");
     }
     for (name, value) in [
-        ("t", json!("true")), ("t", json!(1)), ("n", json!("1")), ("n", json!(true)), ("n", json!(1.0)), ("s", json!(1)), ("list", json!("gold")),
-        ("list", json!([])), ("absent", json!(null)), ("absent", json!("x")), ("T", json!(true)),
+        ("t", json!("true")),
+        ("t", json!(1)),
+        ("n", json!("1")),
+        ("n", json!(true)),
+        ("n", json!(1.0)),
+        ("s", json!(1)),
+        ("list", json!("gold")),
+        ("list", json!([])),
+        ("absent", json!(null)),
+        ("absent", json!("x")),
+        ("T", json!(true)),
     ] {
         assert_eq!(has(name, value.clone()).unwrap_err().code(), ErrorCode::ClaimMismatch, "{name} {value}");
     }

@@ -99,7 +99,9 @@ async fn without_keys_it_is_503() {
 #[tokio::test]
 async fn the_layer_fits_bodies_that_can_be_made_of_text() {
     let world = World::new().await;
-    let service = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(http_body_util::Full::<hyper::body::Bytes>::default())));
+    let service = service_fn(async |_: Request<()>| {
+        Ok::<_, Infallible>(Response::new(http_body_util::Full::<hyper::body::Bytes>::default()))
+    });
     let response = world.verifier.layer().layer(service).oneshot(request(None)).await.unwrap();
     assert_eq!(response.status(), 401);
 }
