@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
-use countersign_protocol::{ClientId, Clock};
+use countersign_protocol::{ClientId, Clock, Timestamp};
 
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache};
@@ -37,6 +37,9 @@ pub struct AppParts {
     pub signing_threads: usize,
 }
 
+/// How long the change feed may be unreadable before a node says that it is not ready.
+pub const MAX_FEED_SILENCE_SECONDS: i64 = 10;
+
 /// The application.
 pub struct App {
     /// The database.
@@ -58,6 +61,8 @@ pub struct App {
     parsed_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<ParsedKey>>>,
     clients: ClientCache,
     draining: AtomicBool,
+    /// When the change feed was last read to its end, in milliseconds; 0: nobody follows it.
+    feed_read_at: AtomicI64,
 }
 
 /// Why an application cannot be built.
@@ -82,7 +87,7 @@ impl App {
     pub async fn start(parts: AppParts) -> Result<Arc<Self>, StartError> {
         instance::prepare(&parts.store, &parts.master_key, parts.clock.now(), parts.entropy.as_ref()).await?;
         let mut parsed = HashMap::new();
-        let catalog = catalog::load(&parts.store, &parts.master_key, &mut parsed).await?;
+        let catalog = catalog::load(&parts.store, &parts.master_key, &mut parsed, parts.clock.now()).await?;
         Ok(Arc::new(Self {
             store: parts.store,
             master_key: parts.master_key,
@@ -95,6 +100,7 @@ impl App {
             parsed_keys: tokio::sync::Mutex::new(parsed),
             clients: ClientCache::new(parts.client_cache_capacity),
             draining: AtomicBool::new(false),
+            feed_read_at: AtomicI64::new(0),
         }))
     }
 
@@ -124,37 +130,64 @@ impl App {
     {
         let committed = self.store.write(work).await?;
         for (kind, object_id) in &committed.changes {
-            self.apply(Some(*kind), object_id).await;
+            if let Err(error) = self.apply(Some(*kind), object_id).await {
+                // It is committed; this node's follower applies it again.
+                tracing::error!(error = %crate::log::chain(&error), "a committed change is not applied yet");
+            }
         }
         Ok(committed.value)
     }
 
     /// Forgets or reloads what a change made stale. A change of unknown kind, from
     /// a newer node, makes everything stale.
-    pub async fn apply(&self, kind: Option<ChangeKind>, object_id: &str) {
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be reloaded: the change is not applied yet.
+    pub async fn apply(&self, kind: Option<ChangeKind>, object_id: &str) -> Result<(), StoreError> {
         match kind {
-            Some(ChangeKind::Client) => match ClientId::try_from(object_id) {
-                Ok(id) => self.clients.invalidate(&id),
-                Err(_) => self.clients.clear(),
-            },
+            Some(ChangeKind::Client) => {
+                match ClientId::try_from(object_id) {
+                    Ok(id) => self.clients.invalidate(&id),
+                    Err(_) => self.clients.clear(),
+                }
+                Ok(())
+            }
             Some(ChangeKind::Catalog) => self.reload_catalog().await,
             None => self.resync().await,
         }
     }
 
     /// Forgets everything and reads it again.
-    pub async fn resync(&self) {
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read; the old snapshot serves on.
+    pub async fn resync(&self) -> Result<(), StoreError> {
         self.clients.clear();
-        self.reload_catalog().await;
+        self.reload_catalog().await
     }
 
-    async fn reload_catalog(&self) {
+    async fn reload_catalog(&self) -> Result<(), StoreError> {
         let mut parsed = self.parsed_keys.lock().await;
-        match catalog::load(&self.store, &self.master_key, &mut parsed).await {
+        match catalog::load(&self.store, &self.master_key, &mut parsed, self.clock.now()).await {
             Ok(catalog) => self.catalog.store(Arc::new(catalog)),
-            // The old snapshot serves on; readiness shows the store's failure.
+            Err(CatalogError::Store(error @ (StoreError::Unavailable(_) | StoreError::Internal(_)))) => return Err(error),
+            // A broken row: trying again does not help, and must not keep the next
+            // change from being applied. The old snapshot serves on.
             Err(error) => tracing::error!(error = %crate::log::chain(&error), "the catalog cannot be read"),
         }
+        Ok(())
+    }
+
+    /// Says that this node has applied every change committed until now.
+    pub(crate) fn feed_was_read(&self) {
+        self.feed_read_at.store(self.clock.now().as_millis(), Ordering::SeqCst);
+    }
+
+    /// Whether changes of other nodes may have gone unnoticed for longer than
+    /// [`MAX_FEED_SILENCE_SECONDS`].
+    pub fn is_behind(&self) -> bool {
+        let read_at = self.feed_read_at.load(Ordering::SeqCst);
+        read_at != 0 && self.clock.now() > Timestamp::from_millis(read_at).plus_seconds(MAX_FEED_SILENCE_SECONDS)
     }
 
     /// Whether the process is on its way out and should get no new traffic.

@@ -87,15 +87,17 @@ pub(crate) fn check_name(field: &'static str, name: &str) -> Result<(), InvalidF
     Err(InvalidField::new(field, name.escape_debug(), "1 to 200 characters without control characters"))
 }
 
-/// Shortest and longest access-token lifetime, in seconds.
-const LIFETIME_BOUNDS: std::ops::RangeInclusive<i64> = 60..=86_400;
+/// Shortest access-token lifetime, in seconds.
+const MIN_TOKEN_LIFETIME_SECONDS: i64 = 60;
+/// Longest access-token lifetime, in seconds.
+pub(crate) const MAX_TOKEN_LIFETIME_SECONDS: i64 = 86_400;
 
 /// Checks a token lifetime: above the maximum is clamped, below the minimum refused.
 pub(crate) fn check_lifetime(seconds: i64) -> Result<i64, InvalidField> {
-    if seconds < *LIFETIME_BOUNDS.start() {
+    if seconds < MIN_TOKEN_LIFETIME_SECONDS {
         return Err(InvalidField::new("token_lifetime_seconds", seconds, "60 to 86400 seconds; more is clamped to 86400"));
     }
-    Ok(seconds.min(*LIFETIME_BOUNDS.end()))
+    Ok(seconds.min(MAX_TOKEN_LIFETIME_SECONDS))
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use crate::store::{Change, StoreError};
 
 /// Changes older than this many are deleted; who needs them starts afresh.
 const KEPT_CHANGES: i64 = 100_000;
+/// Old changes are deleted once per this many.
+const TRIM_EVERY: i64 = 1_000;
 
 /// A follower of the feed.
 pub struct Follower {
@@ -26,7 +28,8 @@ impl Follower {
     /// [`StoreError`].
     pub async fn start(app: Arc<App>, poll_interval: Duration) -> Result<Self, StoreError> {
         let position = head(&app).await?;
-        app.resync().await;
+        app.resync().await?;
+        app.feed_was_read();
         Ok(Self { app, position, poll_interval, resyncs: 0 })
     }
 
@@ -62,18 +65,19 @@ impl Follower {
                     // The feed went backwards: the database was restored.
                     self.start_afresh().await?;
                 }
+                self.app.feed_was_read();
                 return Ok(applied);
             }
-            if changes.first().is_some_and(|first| first.seq != self.position + 1) {
-                self.start_afresh().await?;
-                continue;
-            }
             for change in changes {
-                self.app.apply(change.kind, &change.object_id).await;
+                if change.seq != self.position + 1 {
+                    self.start_afresh().await?;
+                    break;
+                }
+                self.app.apply(change.kind, &change.object_id).await?;
                 self.position = change.seq;
                 applied.push(change);
             }
-            self.delete_old().await?;
+            self.delete_old(after).await;
         }
     }
 
@@ -83,19 +87,24 @@ impl Follower {
     }
 
     async fn start_afresh(&mut self) -> Result<(), StoreError> {
-        self.position = head(&self.app).await?;
+        let position = head(&self.app).await?;
+        tracing::warn!(position, "a gap in the change feed: reading everything again");
+        self.app.resync().await?;
+        self.position = position;
         self.resyncs += 1;
-        tracing::warn!(position = self.position, "a gap in the change feed: reading everything again");
-        self.app.resync().await;
         Ok(())
     }
 
-    async fn delete_old(&self) -> Result<(), StoreError> {
-        if self.position % 1_000 != 0 {
-            return Ok(());
+    /// Deletes old changes, now and then. Nothing depends on its success.
+    async fn delete_old(&self, position_before: i64) {
+        if position_before / TRIM_EVERY == self.position / TRIM_EVERY {
+            return;
         }
-        let before = self.position - KEPT_CHANGES;
-        self.app.store.write(move |tx| Box::pin(async move { tx.delete_changes_before(before).await })).await.map(drop)
+        let until = self.position - KEPT_CHANGES;
+        let deleted = self.app.store.write(move |tx| Box::pin(async move { tx.delete_changes_until(until).await })).await;
+        if let Err::<_, StoreError>(error) = deleted {
+            tracing::warn!(error = %crate::log::chain(&error), "old changes are not deleted");
+        }
     }
 }
 

@@ -59,6 +59,9 @@ object_ids! {
 pub struct AuthorizationServerId(Box<str>);
 
 impl AuthorizationServerId {
+    /// The text of [`AuthorizationServerId::default_server`].
+    pub const DEFAULT: &str = "default";
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -67,6 +70,11 @@ impl AuthorizationServerId {
     /// An id that was stored.
     pub fn from_stored(text: &str) -> Self {
         Self(text.into())
+    }
+
+    /// The authorization server that is also reached at the root of every base URL.
+    pub fn default_server() -> Self {
+        Self(Self::DEFAULT.into())
     }
 
     /// Checks an id: `[a-z0-9][a-z0-9_-]{1,62}`, and not `v1`.

@@ -15,7 +15,7 @@ pub struct Outbound(HttpClient);
 
 /// A token request that did not get a token.
 #[derive(Debug, thiserror::Error)]
-pub enum TokenRequestError {
+pub enum NoToken {
     /// The URL or the credentials make no valid request.
     #[error("the request cannot be built: {0}")]
     Request(#[from] http::Error),
@@ -57,27 +57,27 @@ impl Outbound {
     /// (RFC 6749 section 4.4.2) and returns the response body.
     ///
     /// # Errors
-    /// [`TokenRequestError`].
+    /// [`NoToken`].
     pub async fn request_token(
         &self,
         token_url: &str,
         client_id: &str,
         client_secret: &Secret<String>,
         form: &[(&str, &str)],
-    ) -> Result<Bytes, TokenRequestError> {
+    ) -> Result<Bytes, NoToken> {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = Request::post(token_url)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
             .header(AUTHORIZATION, basic(client_id, client_secret)?)
             .body(Bytes::from(body))?;
-        let transport = |source| TokenRequestError::Transport { url: token_url.to_owned(), source };
+        let transport = |source| NoToken::Transport { url: token_url.to_owned(), source };
         self.0.check_url(token_url).map_err(transport)?;
         let response = self.0.send(request, Limits::default()).await.map_err(transport)?;
         let (parts, body) = response.into_parts();
         if parts.status != StatusCode::OK {
             let body = String::from_utf8_lossy(&body).into_owned();
-            return Err(TokenRequestError::Refused { url: token_url.to_owned(), status: parts.status, body });
+            return Err(NoToken::Refused { url: token_url.to_owned(), status: parts.status, body });
         }
         Ok(body)
     }

@@ -1,7 +1,7 @@
 //! The text of a machine-made credential: `prefix_` + id + secret + checksum.
 //!
 //! 12 base62 characters of id (safe to log), 43 of secret (256 bits), and 6 of
-//! CRC-32 over all before, so that a typo is refused without a lookup and a
+//! CRC-32 over all before, so that a typo can be told without a lookup and a
 //! scanner can tell a leak from noise. Parsed from the right: the prefix is free.
 
 use crate::Secret;

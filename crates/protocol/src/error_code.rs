@@ -122,6 +122,8 @@ error_codes! {
     StateConflict = 3004,
     /// There is nothing at this path.
     NoSuchPath = 3005,
+    /// This path does not take this method.
+    MethodNotAllowed = 3006,
     /// The request failed for a reason that is ours; the request id finds it in the log.
     Internal = 9001,
     /// The service cannot do this at the moment; try again.

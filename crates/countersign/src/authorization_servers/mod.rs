@@ -9,9 +9,6 @@ use crate::ids::AuthorizationServerId;
 use crate::signing_keys;
 use crate::store::ChangeKind;
 
-/// The authorization server that is also reached at the root of every base URL.
-pub const DEFAULT_ID: &str = "default";
-
 /// An issuer with its own signing keys.
 #[derive(Clone, Debug)]
 pub struct AuthorizationServer {
@@ -86,7 +83,7 @@ fn first_mounts(id: &AuthorizationServerId, default_audience: Option<Audience>) 
     let mount =
         |path: String, default_audience| Mount { base_url: None, path, authorization_server_id: id.clone(), default_audience };
     let mut mounts = vec![mount(format!("/oauth2/{id}"), default_audience)];
-    if id.as_str() == DEFAULT_ID {
+    if *id == AuthorizationServerId::default_server() {
         mounts.push(mount("/".to_owned(), None));
     }
     mounts

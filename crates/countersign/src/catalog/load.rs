@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use countersign_protocol::Timestamp;
 use countersign_protocol::jose::{SigningKey, SigningKeyError};
 
 use super::{Catalog, LoadedAuthorizationServer, LoadedMount, SecretHashers};
@@ -53,7 +54,7 @@ type ParsedKeys = HashMap<SigningKeyId, Arc<ParsedKey>>;
 ///
 /// # Errors
 /// [`CatalogError`]; nothing is changed then.
-pub async fn load(store: &Store, master_key: &MasterKey, parsed: &mut ParsedKeys) -> Result<Catalog, CatalogError> {
+pub async fn load(store: &Store, master_key: &MasterKey, parsed: &mut ParsedKeys, now: Timestamp) -> Result<Catalog, CatalogError> {
     let rows = store.read(|session| {
         Box::pin(async move {
             Ok::<_, StoreError>(Rows {
@@ -65,7 +66,9 @@ pub async fn load(store: &Store, master_key: &MasterKey, parsed: &mut ParsedKeys
             })
         })
     });
-    assemble(rows.await?, master_key, parsed)
+    let mut rows = rows.await?;
+    rows.signing_keys.retain(|key| !key.is_retired(now));
+    assemble(rows, master_key, parsed)
 }
 
 fn assemble(rows: Rows, master_key: &MasterKey, parsed: &mut ParsedKeys) -> Result<Catalog, CatalogError> {

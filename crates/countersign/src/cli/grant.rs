@@ -8,7 +8,6 @@ use serde_json::json;
 use super::authorization_server::{parse_audience, parse_id};
 use super::client::parse_client_id;
 use super::{InstanceArgs, Printer};
-use crate::authorization_servers::DEFAULT_ID;
 use crate::clients::{NewClientGrant, grant};
 use crate::ids::AuthorizationServerId;
 
@@ -35,7 +34,7 @@ pub(crate) struct CreateArgs {
     #[arg(long)]
     token_lifetime_seconds: Option<i64>,
     /// The authorization server that the resource server belongs to
-    #[arg(long, default_value = DEFAULT_ID, value_parser = parse_id)]
+    #[arg(long, default_value = AuthorizationServerId::DEFAULT, value_parser = parse_id)]
     authorization_server: AuthorizationServerId,
     #[command(flatten)]
     instance: InstanceArgs,

@@ -28,7 +28,7 @@ impl InstanceArgs {
     pub(crate) fn load(&self) -> anyhow::Result<Loaded> {
         let mut flags = self.settings.clone();
         if let Some(data) = &self.data {
-            flags.extend(data_folder_settings(data)?);
+            flags.extend(data_folder_settings(data, &ProcessEnvironment)?);
         }
         let file = match (&self.config, &self.data) {
             (Some(path), _) => ConfigFile::Named(path),

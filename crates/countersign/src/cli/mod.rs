@@ -4,6 +4,7 @@
 mod authorization_server;
 mod client;
 mod config;
+mod credential;
 mod dev;
 mod grant;
 mod init;
@@ -56,6 +57,9 @@ enum Command {
     /// Manage clients
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// Manage the secrets of clients
+    #[command(subcommand)]
+    Credential(credential::CredentialCommand),
     /// Manage client grants
     #[command(subcommand)]
     Grant(grant::GrantCommand),
@@ -88,6 +92,7 @@ async fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
         Command::AuthorizationServer(command) => authorization_server::run(command, printer).await,
         Command::ResourceServer(command) => resource_server::run(command, printer).await,
         Command::Client(command) => client::run(command, printer).await,
+        Command::Credential(command) => credential::run(command, printer).await,
         Command::Grant(command) => grant::run(command, printer).await,
         Command::SigningKey(command) => signing_key::run(command, printer).await,
     }

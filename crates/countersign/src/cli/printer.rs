@@ -1,5 +1,7 @@
 //! The only place that writes to standard output and standard error.
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde_json::Value;
@@ -10,7 +12,6 @@ pub(crate) struct Printer {
     json: bool,
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that may")]
 impl Printer {
     pub(crate) const fn new(json: bool) -> Self {
         Self { json }
@@ -18,24 +19,29 @@ impl Printer {
 
     /// The result of a command: `value` for scripts, `text` for people.
     pub(crate) fn result(self, value: &Value, text: &str) {
-        if self.json { println!("{value}") } else { println!("{text}") }
+        if self.json { write_line(io::stdout(), value) } else { write_line(io::stdout(), text) }
     }
 
     /// Remarks for people; scripts do not see them on standard output.
     pub(crate) fn note(self, text: &str) {
-        eprintln!("{text}");
+        write_line(io::stderr(), text);
     }
 
     /// Why a command failed, with its causes.
     pub(crate) fn failure(self, error: &anyhow::Error) -> ExitCode {
         let text = crate::log::chain(error.as_ref());
         if self.json {
-            println!("{}", serde_json::json!({ "error": text }));
+            write_line(io::stdout(), serde_json::json!({ "error": text }));
         } else {
-            eprintln!("error: {text}");
+            write_line(io::stderr(), format_args!("error: {text}"));
         }
         ExitCode::FAILURE
     }
+}
+
+/// Whoever reads may have closed the pipe (`| head -1`): that is no failure of ours.
+fn write_line(mut stream: impl Write, line: impl Display) {
+    let _ = writeln!(stream, "{line}");
 }
 
 /// Lines up rows under a header, two spaces apart.

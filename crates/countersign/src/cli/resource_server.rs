@@ -9,7 +9,6 @@ use serde_json::json;
 use super::authorization_server::{parse_algorithm, parse_audience, parse_id};
 use super::printer::table;
 use super::{InstanceArgs, Printer};
-use crate::authorization_servers::DEFAULT_ID;
 use crate::ids::AuthorizationServerId;
 use crate::resource_servers::{DEFAULT_TOKEN_LIFETIME_SECONDS, NewResourceServer, Profile, ScopeDefinition, create};
 
@@ -32,7 +31,7 @@ pub(crate) struct CreateArgs {
     #[arg(long)]
     name: Option<String>,
     /// The authorization server that issues its tokens
-    #[arg(long, default_value = DEFAULT_ID, value_parser = parse_id)]
+    #[arg(long, default_value = AuthorizationServerId::DEFAULT, value_parser = parse_id)]
     authorization_server: AuthorizationServerId,
     /// A scope it knows, with an optional description; may be repeated
     #[arg(long = "scope", value_name = "SCOPE[=DESCRIPTION]", value_parser = parse_scope)]

@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::InstanceArgs;
-use crate::config::LogFormat;
-use crate::http::bind;
+use crate::config::{Loaded, LogFormat, Place};
+use crate::dev::DEFAULT_PORT;
+use crate::http::{Listeners, bind};
 use crate::log;
 use crate::startup::{open, serve_app, stop_signal};
 
@@ -19,14 +20,16 @@ pub(crate) struct ServeArgs {
 }
 
 pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<()> {
-    let config = arguments.instance.load()?.config;
+    let Loaded { config, provenance } = arguments.instance.load()?;
     let format = match config.log.format {
         LogFormat::Json => log::Format::Json,
         LogFormat::Text => log::Format::Text,
     };
     log::start(format, config.log.level.as_str());
     let app = open(&config).await?;
-    let listeners = bind(&config.server.listen).await?;
+    let is_default = provenance.of("server.listen").is_none_or(|origin| origin.place == Place::Default);
+    // The default is loopback, on machines without IPv6 too.
+    let listeners = if is_default { Listeners::loopback(DEFAULT_PORT).await? } else { bind(&config.server.listen).await? };
     let stop = stop_signal(Arc::clone(&app)).context("cannot wait for signals")?;
     serve_app(app, listeners, &config, stop).await
 }

@@ -9,7 +9,6 @@ use super::authorization_server::{parse_algorithm, parse_id};
 use super::printer::table;
 use super::time::rfc3339;
 use super::{InstanceArgs, Printer};
-use crate::authorization_servers::DEFAULT_ID;
 use crate::ids::AuthorizationServerId;
 use crate::signing_keys::{StoredSigningKey, rotate};
 use crate::store::StoreError;
@@ -27,7 +26,7 @@ pub(crate) enum SigningKeyCommand {
 #[derive(Args, Debug)]
 pub(crate) struct RotateArgs {
     /// The authorization server
-    #[arg(long, default_value = DEFAULT_ID, value_parser = parse_id)]
+    #[arg(long, default_value = AuthorizationServerId::DEFAULT, value_parser = parse_id)]
     authorization_server: AuthorizationServerId,
     /// The algorithm [default: the authorization server's]
     #[arg(long, value_parser = parse_algorithm)]

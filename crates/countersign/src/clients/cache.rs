@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use countersign_protocol::ClientId;
 use quick_cache::sync::Cache;
 
 use super::Client;
 use crate::store::{Store, StoreError};
+
+/// Loads that overlapped a change before the answer is no longer kept.
+const MAX_ROUNDS: usize = 3;
+/// Longest wait for a client.
+const MAX_WAIT: Duration = Duration::from_secs(3);
 
 /// The clients that were asked for lately, and those that turned out not to exist.
 pub struct ClientCache {
@@ -27,9 +33,11 @@ impl ClientCache {
     /// # Errors
     /// [`StoreError`].
     pub async fn find(&self, store: &Store, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
-        loop {
+        for _ in 0..MAX_ROUNDS {
             let before = self.invalidations.load(Ordering::SeqCst);
-            let found = self.entries.get_or_insert_async(id, load(store, id)).await?;
+            // Whoever waits for another's load must not wait for a row of failures.
+            let loading = tokio::time::timeout(MAX_WAIT, self.entries.get_or_insert_async(id, load(store, id)));
+            let found = loading.await.map_err(StoreError::timed_out)??;
             // Whoever invalidates first counts and then removes. If the count moved
             // while we loaded, what we inserted may be older than the change.
             if self.invalidations.load(Ordering::SeqCst) == before {
@@ -37,6 +45,8 @@ impl ClientCache {
             }
             self.entries.remove(id);
         }
+        // Other clients change all the time: this answer is right, and not kept.
+        load(store, id).await
     }
 
     /// Forgets one client.

@@ -8,6 +8,10 @@ use crate::change::{ChangeError, InvalidField, check_lifetime};
 use crate::ids::{ClientGrantId, ResourceServerId};
 use crate::store::ChangeKind;
 
+/// Longest scope of a grant, in characters: all of it may end up in one token, and
+/// verifiers refuse tokens above 16 KiB.
+const MAX_SCOPE_LENGTH: usize = 2_048;
+
 /// What a new grant is to be.
 #[derive(Clone, Debug)]
 pub struct NewClientGrant {
@@ -57,6 +61,12 @@ fn check_scope(app: &App, new: &NewClientGrant) -> Result<(), ChangeError> {
     let resource_server = catalog
         .resource_server(&new.resource_server_id)
         .ok_or_else(|| ChangeError::NotFound { kind: "resource server", id: new.resource_server_id.to_string() })?;
+    let length = new.scope.to_string().len();
+    if length > MAX_SCOPE_LENGTH {
+        return Err(
+            InvalidField::new("scope", format!("{length} characters"), format!("at most {MAX_SCOPE_LENGTH} characters")).into()
+        );
+    }
     let defined = |token: &str| resource_server.scopes.iter().any(|definition| definition.scope.as_str() == token);
     match new.scope.iter().find(|token| !defined(token.as_str())) {
         None => Ok(()),

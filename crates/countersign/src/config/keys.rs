@@ -17,7 +17,7 @@ use super::storage::{self, StorageUrl};
 pub const MASTER_KEY_LENGTH: usize = 32;
 
 /// The master key.
-pub type MasterKey = Secret<[u8; MASTER_KEY_LENGTH]>;
+pub type MasterKeyBytes = Secret<[u8; MASTER_KEY_LENGTH]>;
 
 /// Where the master key comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum MasterKeySource {
         place: Place,
     },
     /// The key itself.
-    Value(MasterKey),
+    Value(MasterKeyBytes),
 }
 
 pub(super) static SECTION: Section = Section {
@@ -88,7 +88,7 @@ impl KeysConfig {
 ///
 /// # Errors
 /// A file that is missing, open to others, or holds no key.
-pub fn load_master_key(keys: &KeysConfig, files: &dyn Files) -> Result<MasterKey, ConfigError> {
+pub fn load_master_key(keys: &KeysConfig, files: &dyn Files) -> Result<MasterKeyBytes, ConfigError> {
     match &keys.master_key {
         MasterKeySource::Value(key) => Ok(key.clone()),
         MasterKeySource::File { path, place } => {
@@ -128,7 +128,7 @@ fn default_source(reader: &mut Reader<'_>, database: &StorageUrl) -> Option<Mast
     }
 }
 
-fn read_key(path: &Path, place: &Place, content: &FileContent) -> Result<MasterKey, ConfigError> {
+fn read_key(path: &Path, place: &Place, content: &FileContent) -> Result<MasterKeyBytes, ConfigError> {
     if let Some(mode) = content.unix_mode.filter(|mode| mode & 0o077 != 0) {
         let error = wrong_file(path, place, format!("is open to other users (mode {mode:04o})"));
         return Err(error.with_fix(format!("run chmod 600 {}", shell_word(path))));
@@ -158,11 +158,11 @@ fn shell_word(path: &Path) -> String {
     if is_plain { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-fn parse_refusing(text: &str) -> Result<MasterKey, Refusal> {
+fn parse_refusing(text: &str) -> Result<MasterKeyBytes, Refusal> {
     parse(text).ok_or_else(|| Refusal::new("is no master key"))
 }
 
-fn parse(text: &str) -> Option<MasterKey> {
+fn parse(text: &str) -> Option<MasterKeyBytes> {
     let bytes = Secret::new(base64url::decode(text)?);
     bytes.expose().as_slice().try_into().ok().map(Secret::new)
 }
@@ -176,7 +176,7 @@ mod tests {
         KeysConfig { master_key: MasterKeySource::File { path: PathBuf::from("/etc/cs/master.key"), place: Place::Default } }
     }
 
-    fn load_with(mode: u32, text: &str) -> Result<MasterKey, ConfigError> {
+    fn load_with(mode: u32, text: &str) -> Result<MasterKeyBytes, ConfigError> {
         load_master_key(&from_file(), &MemoryFiles::new().with_mode("/etc/cs/master.key", text, mode))
     }
 

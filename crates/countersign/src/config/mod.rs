@@ -36,7 +36,7 @@ pub use env::{Environment, ProcessEnvironment};
 pub use error::{ConfigError, ConfigErrors};
 pub use files::{Disk, FileContent, Files};
 pub use flags::{InvalidFlag, split_flag};
-pub use keys::{KeysConfig, MASTER_KEY_LENGTH, MasterKey, MasterKeySource, load_master_key};
+pub use keys::{KeysConfig, MASTER_KEY_LENGTH, MasterKeyBytes, MasterKeySource, load_master_key};
 pub use load::{ConfigFile, DEFAULT_FILE, Loaded, Sources, load};
 pub use log::{LogConfig, LogFormat, LogLevel};
 pub use place::{Layer, Place};

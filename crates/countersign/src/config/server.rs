@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::base_url::BaseUrl;
 use super::error::{ConfigError, Refusal};
+use super::place::Place;
 use super::reader::Reader;
 use super::setting::{Fallback, Kind, Section, Setting};
 
@@ -90,6 +91,11 @@ impl ServerConfig {
                 refuse_plaintext(reader, listen);
             }
         }
+        if let Some(listen) = &listen
+            && reader.item_places(&BASE_URLS).iter().all(|place| *place == Place::Default)
+        {
+            refuse_local_base_url(reader, listen);
+        }
         if let Some(base_urls) = &base_urls {
             refuse_repeated(reader, &BASE_URLS, base_urls, |_| true);
         }
@@ -127,6 +133,15 @@ fn refuse_repeated<T: PartialEq + ToString>(
         if is_unique(value) && values.iter().take(position).any(|other| other == value) {
             reader.refuse(ConfigError::refused(setting, &place, &value.to_string(), Refusal::new("is listed twice")));
         }
+    }
+}
+
+/// Callers elsewhere cannot reach `localhost`, and every token would name it as its issuer.
+fn refuse_local_base_url(reader: &mut Reader<'_>, listen: &[SocketAddr]) {
+    if let Some(address) = listen.iter().find(|address| !address.ip().to_canonical().is_loopback()) {
+        let refusal = Refusal::new(format!("is the default although {address} is reachable from other machines"))
+            .with_fix("set server.base_urls to the URLs that callers use, such as https://auth.example.com");
+        reader.refuse(ConfigError::refused(&BASE_URLS, &Place::Default, "http://localhost:8787", refusal));
     }
 }
 

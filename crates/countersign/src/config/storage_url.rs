@@ -74,6 +74,10 @@ fn parameters(query: &str) -> Result<bool, Refusal> {
         if value.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
             return Err(Refusal::new("has a parameter that is not name=value").hiding_value());
         }
+        if name.starts_with("ssl") && !(name == "sslmode" && matches!(value, "disable" | "prefer" | "allow")) {
+            return Err(Refusal::new("asks for TLS to PostgreSQL, which is not built in yet")
+                .with_fix("leave the parameter out and reach PostgreSQL over a trusted network or a tunnel"));
+        }
         names_host |= name == "host";
     }
     Ok(names_host)
@@ -96,7 +100,7 @@ mod tests {
         for url in [
             "postgres://cs@db:5432/countersign",
             "postgresql://db/countersign",
-            "postgres://cs@[::1]:5432/countersign?sslmode=require",
+            "postgres://cs@[::1]:5432/countersign?sslmode=prefer",
             "postgres://cs@a:5432,b:5432/countersign?target_session_attrs=read-write",
             "postgres://cs@/countersign?host=/run/postgresql",
             "postgres:///countersign?host=/run/postgresql",
@@ -125,6 +129,8 @@ mod tests {
             "postgres://db/a b",
             "postgres://db/d/e",
             "postgres://db/d?host",
+            "postgres://db/d?sslmode=require",
+            "postgres://db/d?sslrootcert=/x",
             "postgres://db/d?p%61ssword=x",
             "postgres://a,,b/d",
         ] {

@@ -28,6 +28,15 @@ impl EnvFile {
         self.0.expose().lines().filter_map(|line| line.split_once('=')).find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
+    /// Whether a file of this kind may be written over what is at `path`: nothing,
+    /// or an earlier one.
+    pub(super) fn may_replace(path: &Path) -> bool {
+        match Self::read(path) {
+            Ok(existing) => existing.find("BASE_URL").is_some() && existing.find("CLIENT_ID").is_some(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+
     /// Writes the file, readable by its owner only, all of it or nothing: its
     /// appearance means that everything runs.
     pub(super) fn write(&self, path: &Path) -> io::Result<()> {

@@ -10,12 +10,12 @@ mod suggestions;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::config::{self, BaseUrl, Config, ConfigFile, Disk, Environment as _, ProcessEnvironment, Sources};
+use crate::config::{self, BaseUrl, Config, ConfigFile, Disk, Loaded, Place, ProcessEnvironment, Sources};
 use crate::entropy::SystemEntropy;
 use crate::http::{Listeners, ServeOptions, serve};
 use crate::log;
@@ -48,6 +48,9 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
     let started = Instant::now();
     let folder = DataFolder::open(&options.data, options.ephemeral)?;
     let env_path = options.env_file.unwrap_or_else(|| folder.path().join(EnvFile::NAME));
+    if !EnvFile::may_replace(&env_path) {
+        bail!("{} exists and is not an env file of `countersign dev`: name another with --env-file", env_path.display());
+    }
     let config = load_config(&folder)?;
     log::start(log::Format::Text, config.log.level.as_str());
 
@@ -81,12 +84,14 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
 }
 
 fn load_config(folder: &DataFolder) -> anyhow::Result<Config> {
-    let mut settings = data_folder_settings(folder.path())?.to_vec();
-    // `dev` on PostgreSQL: what the environment says wins over the data folder.
-    let variables = ProcessEnvironment.variables();
-    settings.retain(|(key, _)| !variables.iter().any(|(name, _)| *name == *config::variable_of(key)));
+    let settings = data_folder_settings(folder.path(), &ProcessEnvironment)?;
     let sources = Sources { file: ConfigFile::Nowhere, environment: &ProcessEnvironment, flags: &settings, files: &Disk };
-    let config = config::load(&sources)?.config;
+    let Loaded { config, provenance } = config::load(&sources)?;
+    for key in ["server.listen", "server.base_urls"] {
+        if provenance.of(key).is_some_and(|origin| origin.place != Place::Default) {
+            bail!("`dev` listens on loopback and chooses its base URL: unset {}, or use `serve`", config::variable_of(key));
+        }
+    }
     if let Some(path) = config.keys.master_key_file() {
         master_key_file::create_if_missing(path, &SystemEntropy).with_context(|| format!("cannot create {}", path.display()))?;
     }

@@ -7,7 +7,7 @@ use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, ClientAuthMethod, ClientId, Scope, ScopeToken, Secret};
 
 use crate::app::App;
-use crate::authorization_servers::{self, DEFAULT_ID, NewAuthorizationServer};
+use crate::authorization_servers::{self, NewAuthorizationServer};
 use crate::clients::{self, Client, NewClient, NewClientGrant};
 use crate::ids::AuthorizationServerId;
 use crate::resource_servers::{self, DEFAULT_TOKEN_LIFETIME_SECONDS, NewResourceServer, Profile, ResourceServer, ScopeDefinition};
@@ -30,7 +30,7 @@ pub(super) struct DemoObjects {
 
 /// Makes whatever is missing. A secret that was lost is replaced.
 pub(super) async fn ensure(app: &App, known_secret: Option<&str>) -> anyhow::Result<DemoObjects> {
-    let server = AuthorizationServerId::from_stored(DEFAULT_ID);
+    let server = AuthorizationServerId::default_server();
     if app.catalog().authorization_server(&server).is_none() {
         let new = NewAuthorizationServer {
             id: server.clone(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::StatusCode;
 
 use super::errors::json;
@@ -21,13 +21,15 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     if app.is_draining() {
         return not_ready("draining");
     }
+    if app.is_behind() {
+        return not_ready("change feed");
+    }
     match app.store.read(|session| Box::pin(async move { session.feed_head().await })).await {
-        Ok(_) => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })).into_response(),
-        Err(error @ (StoreError::Unavailable(_) | StoreError::Internal(_))) => {
+        Ok(_) => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
+        Err::<_, StoreError>(error) => {
             tracing::warn!(error = %crate::log::chain(&error), "not ready: the store does not answer");
             not_ready("store")
         }
-        Err(StoreError::Corrupt { .. } | StoreError::NewerSchema { .. } | StoreError::UniqueViolation) => not_ready("store"),
     }
 }
 

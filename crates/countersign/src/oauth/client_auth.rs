@@ -40,13 +40,39 @@ pub enum ClientAuthError {
     /// The secret is right, but the client is pinned to another method.
     #[error("the client is pinned to another authentication method")]
     MethodNotOfClient,
-    /// Unknown client, wrong, expired or revoked secret, disabled client: one
-    /// answer, after the same work.
+    /// One answer after the same work, whatever the reason: it is for the log.
     #[error("client authentication failed")]
-    Refused,
+    Refused {
+        /// The client that was named, if it could be one.
+        client_id: Option<ClientId>,
+        /// Why.
+        reason: RefusalReason,
+    },
     /// The store failed: the client was not judged.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why an authentication was refused; never sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// The client is disabled; the secret is right.
+    ClientDisabled,
+    /// There is no such client.
+    ClientUnknown,
+    /// Wrong, expired or revoked.
+    SecretNotAccepted,
+}
+
+impl RefusalReason {
+    /// As it appears in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientDisabled => "the client is disabled",
+            Self::ClientUnknown => "there is no such client",
+            Self::SecretNotAccepted => "the secret is wrong, expired or revoked",
+        }
+    }
 }
 
 /// Authenticates a client by its secret.
@@ -58,16 +84,20 @@ pub async fn authenticate(
     presented: ClientSecretCredentials,
     now: Timestamp,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
-    let client = match ClientId::try_from(presented.client_id.as_str()) {
-        Ok(id) => app.find_client(&id).await?,
-        Err(_) => None,
+    let client_id = ClientId::try_from(presented.client_id.as_str()).ok();
+    let client = match &client_id {
+        Some(id) => app.find_client(id).await?,
+        None => None,
     };
     let credentials = client.as_deref().map_or(&[][..], |client| &client.credentials);
     let matched = find_matching(&app.catalog().hashers, credentials, presented.client_secret.expose(), now)?;
-    let (Some(client), Some(credential_id)) = (client, matched) else { return Err(ClientAuthError::Refused) };
-    if client.disabled_at.is_some() {
-        return Err(ClientAuthError::Refused);
-    }
+    let refused = |reason| Err(ClientAuthError::Refused { client_id, reason });
+    let (client, credential_id) = match (client, matched) {
+        (Some(client), Some(_)) if client.disabled_at.is_some() => return refused(RefusalReason::ClientDisabled),
+        (Some(client), Some(credential_id)) => (client, credential_id),
+        (Some(_), None) => return refused(RefusalReason::SecretNotAccepted),
+        (None, _) => return refused(RefusalReason::ClientUnknown),
+    };
     if client.auth_method_enforced && client.auth_method != presented.method {
         return Err(ClientAuthError::MethodNotOfClient);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_protocol::jose::{AccessTokenClaims, Algorithm, SigningKeyError, base64url};
+use countersign_protocol::jose::{AccessTokenClaims, Algorithm, base64url};
 use countersign_protocol::{ClientId, Issuer, Scope, Timestamp, TokenResponse};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -12,6 +12,7 @@ use crate::catalog::LoadedAuthorizationServer;
 use crate::entropy::random;
 use crate::ids::CredentialId;
 use crate::resource_servers::{Profile, ResourceServer};
+use crate::signing_keys::SignError;
 
 /// The media type of an access token (RFC 9068 section 2.1).
 const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -45,9 +46,9 @@ pub enum IssueError {
     /// There is no active key for the algorithm.
     #[error("there is no active {0} signing key")]
     NoSigningKey(Algorithm),
-    /// The signature failed.
+    /// The signature was not made.
     #[error(transparent)]
-    Signing(#[from] SigningKeyError),
+    Signing(#[from] SignError),
 }
 
 /// Signs the access token that `spec` describes.

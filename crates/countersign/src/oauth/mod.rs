@@ -5,6 +5,6 @@ pub mod grants;
 mod issue;
 mod token;
 
-pub use client_auth::{AuthenticatedClient, ClientAuthError, authenticate};
+pub use client_auth::{AuthenticatedClient, ClientAuthError, RefusalReason, authenticate};
 pub use issue::{AccessTokenSpec, IssueError};
 pub use token::{TokenError, token};

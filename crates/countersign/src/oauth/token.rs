@@ -1,7 +1,7 @@
 //! The token endpoint's steps, in order.
 
 use countersign_protocol::{
-    BodyError, ClientAuthParseError, Parameters, TokenRequest, TokenRequestError, TokenResponse, parse_client_authentication,
+    ClientAuthParseError, Parameters, TokenRequest, TokenRequestError, TokenResponse, parse_client_authentication,
 };
 
 use super::client_auth::{AuthenticatedClient, ClientAuthError, authenticate};
@@ -13,9 +13,6 @@ use crate::catalog::ResolvedMount;
 /// Why no token was issued.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The body cannot be read.
-    #[error(transparent)]
-    Body(#[from] BodyError),
     /// The client is not authenticated.
     #[error(transparent)]
     ClientAuth(#[from] ClientAuthError),

@@ -6,8 +6,8 @@ use countersign_protocol::{Audience, ScopeToken, Timestamp};
 use crate::app::App;
 use crate::change::{ChangeError, InvalidField, check_lifetime, check_name};
 use crate::ids::{AuthorizationServerId, ResourceServerId};
-use crate::signing_keys;
-use crate::store::ChangeKind;
+use crate::signing_keys::{self, StoredSigningKey};
+use crate::store::{ChangeKind, StoreError};
 
 /// Lifetime of access tokens unless the resource server says otherwise, in seconds.
 pub const DEFAULT_TOKEN_LIFETIME_SECONDS: i64 = 600;
@@ -116,19 +116,29 @@ pub async fn create(app: &App, new: NewResourceServer) -> Result<ResourceServer,
         Some(algorithm) => signing_keys::make_pair(app, &server_id, algorithm).await?,
         None => Vec::new(),
     };
-    let stored = resource_server.clone();
-    let written = app.write(move |tx| {
+    let brings_keys = !keys.is_empty();
+    let mut written = insert(app, resource_server.clone(), keys).await;
+    if brings_keys && matches!(written, Err(ChangeError::Store(StoreError::UniqueViolation))) {
+        // The keys may be there by now: another resource server brought them.
+        written = insert(app, resource_server.clone(), Vec::new()).await;
+    }
+    written.map_err(|error| error.or_already_exists("resource server", &resource_server.audience))?;
+    Ok(resource_server)
+}
+
+async fn insert(app: &App, new: ResourceServer, keys: Vec<StoredSigningKey>) -> Result<(), ChangeError> {
+    let now = new.created_at;
+    app.write(move |tx| {
         Box::pin(async move {
-            tx.insert_resource_server(&stored).await?;
+            tx.insert_resource_server(&new).await?;
             for key in &keys {
                 tx.insert_signing_key(key).await?;
             }
-            tx.record_change(ChangeKind::Catalog, stored.id.as_str(), now);
+            tx.record_change(ChangeKind::Catalog, new.id.as_str(), now);
             Ok(())
         })
-    });
-    written.await.map_err(|error: ChangeError| error.or_already_exists("resource server", &resource_server.audience))?;
-    Ok(resource_server)
+    })
+    .await
 }
 
 fn check(new: NewResourceServer, id: ResourceServerId, now: Timestamp) -> Result<ResourceServer, InvalidField> {

@@ -9,11 +9,11 @@ use countersign_protocol::Timestamp;
 use countersign_protocol::jose::{Algorithm, SigningKey, SigningKeyError};
 
 use crate::app::App;
-use crate::change::ChangeError;
+use crate::change::{ChangeError, MAX_TOKEN_LIFETIME_SECONDS};
 use crate::ids::{AuthorizationServerId, SigningKeyId};
 
-pub use pool::SigningPool;
-pub use ring::{KeyRing, ParsedKey, PublishedKeys};
+pub use pool::{SignError, SigningPool};
+pub use ring::{KeyRing, KeySetDocument, ParsedKey};
 pub use rotate::{Rotated, rotate};
 
 /// How long a JWK Set may be cached, in seconds. A successor signs only after it
@@ -66,6 +66,15 @@ pub struct StoredSigningKey {
     pub activated_at: Option<Timestamp>,
     /// Since when it no longer signs.
     pub retiring_at: Option<Timestamp>,
+}
+
+impl StoredSigningKey {
+    /// Whether every token it signed has expired, wherever the key set was cached:
+    /// it is no longer published.
+    pub fn is_retired(&self, now: Timestamp) -> bool {
+        let needed_seconds = MAX_TOKEN_LIFETIME_SECONDS + JWKS_MAX_AGE_SECONDS;
+        self.retiring_at.is_some_and(|retiring_at| retiring_at.plus_seconds(needed_seconds) <= now)
+    }
 }
 
 /// Makes the first two keys for an algorithm: one active, one published.

@@ -1,6 +1,7 @@
 //! Threads for signatures that take long: an RSA signature must not stall the
 //! other requests of its worker thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use countersign_protocol::jose::{SigningKeyError, sign_jwt};
@@ -11,10 +12,25 @@ use super::ParsedKey;
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// Most signatures that wait for a thread: beyond it every requester would give up
+/// before its turn.
+const MAX_WAITING: usize = 4_096;
+
+/// Why a signature was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// Too many signatures are waiting.
+    #[error("too many signatures are waiting")]
+    Busy,
+    /// The signature failed.
+    #[error(transparent)]
+    Failed(#[from] SigningKeyError),
+}
+
 /// A fixed set of signing threads.
 #[derive(Clone)]
 pub struct SigningPool {
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::SyncSender<Job>,
 }
 
 impl SigningPool {
@@ -23,7 +39,7 @@ impl SigningPool {
     /// # Errors
     /// The operating system's, when no thread can be started.
     pub fn start(threads: usize) -> std::io::Result<Self> {
-        let (jobs, queue) = mpsc::channel::<Job>();
+        let (jobs, queue) = mpsc::sync_channel::<Job>(MAX_WAITING);
         let queue = Arc::new(Mutex::new(queue));
         for number in 0..threads {
             let queue = Arc::clone(&queue);
@@ -35,21 +51,23 @@ impl SigningPool {
     /// Signs `claims` as a JWT: slow algorithms on a signing thread, others at once.
     ///
     /// # Errors
-    /// [`SigningKeyError`].
-    pub async fn sign_jwt<C>(&self, key: Arc<ParsedKey>, typ: &'static str, claims: C) -> Result<String, SigningKeyError>
+    /// [`SignError`].
+    pub async fn sign_jwt<C>(&self, key: Arc<ParsedKey>, typ: &'static str, claims: C) -> Result<String, SignError>
     where
         C: Serialize + Send + 'static,
     {
         if !key.key.algorithm().is_slow_to_sign() {
-            return sign_jwt(&key.key, key.id.as_str(), typ, &claims);
+            return Ok(sign_jwt(&key.key, key.id.as_str(), typ, &claims)?);
         }
         let (reply, signed) = oneshot::channel();
         let job = move || {
-            // The requester may have gone away.
-            let _ = reply.send(sign_jwt(&key.key, key.id.as_str(), typ, &claims));
+            // Nobody waits for it if the requester has gone away.
+            if !reply.is_closed() {
+                let _ = reply.send(sign_jwt(&key.key, key.id.as_str(), typ, &claims));
+            }
         };
-        self.jobs.send(Box::new(job)).map_err(|_| SigningKeyError::Crypto)?;
-        signed.await.unwrap_or(Err(SigningKeyError::Crypto))
+        self.jobs.try_send(Box::new(job)).map_err(|_| SignError::Busy)?;
+        Ok(signed.await.unwrap_or(Err(SigningKeyError::Crypto))?)
     }
 }
 
@@ -57,7 +75,8 @@ fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match next {
-            Ok(job) => job(),
+            // A panic costs its requester the signature, not everyone this thread.
+            Ok(job) => drop(catch_unwind(AssertUnwindSafe(job))),
             Err(mpsc::RecvError) => return,
         }
     }
@@ -74,10 +93,7 @@ mod tests {
 
     fn key(algorithm: Algorithm) -> Arc<ParsedKey> {
         let pkcs8 = SigningKey::generate(algorithm).unwrap();
-        Arc::new(ParsedKey {
-            id: SigningKeyId::from_stored("sk_test"),
-            key: SigningKey::from_pkcs8(algorithm, &pkcs8).unwrap(),
-        })
+        Arc::new(ParsedKey { id: SigningKeyId::from_stored("sk_test"), key: SigningKey::from_pkcs8(algorithm, &pkcs8).unwrap() })
     }
 
     /// Whether the signature is made by the thread that asks for it.

@@ -19,9 +19,9 @@ pub struct ParsedKey {
 
 /// The JWK Set as it is served.
 #[derive(Clone, Debug)]
-pub struct PublishedKeys {
-    /// The document.
-    pub document: Bytes,
+pub struct KeySetDocument {
+    /// Its bytes.
+    pub bytes: Bytes,
     /// A strong entity tag, quotes included.
     pub etag: String,
 }
@@ -30,7 +30,7 @@ pub struct PublishedKeys {
 #[derive(Debug)]
 pub struct KeyRing {
     active: Vec<Arc<ParsedKey>>,
-    published: PublishedKeys,
+    document: KeySetDocument,
 }
 
 impl KeyRing {
@@ -45,7 +45,7 @@ impl KeyRing {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &document);
         let etag = format!("\"{}\"", base64url::encode(digest.as_ref()));
         let active = keys.into_iter().filter(|(state, _)| *state == SigningKeyState::Active).map(|(_, parsed)| parsed).collect();
-        Self { active, published: PublishedKeys { document: document.into(), etag } }
+        Self { active, document: KeySetDocument { bytes: document.into(), etag } }
     }
 
     /// The key that signs with `algorithm`.
@@ -59,7 +59,7 @@ impl KeyRing {
     }
 
     /// The JWK Set.
-    pub const fn published(&self) -> &PublishedKeys {
-        &self.published
+    pub const fn document(&self) -> &KeySetDocument {
+        &self.document
     }
 }

@@ -8,18 +8,25 @@ use countersign_protocol::Secret;
 use countersign_verify::SystemClock;
 
 use crate::app::{App, AppParts};
-use crate::config::{self, BaseUrl, Config, Disk, StorageConfig, StorageUrl};
+use crate::config::{self, BaseUrl, Config, Disk, Environment, StorageConfig, StorageUrl};
 use crate::entropy::SystemEntropy;
 use crate::sealing::MasterKey;
 use crate::store::{ConnectOptions, Durability, Store};
 
-/// The settings under which `dev` keeps its data in a folder.
-pub(crate) fn data_folder_settings(data: &Path) -> anyhow::Result<[(String, String); 2]> {
+/// The settings under which `dev` keeps its data in a folder. What the environment
+/// says of the database or the master key wins: `dev` can run on PostgreSQL too.
+pub(crate) fn data_folder_settings(data: &Path, environment: &dyn Environment) -> anyhow::Result<Vec<(String, String)>> {
     let text = |path: PathBuf| path.into_os_string().into_string().ok().context("the data folder's path is not UTF-8");
-    Ok([
-        ("storage.url".to_owned(), format!("sqlite:{}", text(data.join("countersign.db"))?)),
-        ("keys.master_key_file".to_owned(), text(data.join("master.key"))?),
-    ])
+    let variables = environment.variables();
+    let is_set = |key: &str| variables.iter().any(|(name, _)| *name == *config::variable_of(key));
+    let mut settings = Vec::new();
+    if !is_set("storage.url") {
+        settings.push(("storage.url".to_owned(), format!("sqlite:{}", text(data.join("countersign.db"))?)));
+    }
+    if !is_set("keys.master_key") && !is_set("keys.master_key_file") {
+        settings.push(("keys.master_key_file".to_owned(), text(data.join("master.key"))?));
+    }
+    Ok(settings)
 }
 
 /// Builds the application that a configuration describes.

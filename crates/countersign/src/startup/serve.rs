@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::bail;
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -17,14 +18,22 @@ pub(crate) async fn serve_app(
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let follower = Follower::start(Arc::clone(&app), config.storage.poll_interval).await?;
-    let following = tokio::spawn(follower.run());
+    let mut following = tokio::spawn(follower.run());
     let router = router(&app, config.server.request_timeout);
     let options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
     let addresses: Vec<String> =
         listeners.0.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect();
     tracing::info!(listen = addresses.join(","), "ready");
-    let drained = serve(listeners, router, options, stop).await;
+    let drained = tokio::select! {
+        drained = serve(listeners, router, options, stop) => drained,
+        // It never ends by itself: without it this node would serve what other
+        // nodes have revoked.
+        ended = &mut following => bail!("the change feed is not followed any more: {ended:?}"),
+    };
     following.abort();
+    if let Err(error) = app.store.settle().await {
+        tracing::warn!(error = %crate::log::chain(&error), "the database file needs its write-ahead log beside it");
+    }
     if !drained {
         tracing::warn!(drain_timeout = ?config.server.drain_timeout, "stopped with requests in flight");
     }

@@ -3,14 +3,14 @@
 use countersign_protocol::Timestamp;
 
 use super::statement::statements;
-use super::{Session, StoreError};
+use super::{Session, StoreError, Tx};
 
 statements! {
     TAKE_SEQUENCE = "UPDATE feed_head SET seq = seq + $1 WHERE id = 1 RETURNING seq";
     INSERT_CHANGE = "INSERT INTO changes (seq, changed_at, kind, object_id) VALUES ($1, $2, $3, $4)";
     CHANGES_AFTER = "SELECT seq, kind, object_id FROM changes WHERE seq > $1 ORDER BY seq LIMIT 500";
     HEAD = "SELECT seq FROM feed_head WHERE id = 1";
-    DELETE_CHANGES_BEFORE = "DELETE FROM changes WHERE seq <= $1";
+    DELETE_CHANGES_UNTIL = "DELETE FROM changes WHERE seq <= $1";
 }
 
 /// What kind of object changed, which decides what a node forgets.
@@ -77,13 +77,15 @@ impl Session {
     pub async fn feed_head(&mut self) -> Result<i64, StoreError> {
         self.query_optional(&HEAD, &[]).await?.ok_or_else(|| StoreError::internal("feed_head is empty"))?.integer()
     }
+}
 
+impl Tx {
     /// Deletes the changes up to and including `seq`. A follower that still needs
     /// them sees a gap and starts afresh.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn delete_changes_before(&mut self, seq: i64) -> Result<(), StoreError> {
-        self.query(&DELETE_CHANGES_BEFORE, &[seq.into()]).await.map(drop)
+    pub async fn delete_changes_until(&mut self, seq: i64) -> Result<(), StoreError> {
+        self.query(&DELETE_CHANGES_UNTIL, &[seq.into()]).await.map(drop)
     }
 }

@@ -133,6 +133,18 @@ impl Store {
         }
     }
 
+    /// Before a clean stop: afterwards the SQLite file alone is complete, and may
+    /// be copied without its log.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.checkpoint().await,
+            Engine::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Completes when the change feed may have grown: after a commit of this
     /// process, or a notification of another node. A hint only.
     pub async fn change_hint(&self) {

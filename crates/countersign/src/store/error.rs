@@ -39,6 +39,11 @@ impl StoreError {
         Self::Internal(Arc::from(source.into()))
     }
 
+    /// The database did not answer in time.
+    pub(crate) fn timed_out(elapsed: tokio::time::error::Elapsed) -> Self {
+        Self::unavailable(elapsed)
+    }
+
     pub(super) fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable(Arc::from(source.into()))
     }

@@ -1,7 +1,7 @@
 //! Single facts about the instance.
 
 use super::statement::statements;
-use super::{Session, StoreError};
+use super::{Session, StoreError, Tx};
 
 statements! {
     FIND_FACT = "SELECT value FROM instance_facts WHERE name = $1";
@@ -16,7 +16,9 @@ impl Session {
     pub async fn find_fact(&mut self, name: &str) -> Result<Option<String>, StoreError> {
         self.query_optional(&FIND_FACT, &[name.into()]).await?.map(|mut row| row.text()).transpose()
     }
+}
 
+impl Tx {
     /// Records a fact that is not recorded yet.
     ///
     /// # Errors

@@ -23,15 +23,22 @@ statements! {
 pub(super) async fn run_sqlite(session: &mut Session) -> Result<(), StoreError> {
     session.run("BEGIN IMMEDIATE").await?;
     let applied = apply(session).await;
-    session.run(if applied.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-    applied
+    if applied.is_err() {
+        // Why it failed matters more than a failing ROLLBACK.
+        let _ = session.run("ROLLBACK").await;
+        return applied;
+    }
+    session.run("COMMIT").await
 }
 
 pub(super) async fn run_postgres(session: &mut Session) -> Result<(), StoreError> {
-    session.begin().await?;
+    session.start();
+    session.run("BEGIN").await?;
     session.run(LOCK).await?;
     apply(session).await?;
-    session.end("COMMIT").await
+    session.run("COMMIT").await?;
+    session.finish();
+    Ok(())
 }
 
 async fn apply(session: &mut Session) -> Result<(), StoreError> {

@@ -31,7 +31,7 @@ impl PostgresEngine {
         timeout: Duration,
         counts: &Arc<StatementCounts>,
     ) -> Result<Self, StoreError> {
-        config.connect_timeout(timeout).application_name("countersign");
+        config.connect_timeout(timeout).tcp_user_timeout(timeout).application_name("countersign");
         let manager = Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let timeouts = Timeouts { wait: Some(timeout), create: Some(timeout), recycle: Some(timeout) };
         let pool = Pool::builder(manager)
@@ -70,7 +70,8 @@ impl PostgresEngine {
         E: From<StoreError>,
     {
         let mut session = self.session(true).await?;
-        session.begin().await?;
+        session.start();
+        session.run("BEGIN").await?;
         let mut tx = Tx::new(session);
         let result = match work(&mut tx).await {
             Ok(value) => tx.write_changes().await.map(|changes| Committed { value, changes }).map_err(E::from),
@@ -82,12 +83,15 @@ impl PostgresEngine {
                 if !committed.changes.is_empty() {
                     session.run(&format!("NOTIFY {CHANNEL}")).await?;
                 }
-                session.end("COMMIT").await?;
+                session.run("COMMIT").await?;
+                session.finish();
                 Ok(committed)
             }
             Err(error) => {
                 // When even this fails, dropping the session closes the connection.
-                let _ = session.end("ROLLBACK").await;
+                if session.run("ROLLBACK").await.is_ok() {
+                    session.finish();
+                }
                 Err(error)
             }
         }
@@ -100,7 +104,10 @@ impl PostgresEngine {
     {
         let reading = async {
             let mut session = self.session(false).await?;
-            work(&mut session).await
+            session.start();
+            let result = work(&mut session).await;
+            session.finish();
+            result
         };
         match tokio::time::timeout(self.timeout, reading).await {
             Ok(result) => result,
@@ -129,11 +136,11 @@ impl PostgresEngine {
 
 async fn follow_notifications(config: &tokio_postgres::Config, hint: &Arc<Notify>) -> Result<(), tokio_postgres::Error> {
     let (client, mut connection) = config.connect(NoTls).await?;
-    let hint = Arc::clone(hint);
+    let notified = Arc::clone(hint);
     let driver = tokio::spawn(async move {
         loop {
             match std::future::poll_fn(|context| connection.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notification(_))) => hint.notify_one(),
+                Some(Ok(AsyncMessage::Notification(_))) => notified.notify_one(),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error),
                 None => return Ok(()),
@@ -141,5 +148,7 @@ async fn follow_notifications(config: &tokio_postgres::Config, hint: &Arc<Notify
         }
     });
     client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
+    // What was announced before this connection listened was not heard.
+    hint.notify_one();
     driver.await.unwrap_or(Ok(()))
 }

@@ -20,7 +20,10 @@ pub struct Session {
     connection: Connection,
     counts: Arc<StatementCounts>,
     writing: bool,
-    in_transaction: bool,
+    /// In use: dropped like this, the connection is closed instead of pooled.
+    unfinished: bool,
+    /// Why the database could not do its work, until it is asked for.
+    failure: Option<StoreError>,
 }
 
 pub(super) enum Connection {
@@ -32,7 +35,7 @@ pub(super) enum Connection {
 
 impl Session {
     pub(super) const fn new(connection: Connection, counts: Arc<StatementCounts>, writing: bool) -> Self {
-        Self { connection, counts, writing, in_transaction: false }
+        Self { connection, counts, writing, unfinished: false, failure: None }
     }
 
     /// Runs a statement and returns its rows.
@@ -42,11 +45,15 @@ impl Session {
     pub async fn query(&mut self, statement: &'static Statement, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
         let count = if self.writing { &self.counts.written } else { &self.counts.read };
         count.fetch_add(1, Ordering::Relaxed);
-        match &self.connection {
+        let result = match &self.connection {
             Connection::Sqlite(connection) => query_sqlite(connection, statement, parameters),
             Connection::Postgres(client) => query_postgres(client, statement, parameters).await,
             Connection::Discarded => Err(discarded()),
+        };
+        if let Err(error @ StoreError::Unavailable(_)) = &result {
+            self.failure = Some(error.clone());
         }
+        result
     }
 
     /// Runs a statement that returns at most one row.
@@ -70,18 +77,20 @@ impl Session {
         Ok(())
     }
 
-    /// Begins a transaction. Dropping the session before [`Session::end`] closes
-    /// the connection instead of pooling it with the transaction open.
-    pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
-        self.in_transaction = true;
-        self.run("BEGIN").await
+    /// Why the database could not do its work since this was asked last.
+    pub(super) const fn take_failure(&mut self) -> Option<StoreError> {
+        self.failure.take()
     }
 
-    /// Ends the transaction with `COMMIT` or `ROLLBACK`.
-    pub(super) async fn end(&mut self, how: &str) -> Result<(), StoreError> {
-        self.run(how).await?;
-        self.in_transaction = false;
-        Ok(())
+    /// From now on until [`Session::finish`], dropping the session closes a pooled
+    /// connection: a transaction may be open on it, or an answer outstanding.
+    pub(super) const fn start(&mut self) {
+        self.unfinished = true;
+    }
+
+    /// The unit of work is complete; the connection may be pooled.
+    pub(super) const fn finish(&mut self) {
+        self.unfinished = false;
     }
 
     /// Runs control statements (BEGIN, COMMIT, migrations) that take no values.
@@ -97,7 +106,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.in_transaction
+        if self.unfinished
             && let Connection::Postgres(client) = std::mem::replace(&mut self.connection, Connection::Discarded)
         {
             drop(deadpool_postgres::Object::take(client));

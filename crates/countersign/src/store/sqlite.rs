@@ -21,13 +21,20 @@ const READERS: usize = 4;
 
 #[derive(Clone)]
 pub(super) struct SqliteEngine {
-    writer: mpsc::Sender<Box<dyn Job>>,
+    writer: mpsc::Sender<Message>,
     readers: Arc<Readers>,
+}
+
+/// What the writer is asked to do.
+enum Message {
+    Work(Box<dyn Job>),
+    /// Moves the log into the database file.
+    Checkpoint(oneshot::Sender<Result<(), StoreError>>),
 }
 
 struct Readers {
     idle: Mutex<Vec<Session>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl SqliteEngine {
@@ -37,12 +44,12 @@ impl SqliteEngine {
         migrate::run_sqlite(&mut writer).await?;
         let idle: Result<Vec<Session>, StoreError> =
             (0..READERS).map(|_| Ok(Session::new(Connection::Sqlite(open_reader(&path)?), Arc::clone(counts), false))).collect();
-        let (sender, jobs) = mpsc::channel(GROUP_SIZE * 2);
+        let (sender, messages) = mpsc::channel(GROUP_SIZE * 2);
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || write_groups(Tx::new(writer), jobs, durability))
+            .spawn(move || write_groups(Tx::new(writer), messages, durability))
             .map_err(StoreError::unavailable)?;
-        let readers = Readers { idle: Mutex::new(idle?), permits: Semaphore::new(READERS) };
+        let readers = Readers { idle: Mutex::new(idle?), permits: Arc::new(Semaphore::new(READERS)) };
         Ok(Self { writer: sender, readers: Arc::new(readers) })
     }
 
@@ -54,8 +61,20 @@ impl SqliteEngine {
     {
         let (reply, answer) = oneshot::channel();
         let job = WriteJob { work: Some(work), result: None, reply: Some(reply) };
-        self.writer.send(Box::new(job)).await.map_err(|_| StoreError::unavailable("the writer has stopped"))?;
+        self.send(Message::Work(Box::new(job))).await?;
         answer.await.unwrap_or_else(|_| Err(StoreError::internal("a unit of work panicked").into()))
+    }
+
+    /// Moves what is in the write-ahead log into the database file, so that the
+    /// file alone is complete.
+    pub(super) async fn checkpoint(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Checkpoint(reply)).await?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::internal("the writer has stopped")))
+    }
+
+    async fn send(&self, message: Message) -> Result<(), StoreError> {
+        self.writer.send(message).await.map_err(|_| StoreError::unavailable("the writer has stopped"))
     }
 
     pub(super) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
@@ -65,21 +84,28 @@ impl SqliteEngine {
         E: From<StoreError> + Send + 'static,
     {
         let readers = Arc::clone(&self.readers);
-        let _permit = readers.permits.acquire().await.map_err(StoreError::internal)?;
-        let session = readers.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut session = session.ok_or_else(|| StoreError::internal("a reader was lost"))?;
-        let finished = tokio::task::spawn_blocking(move || {
-            let result = catch_unwind(AssertUnwindSafe(|| run_to_end(work(&mut session))));
-            (session, result)
+        let permit = Arc::clone(&readers.permits).acquire_owned().await.map_err(StoreError::internal)?;
+        // The connection and the permit are given back by the thread that uses
+        // them: a caller that goes away must not take them along.
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            readers.with_session(|session| catch_unwind(AssertUnwindSafe(|| run_to_end(work(session)))))
         });
-        let (session, result) = finished.await.map_err(StoreError::internal)?;
-        readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+        let result = reading.await.map_err(StoreError::internal)??;
         result.unwrap_or_else(|_| Err(StoreError::internal("a unit of work panicked").into()))
     }
 }
 
-/// The file holds hashes and sealed keys: its owner's alone. SQLite gives its
-/// companions the same mode.
+impl Readers {
+    fn with_session<R>(&self, read: impl FnOnce(&mut Session) -> R) -> Result<R, StoreError> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut session = idle().pop().ok_or_else(|| StoreError::internal("a reader was lost"))?;
+        let result = read(&mut session);
+        idle().push(session);
+        Ok(result)
+    }
+}
+
 fn create_private(path: &Path) -> std::io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
@@ -161,21 +187,34 @@ fn run_to_end<T, E: From<StoreError>>(future: impl Future<Output = Result<T, E>>
 }
 
 /// The writer: takes what is waiting, commits it together, then replies.
-fn write_groups(mut tx: Tx, mut jobs: mpsc::Receiver<Box<dyn Job>>, durability: Durability) {
-    while let Some(first) = jobs.blocking_recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP_SIZE {
-            let Ok(job) = jobs.try_recv() else { break };
-            group.push(job);
+fn write_groups(mut tx: Tx, mut messages: mpsc::Receiver<Message>, durability: Durability) {
+    let mut waiting = Vec::with_capacity(GROUP_SIZE);
+    while messages.blocking_recv_many(&mut waiting, GROUP_SIZE) > 0 {
+        let mut group = Vec::new();
+        let mut checkpoints = Vec::new();
+        for message in waiting.drain(..) {
+            match message {
+                Message::Work(job) => group.push(job),
+                Message::Checkpoint(reply) => checkpoints.push(reply),
+            }
         }
-        if durability == Durability::None {
-            write_replying_early(&mut tx, &mut group);
-            continue;
+        write_and_reply(&mut tx, &mut group, durability);
+        for reply in checkpoints {
+            let _ = reply.send(control(&mut tx, "PRAGMA wal_checkpoint(TRUNCATE)"));
         }
-        let committed = write_group(&mut tx, &mut group);
-        for job in &mut group {
-            job.reply(committed.clone());
-        }
+    }
+}
+
+fn write_and_reply(tx: &mut Tx, group: &mut [Box<dyn Job>], durability: Durability) {
+    if group.is_empty() {
+        return;
+    }
+    if durability == Durability::None {
+        return write_replying_early(tx, group);
+    }
+    let committed = write_group(tx, group);
+    for job in group {
+        job.reply(committed.clone());
     }
 }
 
@@ -204,7 +243,9 @@ fn run_in_savepoint(tx: &mut Tx, job: &mut dyn Job) -> Result<(), StoreError> {
     let keep = catch_unwind(AssertUnwindSafe(|| job.run(tx))).unwrap_or(false);
     if !keep {
         tx.forget_changes();
-        control(tx, "ROLLBACK TO work")?;
+        // A full disk or a failing one ends the whole transaction by itself: then
+        // the savepoint is gone, and the reason is what the statement said.
+        control(tx, "ROLLBACK TO work").map_err(|error| tx.take_failure().unwrap_or(error))?;
     }
     control(tx, "RELEASE work")
 }

@@ -3,9 +3,9 @@
 mod oauth;
 
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use countersign_protocol::ErrorCode;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Extensions, StatusCode};
 use serde::Serialize;
 
@@ -23,6 +23,8 @@ pub(super) struct Outcome {
     pub code: Option<ErrorCode>,
     /// The authenticated client.
     pub client_id: Option<String>,
+    /// What a refusal does not tell its caller.
+    pub reason: Option<&'static str>,
     /// The cause of a fault of ours; never sent.
     pub cause: Option<String>,
 }
@@ -36,34 +38,54 @@ impl Outcome {
 
 /// A JSON response.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    let bytes = serde_json::to_vec(body).unwrap_or_default();
+    let bytes = match serde_json::to_vec(body) {
+        Ok(bytes) => bytes,
+        Err(error) => return fault(ErrorCode::Internal, error.to_string()),
+    };
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-/// A fault of ours, RFC 9457: constant, with the cause only in the log. The
-/// request id is in the response header.
+/// A fault of ours, RFC 9457: constant, with the cause only in the log. Whoever
+/// knows the request's id adds it by [`with_request_id`].
 pub(super) fn fault(code: ErrorCode, cause: String) -> Response {
     let status = if code == ErrorCode::Unavailable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
     let mut response = problem(status, code);
     if code == ErrorCode::Unavailable {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
     }
-    Outcome { code: Some(code), client_id: None, cause: Some(cause) }.attach(response.extensions_mut());
+    Outcome { code: Some(code), cause: Some(cause), ..Outcome::default() }.attach(response.extensions_mut());
     response
 }
 
-/// An RFC 9457 problem whose text is the code's meaning.
+/// The same fault with the id under which the log has its cause.
+pub(super) fn with_request_id(fault: Response, code: ErrorCode, request_id: &str) -> Response {
+    let body = problem_body(fault.status(), code, Some(request_id));
+    fault.map(|_| body)
+}
+
+/// An RFC 9457 problem whose text is the code's meaning. Never cached: a path may
+/// become one that exists.
 pub(super) fn problem(status: StatusCode, code: ErrorCode) -> Response {
-    let body =
-        serde_json::json!({ "type": "about:blank", "title": code.meaning(), "status": status.as_u16(), "code": code.as_str() });
-    let mut response = json(status, &body);
+    let mut response = Response::new(problem_body(status, code, None));
+    *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(ERROR_CODE_HEADER, HeaderValue::from_static(code.as_str()));
     Outcome { code: Some(code), ..Outcome::default() }.attach(response.extensions_mut());
     response
+}
+
+fn problem_body(status: StatusCode, code: ErrorCode, request_id: Option<&str>) -> Body {
+    let mut members = serde_json::json!({
+        "type": "about:blank", "title": code.meaning(), "status": status.as_u16(), "code": code.as_str(),
+    });
+    if let (Some(request_id), Some(members)) = (request_id, members.as_object_mut()) {
+        members.insert("request_id".to_owned(), request_id.into());
+    }
+    Body::from(members.to_string())
 }
 
 /// 404 for a path or an authorization server that does not exist.
@@ -76,7 +98,7 @@ pub(super) async fn no_such_path() -> Response {
     unknown_path()
 }
 
-/// 405 with an empty problem; the router adds `Allow`.
+/// The router's answer to a method that a path does not take; it adds `Allow`.
 pub(super) async fn method_not_allowed() -> Response {
-    StatusCode::METHOD_NOT_ALLOWED.into_response()
+    problem(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed)
 }

@@ -9,7 +9,8 @@ use super::{ERROR_CODE_HEADER, Outcome, fault, json};
 use crate::http::body::ReadError;
 use crate::log::chain;
 use crate::oauth::grants::client_credentials::ClientCredentialsError;
-use crate::oauth::{ClientAuthError, TokenError};
+use crate::oauth::{ClientAuthError, IssueError, TokenError};
+use crate::signing_keys::SignError;
 use crate::store::StoreError;
 
 /// A refusal on its way to the client.
@@ -25,12 +26,24 @@ pub(in crate::http) struct OAuthRefusal {
     pub status: Option<StatusCode>,
     /// Whether the request used the Authorization header: only then a challenge is due.
     pub used_header: bool,
+    /// For the log alone: the client that was named.
+    pub client_id: Option<String>,
+    /// For the log alone: what the answer does not tell.
+    pub reason: Option<&'static str>,
 }
 
 impl OAuthRefusal {
     /// A refusal whose description is the code's meaning.
     pub(in crate::http) fn new(error: OAuthErrorCode, code: ErrorCode) -> Self {
-        Self { error, code, description: code.meaning().to_owned(), status: None, used_header: false }
+        Self {
+            error,
+            code,
+            description: code.meaning().to_owned(),
+            status: None,
+            used_header: false,
+            client_id: None,
+            reason: None,
+        }
     }
 
     fn described(self, error: &dyn std::error::Error) -> Self {
@@ -54,7 +67,8 @@ impl OAuthRefusal {
         if self.error == OAuthErrorCode::InvalidClient && self.used_header {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"countersign\""));
         }
-        Outcome { code: Some(self.code), ..Outcome::default() }.attach(response.extensions_mut());
+        let outcome = Outcome { code: Some(self.code), client_id: self.client_id, reason: self.reason, cause: None };
+        outcome.attach(response.extensions_mut());
         response
     }
 }
@@ -74,17 +88,19 @@ impl From<ReadError> for OAuthRefusal {
 /// Renders what the token endpoint did not do: a refusal, or a fault of ours.
 pub(in crate::http) fn token_refusal(error: &TokenError, used_header: bool) -> Response {
     let refusal = match error {
-        TokenError::Body(error) => body_refusal(error),
         TokenError::ClientAuth(error @ ClientAuthError::HashKeyMissing) => return fault(ErrorCode::Internal, chain(error)),
         TokenError::ClientAuth(ClientAuthError::MethodNotOfClient) => {
             OAuthRefusal::new(OAuthErrorCode::InvalidClient, ErrorCode::AuthenticationMethodNotOfClient)
         }
-        TokenError::ClientAuth(ClientAuthError::Refused) => {
-            OAuthRefusal::new(OAuthErrorCode::InvalidClient, ErrorCode::ClientAuthenticationFailed)
-        }
+        TokenError::ClientAuth(ClientAuthError::Refused { client_id, reason }) => OAuthRefusal {
+            client_id: client_id.as_ref().map(ToString::to_string),
+            reason: Some(reason.as_str()),
+            ..OAuthRefusal::new(OAuthErrorCode::InvalidClient, ErrorCode::ClientAuthenticationFailed)
+        },
         TokenError::ClientAuth(ClientAuthError::Store(error)) => return store_fault(error),
         TokenError::ClientAuthParse(error) => client_auth_refusal(*error),
         TokenError::ClientCredentials(error) => grant_refusal(error),
+        TokenError::Issue(error @ IssueError::Signing(SignError::Busy)) => return fault(ErrorCode::Unavailable, chain(error)),
         TokenError::Issue(error) => return fault(ErrorCode::Internal, chain(error)),
         TokenError::Request(error) => request_refusal(*error),
     };

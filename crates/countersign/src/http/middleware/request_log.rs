@@ -4,13 +4,14 @@
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use countersign_protocol::ErrorCode;
 use countersign_protocol::jose::base64url;
-use http::HeaderValue;
+use http::{HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 
 use super::RequestPolicy;
 use crate::entropy::random;
-use crate::http::errors::Outcome;
+use crate::http::errors::{Outcome, with_request_id};
 use crate::http::serve::PeerAddress;
 
 /// The header that carries the request's id. Ours always: an id chosen by the
@@ -20,18 +21,17 @@ const REQUEST_ID_HEADER: &str = "x-request-id";
 const MAX_LOGGED_PATH: usize = 200;
 
 pub(super) async fn log_request(State(policy): State<RequestPolicy>, request: Request, next: Next) -> Response {
-    let request_id = base64url::encode(&random::<12>(policy.entropy.as_ref()));
-    let method = request.method().clone();
-    let path = logged_path(&request);
-    let peer = request.extensions().get::<PeerAddress>().map(|peer| peer.0.to_string());
-    let started = Instant::now();
+    let mut line = Line::begin(&policy, &request);
     let mut response = next.run(request).await;
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
+    let outcome = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
+    if let (Some(code), Some(_)) = (outcome.code, &outcome.cause) {
+        response = with_request_id(response, code, &line.request_id);
+    }
+    if let Ok(value) = HeaderValue::from_str(&line.request_id) {
         response.headers_mut().insert(REQUEST_ID_HEADER, value);
     }
-    let outcome = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
-    let line = Line { request_id: &request_id, method: method.as_str(), path: &path, peer: peer.as_deref(), status: response.status().as_u16(), started };
-    line.write(&outcome);
+    line.status = Some(response.status());
+    line.outcome = outcome;
     response
 }
 
@@ -42,29 +42,49 @@ fn logged_path(request: &Request) -> String {
     }
 }
 
-struct Line<'a> {
-    request_id: &'a str,
-    method: &'a str,
-    path: &'a str,
-    peer: Option<&'a str>,
-    status: u16,
+/// One request's line, written when it is over: also when the client went away and
+/// nobody waits for the answer any more.
+struct Line {
+    request_id: String,
+    method: Method,
+    path: String,
+    peer: Option<String>,
     started: Instant,
+    status: Option<StatusCode>,
+    outcome: Outcome,
 }
 
-impl Line<'_> {
-    fn write(&self, outcome: &Outcome) {
-        let duration_ms = self.started.elapsed().as_secs_f64() * 1_000.0;
+impl Line {
+    fn begin(policy: &RequestPolicy, request: &Request) -> Self {
+        Self {
+            request_id: base64url::encode(&random::<12>(policy.entropy.as_ref())),
+            method: request.method().clone(),
+            path: logged_path(request),
+            peer: request.extensions().get::<PeerAddress>().map(|peer| peer.0.to_string()),
+            started: Instant::now(),
+            status: None,
+            outcome: Outcome::default(),
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let Self { request_id, method, path, peer, started, status, outcome } = self;
+        let duration_ms = started.elapsed().as_secs_f64() * 1_000.0;
+        let gone = status.is_none().then_some("the client went away");
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
-                    request_id = self.request_id,
-                    method = self.method,
-                    path = self.path,
-                    peer = self.peer,
-                    status = self.status,
+                    request_id = request_id.as_str(),
+                    method = method.as_str(),
+                    path = path.as_str(),
+                    peer = peer.as_deref(),
+                    status = status.map(|status| status.as_u16()),
                     duration_ms,
                     client.id = outcome.client_id.as_deref(),
-                    code = outcome.code.map(countersign_protocol::ErrorCode::as_str),
+                    code = outcome.code.map(ErrorCode::as_str),
+                    reason = outcome.reason.or(gone),
                     error = outcome.cause.as_deref(),
                     "request"
                 )

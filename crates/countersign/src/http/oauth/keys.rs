@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode, Uri};
 
-use super::{resolve, server_path};
+use super::{NestedMount, resolve};
 use crate::app::App;
 use crate::http::errors::unknown_path;
 use crate::http::middleware::allow_any_origin;
-use crate::signing_keys::{JWKS_MAX_AGE_SECONDS, PublishedKeys};
+use crate::signing_keys::{JWKS_MAX_AGE_SECONDS, KeySetDocument};
 
 /// The keys of the root mount.
 pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
@@ -22,35 +22,35 @@ pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, uri: Uri, head
 /// The keys of a mount below `/oauth2/`.
 pub(in crate::http) async fn at_server(
     State(app): State<Arc<App>>,
-    Path(server): Path<String>,
+    NestedMount(path): NestedMount,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    keys(&app, &server_path(&server), &uri, &headers)
+    keys(&app, &path, &uri, &headers)
 }
 
 fn keys(app: &App, path: &str, uri: &Uri, headers: &HeaderMap) -> Response {
     match resolve(app, uri, headers, path) {
-        Some(mount) => respond(mount.server.keys.published(), headers),
+        Some(mount) => respond(mount.server.keys.document(), headers),
         None => unknown_path(),
     }
 }
 
-fn respond(published: &PublishedKeys, request: &HeaderMap) -> Response {
-    let unchanged = request.get_all(IF_NONE_MATCH).iter().any(|tags| names_tag(tags.as_bytes(), &published.etag));
+fn respond(document: &KeySetDocument, request: &HeaderMap) -> Response {
+    let unchanged = request.get_all(IF_NONE_MATCH).iter().any(|tags| names_tag(tags.as_bytes(), &document.etag));
     let mut response = if unchanged {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        Response::new(Body::from(published.document.clone()))
+        Response::new(Body::from(document.bytes.clone()))
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={JWKS_MAX_AGE_SECONDS}")) {
         headers.insert(CACHE_CONTROL, value);
     }
-    if let Ok(value) = HeaderValue::from_str(&published.etag) {
+    if let Ok(value) = HeaderValue::from_str(&document.etag) {
         headers.insert(ETAG, value);
     }
     allow_any_origin(headers);

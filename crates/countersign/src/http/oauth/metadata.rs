@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use countersign_protocol::{AuthorizationServerMetadata, EndpointPaths};
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{HeaderMap, StatusCode, Uri};
 
-use super::{resolve, server_path};
+use super::{NestedMount, resolve};
 use crate::app::App;
 use crate::http::errors::{json, unknown_path};
 use crate::http::middleware::allow_any_origin;
@@ -21,11 +21,11 @@ pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, uri: Uri, head
 /// The metadata of a mount below `/oauth2/`.
 pub(in crate::http) async fn at_server(
     State(app): State<Arc<App>>,
-    Path(server): Path<String>,
+    NestedMount(path): NestedMount,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    metadata(&app, &server_path(&server), EndpointPaths::NESTED, &uri, &headers)
+    metadata(&app, &path, EndpointPaths::NESTED, &uri, &headers)
 }
 
 fn metadata(app: &App, path: &str, endpoints: EndpointPaths, uri: &Uri, headers: &HeaderMap) -> Response {

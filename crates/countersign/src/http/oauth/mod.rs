@@ -4,9 +4,13 @@ pub(super) mod keys;
 pub(super) mod metadata;
 pub(super) mod token;
 
+use axum::extract::{FromRequestParts, Path};
+use axum::response::Response;
 use http::header::HOST;
+use http::request::Parts;
 use http::{HeaderMap, Uri};
 
+use super::errors::unknown_path;
 use crate::app::App;
 use crate::bases;
 use crate::catalog::ResolvedMount;
@@ -19,6 +23,15 @@ fn resolve(app: &App, uri: &Uri, headers: &HeaderMap, path: &str) -> Option<Reso
     app.catalog().mount(bases::select(&app.bases, host)?, path)
 }
 
-fn server_path(server: &str) -> String {
-    format!("/oauth2/{server}")
+/// The mount below `/oauth2/` that the URL names. A name that does not even decode
+/// is one that does not exist.
+pub(super) struct NestedMount(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for NestedMount {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let Path(server) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| unknown_path())?;
+        Ok(Self(format!("/oauth2/{server}")))
+    }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use countersign_protocol::{ErrorCode, OAuthErrorCode};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue, PRAGMA};
 use http::{StatusCode, Uri};
 
-use super::{resolve, server_path};
+use super::{NestedMount, resolve};
 use crate::app::App;
 use crate::http::body::{Accepts, read_parameters};
 use crate::http::errors::{OAuthRefusal, Outcome, json, token_refusal, unknown_path};
@@ -20,8 +20,8 @@ pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, request: Reque
 }
 
 /// The token endpoint of a mount below `/oauth2/`.
-pub(in crate::http) async fn at_server(State(app): State<Arc<App>>, Path(server): Path<String>, request: Request) -> Response {
-    token(&app, &server_path(&server), Accepts::Form, request).await
+pub(in crate::http) async fn at_server(State(app): State<Arc<App>>, NestedMount(path): NestedMount, request: Request) -> Response {
+    token(&app, &path, Accepts::Form, request).await
 }
 
 async fn token(app: &App, path: &str, accepts: Accepts, request: Request) -> Response {

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::until;
@@ -90,6 +91,16 @@ impl Connection {
 /// One request on a connection of its own.
 pub(crate) async fn get(port: u16, path: &str) -> Reply {
     Connection::open(port).await.unwrap().send("GET", path, &[], "").await.unwrap()
+}
+
+/// Sends bytes that need not be a request and waits for the end of the connection.
+pub(crate) async fn send_raw(port: u16, bytes: &[u8]) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream.shutdown().await.unwrap();
+    // An answer, a closed connection or a reset.
+    let mut answer = Vec::new();
+    let _ = until("the end of the connection", stream.read_to_end(&mut answer)).await;
 }
 
 /// The value of an Authorization header (RFC 6749 section 2.3.1).

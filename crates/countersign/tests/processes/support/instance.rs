@@ -8,11 +8,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::http::{self, Connection, Reply};
-use super::{Database, Finished, Process, command, run};
+use super::{BINARY, Database, Finished, Process, command, run};
 
 /// The audience of the resource server that [`Instance::client`] makes.
 pub(crate) const AUDIENCE: &str = "https://api.test";
-const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
 
 /// A folder with a configuration; servers and commands run on it.
 pub(crate) struct Instance {
@@ -102,7 +101,12 @@ impl Instance {
     }
 
     fn flags(&self, more: &[&str]) -> Vec<String> {
-        self.settings.iter().map(String::as_str).chain(more.iter().copied()).flat_map(|set| ["--set".to_owned(), set.to_owned()]).collect()
+        self.settings
+            .iter()
+            .map(String::as_str)
+            .chain(more.iter().copied())
+            .flat_map(|set| ["--set".to_owned(), set.to_owned()])
+            .collect()
     }
 }
 

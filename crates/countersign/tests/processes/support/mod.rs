@@ -1,5 +1,6 @@
 //! Starting processes, talking to them, and waiting for what they do.
 
+mod dev;
 mod eventually;
 pub(crate) mod http;
 mod instance;
@@ -11,11 +12,15 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::{Mutex, MutexGuard};
 
+pub(crate) use dev::Dev;
 pub(crate) use eventually::{eventually, until};
 pub(crate) use instance::{AUDIENCE, Client, Instance, Server, free_port};
 pub(crate) use postgres::Database;
-pub(crate) use process::{Finished, Process, command, run};
+pub(crate) use process::{Finished, Process, command, run, run_with_input};
 pub(crate) use programs::{example, shared_object};
+
+/// The binary under test.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
 
 static ALONE: Mutex<()> = Mutex::const_new(());
 

@@ -43,7 +43,8 @@ async fn connect(url: &str, password: &str) -> tokio_postgres::Client {
 #[expect(clippy::disallowed_methods, reason = "how `cargo xtask test` says where its cluster is")]
 fn server() -> (String, String) {
     let variable = |name: &str| {
-        std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask test`, which starts a PostgreSQL for the tests"))
+        std::env::var(name)
+            .unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask test`, which starts a PostgreSQL for the tests"))
     };
     (variable("COUNTERSIGN_TEST_POSTGRES_URL"), variable("COUNTERSIGN_TEST_POSTGRES_PASSWORD"))
 }

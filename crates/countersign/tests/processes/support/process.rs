@@ -2,6 +2,7 @@
 //! until it is told to stop.
 
 use std::ffi::OsStr;
+use std::io::{Seek as _, Write as _};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -61,6 +62,14 @@ pub(crate) async fn run(command: &mut Command) -> Finished {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Runs a command to its end with this standard input.
+pub(crate) async fn run_with_input(command: &mut Command, input: &str) -> Finished {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input.as_bytes()).unwrap();
+    file.rewind().unwrap();
+    run(command.stdin(file)).await
 }
 
 /// A process that runs until it is stopped, with everything it printed.

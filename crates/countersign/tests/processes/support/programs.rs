@@ -35,7 +35,11 @@ fn is_up_to_date(program: &Path) -> bool {
 pub(crate) fn shared_object(source: &str, folder: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/processes/programs").join(source);
     let object = folder.join(source.file_name().unwrap()).with_extension("so");
-    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&object).arg(&source).status();
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"])
+        .arg(&object)
+        .arg(&source)
+        .status();
     assert!(compiled.unwrap().success(), "{} does not compile", source.display());
     object
 }

@@ -1,0 +1,11 @@
+//! The tree follows the URLs; what has no URL yet comes after.
+
+use super::ENGINE;
+
+mod health;
+mod nodes;
+mod oauth;
+mod oauth2;
+mod objects;
+mod store;
+mod well_known;

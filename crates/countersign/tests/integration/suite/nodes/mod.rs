@@ -1,0 +1,7 @@
+//! Several nodes on one database.
+
+use super::ENGINE;
+
+mod change_feed;
+mod client_cache;
+mod starting;

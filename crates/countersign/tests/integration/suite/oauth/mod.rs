@@ -1,0 +1,5 @@
+//! `/oauth/...`.
+
+use super::ENGINE;
+
+mod token;

@@ -1,0 +1,6 @@
+//! `/oauth2/{authorization server}/...` and the other ways to an authorization server.
+
+use super::ENGINE;
+
+mod hosts;
+mod mounts;

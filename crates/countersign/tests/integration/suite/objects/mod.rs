@@ -1,0 +1,7 @@
+//! The use-cases that change objects, which the command line calls directly.
+
+use super::ENGINE;
+
+mod creating;
+mod signing_keys;
+mod validation;

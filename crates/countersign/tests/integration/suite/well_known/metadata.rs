@@ -1,0 +1,118 @@
+//! The two metadata documents; catalogue G, 102 and 108.
+
+use countersign_protocol::jose::Algorithm;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::ENGINE;
+use crate::support::{Fixture, JSON, TestApp, api, issuer_id};
+
+const ROOT: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+
+/// Every URL of the documents of a server below `/oauth2/`.
+fn nested(server: &str) -> [String; 4] {
+    let path = format!("/oauth2/{server}");
+    [
+        format!("{path}/.well-known/openid-configuration"),
+        format!("{path}/.well-known/oauth-authorization-server"),
+        // RFC 8414 section 3.1.
+        format!("/.well-known/openid-configuration{path}"),
+        format!("/.well-known/oauth-authorization-server{path}"),
+    ]
+}
+
+fn expected(issuer: &str, token: &str, keys: &str, alg: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "token_endpoint": token,
+        "jwks_uri": keys,
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "response_types_supported": [],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [alg],
+    })
+}
+
+async fn check(app: &TestApp, url: &str, document: &Value) {
+    let answer = app.get(url).send().await;
+    assert_eq!((answer.status.as_u16(), &answer.json()), (200, document), "{url}");
+    assert_eq!(answer.header("content-type"), Some(JSON));
+    assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    let head = app.request(Method::HEAD, url).send().await;
+    assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
+    // G 102: nothing of a request changes what the configuration says.
+    let misled = app.get(&format!("{url}?issuer=https://evil.test")).host("evil.test");
+    let misled =
+        misled.header("x-forwarded-host", "evil.test").header("x-forwarded-proto", "http").header("origin", "https://x.test");
+    assert_eq!(misled.send().await.body, answer.body);
+}
+
+#[tokio::test]
+async fn g102_every_url_form_answers_with_its_issuer_whatever_the_headers_say() {
+    let Fixture { app, .. } = Fixture::start(ENGINE).await;
+    app.authorization_server("second", Algorithm::EdDSA, None).await;
+    let document = expected("https://as.test/", "https://as.test/oauth/token", "https://as.test/.well-known/jwks.json", "ES256");
+    for url in ROOT {
+        check(&app, url, &document).await;
+    }
+    for (server, alg) in [("default", "ES256"), ("second", "EdDSA")] {
+        let issuer = format!("https://as.test/oauth2/{server}");
+        let document = expected(&issuer, &format!("{issuer}/v1/token"), &format!("{issuer}/v1/keys"), alg);
+        for url in nested(server) {
+            check(&app, &url, &document).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn g108_everything_advertised_works() {
+    let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    app.authorization_server("second", Algorithm::EdDSA, None).await;
+    for (server, algs) in [("default", vec![None, Some(Algorithm::EdDSA)]), ("second", vec![None, Some(Algorithm::ES384)])] {
+        for (number, alg) in algs.into_iter().enumerate() {
+            let mut new = api(&format!("https://{server}{number}.test"), "s");
+            new.authorization_server_id = issuer_id(server);
+            new.signing_alg = alg;
+            let resource_server = app.resource_server(new).await;
+            app.grant(&a, &resource_server, "s").await;
+        }
+    }
+    for (url, server) in [
+        (ROOT[0], "default"),
+        ("/oauth2/default/.well-known/openid-configuration", "default"),
+        ("/oauth2/second/.well-known/openid-configuration", "second"),
+    ] {
+        let metadata = app.get(url).send().await.json();
+        let list = |name: &str| -> Vec<String> { serde_json::from_value(metadata[name].clone()).unwrap() };
+        // As a client would: the URL is taken as it is.
+        let keys = app.key_set(metadata["jwks_uri"].as_str().unwrap()).await;
+        let mut algs = Vec::new();
+        for grant_type in list("grant_types_supported") {
+            for method in list("token_endpoint_auth_methods_supported") {
+                for number in 0..2 {
+                    let form = format!("grant_type={grant_type}&audience=https://{server}{number}.test");
+                    let request = app.post(metadata["token_endpoint"].as_str().unwrap());
+                    let request = match method.as_str() {
+                        "client_secret_basic" => request.basic("client-a", &a.secret).form(form),
+                        "client_secret_post" => request.form(format!("{form}&client_id=client-a&client_secret={}", a.secret)),
+                        other => panic!("{other} is advertised and not tested"),
+                    };
+                    let token = request.send().await.token();
+                    assert!(token.verifies_with(&keys));
+                    assert_eq!(token.claims["iss"], metadata["issuer"]);
+                    algs.push(token.alg().to_owned());
+                }
+            }
+        }
+        algs.sort();
+        algs.dedup();
+        let mut advertised = list("id_token_signing_alg_values_supported");
+        advertised.sort();
+        assert_eq!(advertised, algs);
+        assert_eq!(list("response_types_supported"), Vec::<String>::new());
+        let urls: Vec<&String> = metadata.as_object().unwrap().keys().filter(|name| name.ends_with("_endpoint")).collect();
+        assert_eq!(urls, ["token_endpoint"]);
+    }
+}

@@ -1,0 +1,114 @@
+//! The application under test: one node on a database.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use countersign::app::{App, AppParts, StartError};
+use countersign::config::BaseUrl;
+use countersign::entropy::SeededEntropy;
+use countersign::http::router;
+use countersign::sealing::MasterKey;
+use countersign::store::Store;
+use countersign_protocol::{ManualClock, Secret, Timestamp};
+use http::Method;
+
+use super::{Database, Engine, Request};
+
+/// What a test may want different.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) bases: &'static [&'static str],
+    pub(crate) backdate_seconds: i64,
+    pub(crate) client_cache_capacity: usize,
+    pub(crate) store_timeout: Duration,
+    pub(crate) listen: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            bases: &["https://as.test"],
+            backdate_seconds: 0,
+            client_cache_capacity: 1_000,
+            store_timeout: Duration::from_secs(20),
+            listen: false,
+        }
+    }
+}
+
+/// A node.
+pub(crate) struct TestApp {
+    pub(crate) app: Arc<App>,
+    pub(crate) clock: Arc<ManualClock>,
+    router: Router,
+    setup: Setup,
+    // Last: the database goes when every node is gone.
+    pub(crate) database: Arc<Database>,
+}
+
+impl TestApp {
+    /// A node on an empty database.
+    pub(crate) async fn start(engine: Engine) -> Self {
+        Self::start_with(engine, Setup::default()).await
+    }
+
+    pub(crate) async fn start_with(engine: Engine, setup: Setup) -> Self {
+        let database = Arc::new(Database::create(engine).await);
+        // Not a whole second: rounding shows.
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_750)));
+        Self::try_start(database, clock, setup, master_key(1)).await.unwrap()
+    }
+
+    pub(crate) async fn try_start(
+        database: Arc<Database>,
+        clock: Arc<ManualClock>,
+        setup: Setup,
+        master_key: MasterKey,
+    ) -> Result<Self, StartError> {
+        // Nodes of one database must not make the same ids.
+        static SEED: AtomicU64 = AtomicU64::new(1);
+        let store = Store::open(database.options(setup.store_timeout, setup.listen)).await.unwrap();
+        let app = App::start(AppParts {
+            store,
+            master_key,
+            clock: clock.clone(),
+            entropy: Arc::new(SeededEntropy::new(SEED.fetch_add(1, Ordering::Relaxed))),
+            bases: setup.bases.iter().map(|base| BaseUrl::from_text(base).unwrap()).collect(),
+            backdate_seconds: setup.backdate_seconds,
+            client_cache_capacity: setup.client_cache_capacity,
+            signing_threads: 1,
+        })
+        .await?;
+        Ok(Self { router: router(&app, Duration::from_secs(30)), app, clock, setup, database })
+    }
+
+    /// Another node of the same instance, on the same clock.
+    pub(crate) async fn second_node(&self) -> Self {
+        let (database, clock) = (Arc::clone(&self.database), Arc::clone(&self.clock));
+        Self::try_start(database, clock, self.setup.clone(), master_key(1)).await.unwrap()
+    }
+
+    /// A request to the same node through a router that soon loses patience. Only
+    /// for what must run into that: on a busy machine, any request may.
+    pub(crate) fn impatient_post(&self, uri: &str) -> Request {
+        Request::new(router(&self.app, Duration::from_millis(50)), Method::POST, uri)
+    }
+
+    pub(crate) fn request(&self, method: Method, uri: &str) -> Request {
+        Request::new(self.router.clone(), method, uri)
+    }
+
+    pub(crate) fn get(&self, uri: &str) -> Request {
+        self.request(Method::GET, uri)
+    }
+
+    pub(crate) fn post(&self, uri: &str) -> Request {
+        self.request(Method::POST, uri)
+    }
+}
+
+pub(crate) fn master_key(byte: u8) -> MasterKey {
+    MasterKey::new(&Secret::new(vec![byte; 32])).unwrap()
+}

@@ -1,0 +1,21 @@
+//! An application on a database of its own, and clients of it.
+
+mod app;
+mod database;
+mod fixture;
+mod http;
+mod log;
+mod postgres;
+mod random;
+mod sqlite;
+mod stall;
+mod token;
+
+pub(crate) use app::{Setup, TestApp, master_key};
+pub(crate) use database::{Database, Engine};
+pub(crate) use fixture::{API1, API2, Fixture, TestClient, api, issuer_id, scope};
+pub(crate) use http::{Answer, FORM, JSON, Pieces, Request};
+pub(crate) use log::CapturedLog;
+pub(crate) use random::Dice;
+pub(crate) use stall::Stall;
+pub(crate) use token::AccessToken;

@@ -1,0 +1,111 @@
+//! `countersign dev`: what it prints, what it keeps, what it leaves behind.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use http::StatusCode;
+
+use crate::support::{BINARY, Dev, Process, command, free_port, http::get, run};
+
+const NAMES: [&str; 13] = [
+    "AUDIENCE",
+    "BASE_URL",
+    "CLIENT_ID",
+    "CLIENT_SECRET",
+    "DEFAULT_SCOPE",
+    "DEMO_API_URL",
+    "ISSUER",
+    "OKTA_AS",
+    "OKTA_AUDIENCE",
+    "ROOT_ISSUER",
+    "SCOPE",
+    "TEST_CLIENT_ID",
+    "TEST_CLIENT_SECRET",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_that_it_is_ready_and_writes_what_scripts_need() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start(folder.path(), &["--port", "0"]).await;
+    let printed = String::from_utf8(dev.process.stdout()).unwrap();
+    let (_, after) = printed.split_once("ready after ").unwrap();
+    let (milliseconds, _) = after.split_once(" ms").unwrap();
+    milliseconds.parse::<u64>().unwrap();
+    assert!(!printed.contains(&dev.env["CLIENT_SECRET"]));
+
+    assert_eq!(dev.env.keys().collect::<Vec<_>>(), NAMES);
+    let data = Dev::data(folder.path());
+    let mode = |name: &str| data.join(name).metadata().unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode("dev.env"), mode("master.key"), mode(".")), (0o600, 0o600, 0o700));
+    assert_eq!(std::fs::read_to_string(data.join(".gitignore")).unwrap(), "*\n");
+
+    let token = dev.token().await.token();
+    let demo_port = dev.env["DEMO_API_URL"].rsplit_once(':').unwrap().1.parse().unwrap();
+    assert_eq!(get(demo_port, "/users").await.status, StatusCode::UNAUTHORIZED);
+    let mut demo = crate::support::http::Connection::open(demo_port).await.unwrap();
+    let reply = demo.send("GET", "/users", &[("authorization", &format!("Bearer {token}"))], "").await.unwrap();
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    assert_eq!(reply.json()["called_by"], dev.env["CLIENT_ID"].as_str());
+    dev.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_keeps_the_secret_the_keys_and_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Dev::start(folder.path(), &["--port", "0"]).await;
+    let keys = get(first.port, "/.well-known/jwks.json").await.json();
+    let data = ["--data", ".countersign"];
+    run(command(BINARY, folder.path()).args(["client", "create", "mine", "--id", "my-client"]).args(data)).await.success();
+    first.process.stop().await;
+    let mut second = Dev::start(folder.path(), &["--port", "0"]).await;
+    assert_eq!(second.env["CLIENT_SECRET"], first.env["CLIENT_SECRET"]);
+    assert_eq!(get(second.port, "/.well-known/jwks.json").await.json(), keys);
+    second.token().await.token();
+    let listed = run(command(BINARY, folder.path()).args(["client", "list", "--json"]).args(data)).await.json();
+    let ids: Vec<&str> = listed["items"].as_array().unwrap().iter().map(|item| item["client_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["demo-client", "my-client"]);
+    second.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_secret_is_replaced_and_refused_from_then_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Dev::start(folder.path(), &["--port", "0"]).await;
+    first.token().await.token();
+    first.process.stop().await;
+    std::fs::remove_file(Dev::data(folder.path()).join("dev.env")).unwrap();
+    let mut second = Dev::start(folder.path(), &["--port", "0"]).await;
+    assert_ne!(second.env["CLIENT_SECRET"], first.env["CLIENT_SECRET"]);
+    second.token().await.token();
+    assert_eq!(second.token_with(&first.env["CLIENT_SECRET"]).await.refusal(), "invalid_client");
+    second.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ephemeral_run_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let temporary = folder.path().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let mut command = command(BINARY, folder.path());
+    let mut process = Process::start(command.args(["dev", "--ephemeral", "--port", "0", "--json"]).env("TMPDIR", &temporary));
+    process.prints("\"env_file\"").await;
+    let ready: serde_json::Value = serde_json::from_slice(&process.stdout()).unwrap();
+    let env_file = std::path::PathBuf::from(ready["env_file"].as_str().unwrap());
+    assert!(env_file.starts_with(&temporary) && env_file.exists());
+    process.stop().await;
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    std::fs::remove_dir(&temporary).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_port_is_refused_with_a_hint() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let port = free_port().to_string();
+    let mut dev = Dev::start(folder.path(), &["--port", &port]).await;
+    assert_eq!(dev.env["BASE_URL"], format!("http://localhost:{port}"));
+    let refusal = run(command(BINARY, other.path()).args(["dev", "--port", &port])).await.refusal();
+    assert!(refusal.contains(&format!("127.0.0.1:{port}")) && refusal.contains("`--port 0`"), "{refusal}");
+    // The one that runs is not disturbed.
+    dev.token().await.token();
+    dev.process.stop().await;
+}
