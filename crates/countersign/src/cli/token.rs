@@ -84,10 +84,11 @@ fn decode(token: &str, printer: &Printer) -> anyhow::Result<()> {
     }
     // Whatever its algorithm: a token that no verifier accepts is worth a look too.
     let parts: Vec<&str> = input.trim().split('.').collect();
-    let &[header, claims, _signature] = parts.as_slice() else {
+    let &[header, claims, signature] = parts.as_slice() else {
         bail!("a JWT in compact form has three parts joined by dots, this has {}", parts.len());
     };
     let (header, claims) = (decode_part("header", header)?, decode_part("payload", claims)?);
+    base64url::decode(signature).context("the signature is not strict base64url")?;
     let text = format!("header {:#}\nclaims {:#}{}", Value::Object(header.clone()), Value::Object(claims.clone()), times(&claims));
     printer.result(&json!({ "header": header, "claims": claims }), &text);
     printer.note("The signature was not checked: this shows what the token says, not whether it is true.");

@@ -247,6 +247,10 @@ fn listening_beyond_loopback_needs_an_explicit_setting() {
          plain HTTP\n  fix: listen on loopback behind a proxy that terminates TLS, or set server.allow_plaintext = true if such a proxy \
          reaches this address over a trusted network"
     );
+    let base_url_too = open.errors();
+    assert_eq!(base_url_too.len(), 3);
+    assert!(base_url_too[2].contains("server.base_urls") && base_url_too[2].contains("0.0.0.0:1"), "{}", base_url_too[2]);
+    let open = open.flag("server.base_urls", "https://auth.test");
     assert_eq!(open.errors().len(), 2);
     assert!(open.flag("server.allow_plaintext", "true").load().is_ok());
 }

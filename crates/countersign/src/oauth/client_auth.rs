@@ -43,7 +43,8 @@ pub enum ClientAuthError {
     /// One answer after the same work, whatever the reason: it is for the log.
     #[error("client authentication failed")]
     Refused {
-        /// The client that was named, if it could be one.
+        /// The client, if there is one. Anything else that was sent as `client_id` may
+        /// be a secret in the wrong field.
         client_id: Option<ClientId>,
         /// Why.
         reason: RefusalReason,
@@ -84,13 +85,13 @@ pub async fn authenticate(
     presented: ClientSecretCredentials,
     now: Timestamp,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
-    let client_id = ClientId::try_from(presented.client_id.as_str()).ok();
-    let client = match &client_id {
-        Some(id) => app.find_client(id).await?,
-        None => None,
+    let client = match ClientId::try_from(presented.client_id.as_str()) {
+        Ok(id) => app.find_client(&id).await?,
+        Err(_) => None,
     };
     let credentials = client.as_deref().map_or(&[][..], |client| &client.credentials);
     let matched = find_matching(&app.catalog().hashers, credentials, presented.client_secret.expose(), now)?;
+    let client_id = client.as_ref().map(|client| client.id.clone());
     let refused = |reason| Err(ClientAuthError::Refused { client_id, reason });
     let (client, credential_id) = match (client, matched) {
         (Some(client), Some(_)) if client.disabled_at.is_some() => return refused(RefusalReason::ClientDisabled),

@@ -4,7 +4,7 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::support::{AUDIENCE, BINARY, Dev, Instance, command, free_port, run, run_with_input};
+use crate::support::{AUDIENCE, BINARY, Client, Dev, Instance, command, eventually, free_port, run, run_with_input};
 
 fn strings<'a>(items: &'a Value, member: &str) -> Vec<&'a str> {
     items["items"].as_array().unwrap().iter().map(|item| item[member].as_str().unwrap()).collect()
@@ -206,4 +206,23 @@ fn collect(command: &clap::Command, path: &[String], found: &mut Vec<(Vec<String
     for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
         collect(subcommand, &[path, &[subcommand.get_name().to_owned()]].concat(), found);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_replaced_without_a_gap() {
+    let instance = Instance::sqlite().init().await;
+    let client = instance.client("rotating-client").await;
+    let second = instance.json(&["credential", "create", &client.id, "--label", "second"]).await;
+    let new = Client { secret: second["client_secret"].as_str().unwrap().to_owned(), ..client.clone() };
+    let mut server = instance.serve(&["storage.poll_interval_ms=50"]).await;
+    assert_eq!(server.token(&client).await.status, StatusCode::OK);
+    assert_eq!(server.token(&new).await.status, StatusCode::OK);
+    let listed = instance.json(&["credential", "list", &client.id]).await;
+    let first = listed["items"].as_array().unwrap().iter().find(|item| item["label"] == "first").unwrap()["id"].clone();
+    instance.run(&["credential", "revoke", &client.id, first.as_str().unwrap()]).await.success();
+    eventually("the old secret is refused", async || (server.token(&client).await.status == 401).then_some(())).await;
+    assert_eq!(server.token(&new).await.status, StatusCode::OK);
+    let again = instance.run(&["credential", "revoke", &client.id, first.as_str().unwrap()]).await.refusal();
+    assert!(again.contains("there is no credential"), "{again}");
+    server.process.stop().await;
 }

@@ -109,3 +109,28 @@ async fn a_taken_port_is_refused_with_a_hint() {
     dev.token().await.token();
     dev.process.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_somebody_else_stay_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".gitignore"), "/target\n").unwrap();
+    std::fs::write(folder.path().join(".env"), "DATABASE_URL=mine\n").unwrap();
+    let refusal =
+        run(command(BINARY, folder.path()).args(["dev", "--port", "0", "--data", ".", "--env-file", ".env"])).await.refusal();
+    assert!(refusal.contains(".env exists and is not an env file"), "{refusal}");
+    let start = &mut command(BINARY, folder.path());
+    let mut dev = Dev::start_with(start.args(["dev", "--port", "0", "--data", "."]), &folder.path().join("dev.env")).await;
+    dev.token().await.token();
+    dev.process.stop().await;
+    assert_eq!(std::fs::read_to_string(folder.path().join(".gitignore")).unwrap(), "/target\n");
+    assert_eq!(std::fs::read_to_string(folder.path().join(".env")).unwrap(), "DATABASE_URL=mine\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_it_cannot_follow_are_refused_and_not_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    for (variable, value) in [("COUNTERSIGN__SERVER__LISTEN", "127.0.0.1:1"), ("COUNTERSIGN__SERVER__BASE_URLS", "http://a.test")] {
+        let refusal = run(command(BINARY, folder.path()).args(["dev", "--port", "0"]).env(variable, value)).await.refusal();
+        assert!(refusal.contains(variable), "{refusal}");
+    }
+}

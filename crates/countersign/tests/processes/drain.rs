@@ -61,6 +61,48 @@ async fn an_interrupt_stops_like_a_termination() {
     assert_eq!(server.process.ends().await.code(), Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once() {
+    let instance = Instance::sqlite().init().await;
+    let client = instance.client("patient-client").await;
+    let mut server = instance.serve(&["server.drain_timeout_seconds=600"]).await;
+    let (_stream, _) = half_a_token_request(&server, &client).await;
+    server.process.signal("TERM").await;
+    eventually("no new traffic", async || is_closed_for_new_traffic(&server).await.then_some(())).await;
+    server.process.signal("TERM").await;
+    assert_eq!(server.process.ends().await.code(), Some(130));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_clean_stop_the_database_file_alone_is_complete() {
+    let instance = Instance::sqlite().init().await;
+    let mut server = instance.serve(&[]).await;
+    instance.client("late-client").await;
+    server.process.stop().await;
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(instance.database_file(), copy.path().join("alone.db")).unwrap();
+    let database = rusqlite::Connection::open(copy.path().join("alone.db")).unwrap();
+    let clients: i64 = database.query_row("SELECT count(*) FROM clients", [], |row| row.get(0)).unwrap();
+    assert_eq!(clients, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_asks_nothing_is_closed() {
+    let instance = Instance::sqlite().init().await;
+    let mut server = instance.serve(&["server.header_timeout_seconds=1"]).await;
+    for said in [&b""[..], b"PRI * HT", b"GET /health/live HTTP/1.1\r\nHost:"] {
+        let mut silent = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+        silent.write_all(said).await.unwrap();
+        let mut answer = Vec::new();
+        // The end of the connection, or a 408 and the end.
+        until("the end of a silent connection", silent.read_to_end(&mut answer)).await.unwrap();
+    }
+    // One that has asked something may be silent for longer.
+    let mut used = server.connect().await;
+    assert_eq!(used.send("GET", "/health/live", &[], "").await.unwrap().status, StatusCode::OK);
+    server.process.stop().await;
+}
+
 /// Sends the head and half of the body, and returns once the server asked for the
 /// body (RFC 9110 section 10.1.1): the request is in its hands then.
 async fn half_a_token_request(server: &Server, client: &Client) -> (TcpStream, String) {

@@ -1,5 +1,5 @@
-//! One structured line per request. The path is the route's pattern, or what was
-//! asked for where no route matches; never the query, which may hold secrets.
+//! One structured line per request. The path is the route's pattern: what was
+//! asked for may hold a token or a secret, in the query or in the path itself.
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -17,8 +17,6 @@ use crate::http::serve::PeerAddress;
 /// The header that carries the request's id. Ours always: an id chosen by the
 /// caller could be made to collide.
 const REQUEST_ID_HEADER: &str = "x-request-id";
-/// Longest path that is logged where no route matches, in characters.
-const MAX_LOGGED_PATH: usize = 200;
 
 pub(super) async fn log_request(State(policy): State<RequestPolicy>, request: Request, next: Next) -> Response {
     let mut line = Line::begin(&policy, &request);
@@ -33,13 +31,6 @@ pub(super) async fn log_request(State(policy): State<RequestPolicy>, request: Re
     line.status = Some(response.status());
     line.outcome = outcome;
     response
-}
-
-fn logged_path(request: &Request) -> String {
-    match request.extensions().get::<MatchedPath>() {
-        Some(matched) => matched.as_str().to_owned(),
-        None => request.uri().path().chars().take(MAX_LOGGED_PATH).collect(),
-    }
 }
 
 /// One request's line, written when it is over: also when the client went away and
@@ -59,7 +50,7 @@ impl Line {
         Self {
             request_id: base64url::encode(&random::<12>(policy.entropy.as_ref())),
             method: request.method().clone(),
-            path: logged_path(request),
+            path: request.extensions().get::<MatchedPath>().map_or("(no route)", MatchedPath::as_str).to_owned(),
             peer: request.extensions().get::<PeerAddress>().map(|peer| peer.0.to_string()),
             started: Instant::now(),
             status: None,
