@@ -50,6 +50,13 @@ async fn assert_in_order(app: &TestApp) {
     }
 }
 
+/// Neither now nor with the next commit of the connection that it was on.
+async fn assert_left_nothing(app: &TestApp, name: &str) {
+    assert_eq!(found(app, name).await, (0, 0));
+    assert_in_order(app).await;
+    assert_eq!(found(app, name).await, (0, 0));
+}
+
 #[tokio::test]
 async fn what_is_rolled_back_leaves_nothing() {
     let app = TestApp::start(ENGINE).await;
@@ -57,9 +64,8 @@ async fn what_is_rolled_back_leaves_nothing() {
     let corrupt = || StoreError::Corrupt { table: "t", column: "c", id: "i".to_owned() };
     let refused = write(&app, "taken back", move || Err(corrupt())).await.unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt { table: "t", .. }));
-    assert_eq!(found(&app, "taken back").await, (0, 0));
     assert_eq!(head(&app.app.store).await, before);
-    assert_in_order(&app).await;
+    assert_left_nothing(&app, "taken back").await;
 }
 
 #[tokio::test]
@@ -75,9 +81,8 @@ async fn an_identity_that_is_taken_is_a_unique_violation_and_takes_the_rest_back
         })
     });
     assert!(matches!(refused.await, Err(StoreError::UniqueViolation)));
-    assert_eq!(found(&app, "before it").await, (0, 0));
+    assert_left_nothing(&app, "before it").await;
     assert_eq!(found(&app, "taken").await, (1, 1));
-    assert_in_order(&app).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -134,9 +139,8 @@ async fn a_unit_of_work_that_panics_answers_an_error_and_the_store_works_on() {
     let before = head(&app.app.store).await;
     let panicked = write(&app, "panicked", || panic!("on purpose")).await.unwrap_err();
     assert!(matches!(panicked, StoreError::Internal(_)));
-    assert_eq!(found(&app, "panicked").await, (0, 0));
     assert_eq!(head(&app.app.store).await, before);
-    assert_in_order(&app).await;
+    assert_left_nothing(&app, "panicked").await;
 }
 
 #[tokio::test]
@@ -210,8 +214,7 @@ async fn a_unit_of_work_that_waits_for_something_else_fails_and_leaves_nothing()
         }
         Engine::Postgres => assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}"),
     }
-    assert_eq!(found(&app, "waiting").await, (0, 0));
-    assert_in_order(&app).await;
+    assert_left_nothing(&app, "waiting").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
