@@ -14,7 +14,7 @@ use countersign::store::Store;
 use countersign_protocol::{ManualClock, Secret, Timestamp};
 use http::Method;
 
-use super::{Database, Engine, Request};
+use super::{CapturedLog, Database, Engine, Request};
 
 /// What a test may want different.
 #[derive(Clone)]
@@ -55,6 +55,7 @@ impl TestApp {
     }
 
     pub(crate) async fn start_with(engine: Engine, setup: Setup) -> Self {
+        CapturedLog::prepare();
         let database = Arc::new(Database::create(engine).await);
         // Not a whole second: rounding shows.
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_750)));

@@ -1,37 +1,37 @@
-//! What the product logs on this thread.
+//! What the product logs on the thread of a test.
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use serde_json::Value;
-use tracing::subscriber::DefaultGuard;
 
-/// Log lines, captured until dropped.
-pub(crate) struct CapturedLog {
-    lines: Buffer,
-    _guard: DefaultGuard,
+thread_local! {
+    static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
+/// The log lines of this thread, until dropped.
+pub(crate) struct CapturedLog;
 
 impl CapturedLog {
-    /// Captures in the product's JSON format.
+    /// Starts logging, in the product's JSON format, for every test of the process.
+    /// Before the product's first line: whether anybody listens is remembered for
+    /// each place that logs.
+    pub(super) fn prepare() {
+        static PREPARED: Once = Once::new();
+        PREPARED.call_once(|| {
+            let builder = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(false);
+            builder.with_writer(|| ThreadLines).init();
+        });
+    }
+
     pub(crate) fn start() -> Self {
-        let lines = Buffer::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
+        LINES.set(Some(Vec::new()));
+        Self
     }
 
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap()
+        LINES.with_borrow(|lines| String::from_utf8(lines.clone().unwrap()).unwrap())
     }
 
     /// Every line, each one JSON object.
@@ -40,9 +40,18 @@ impl CapturedLog {
     }
 }
 
-impl Write for Buffer {
+impl Drop for CapturedLog {
+    fn drop(&mut self) {
+        LINES.set(None);
+    }
+}
+
+struct ThreadLines;
+
+impl Write for ThreadLines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        LINES.with_borrow_mut(|lines| lines.as_mut().map(|lines| lines.extend_from_slice(bytes)));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
