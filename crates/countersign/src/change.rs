@@ -87,6 +87,14 @@ pub(crate) fn check_name(field: &'static str, name: &str) -> Result<(), InvalidF
     Err(InvalidField::new(field, name.escape_debug(), "1 to 200 characters without control characters"))
 }
 
+/// Checks a description: at most 500 characters, no control characters.
+pub(crate) fn check_description(field: &'static str, text: &str) -> Result<(), InvalidField> {
+    if text.chars().count() <= 500 && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(InvalidField::new(field, text.escape_debug(), "at most 500 characters without control characters"))
+}
+
 /// Shortest access-token lifetime, in seconds.
 const MIN_TOKEN_LIFETIME_SECONDS: i64 = 60;
 /// Longest access-token lifetime, in seconds.

@@ -10,6 +10,6 @@ mod oauth;
 mod router;
 mod serve;
 
-pub use listener::{Listeners, bind};
+pub use listener::{BindError, Listeners, bind};
 pub use router::router;
 pub use serve::{ServeOptions, serve};

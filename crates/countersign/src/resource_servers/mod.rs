@@ -4,7 +4,7 @@ use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, ScopeToken, Timestamp};
 
 use crate::app::App;
-use crate::change::{ChangeError, InvalidField, check_lifetime, check_name};
+use crate::change::{ChangeError, InvalidField, check_description, check_lifetime, check_name};
 use crate::ids::{AuthorizationServerId, ResourceServerId};
 use crate::signing_keys::{self, StoredSigningKey};
 use crate::store::{ChangeKind, StoreError};
@@ -145,6 +145,9 @@ fn check(new: NewResourceServer, id: ResourceServerId, now: Timestamp) -> Result
     check_name("name", &new.name)?;
     if new.scopes.len() > MAX_SCOPES {
         return Err(InvalidField::new("scopes", new.scopes.len(), format!("at most {MAX_SCOPES} scopes")));
+    }
+    for definition in &new.scopes {
+        check_description("scopes.description", &definition.description)?;
     }
     let mut seen = std::collections::HashSet::new();
     if let Some(repeated) = new.scopes.iter().find(|definition| !seen.insert(&definition.scope)) {

@@ -113,6 +113,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_signature_that_no_thread_takes_is_refused_at_once() {
+        let pool = SigningPool::start(0).unwrap();
+        let refused = pool.sign_jwt(key(Algorithm::RS256), "at+jwt", serde_json::json!({})).await;
+        assert_eq!(refused, Err(SignError::Busy));
+    }
+
+    #[tokio::test]
     async fn a_signing_thread_makes_the_signature() {
         let pool = SigningPool::start(1).unwrap();
         let token = pool.sign_jwt(key(Algorithm::RS256), "at+jwt", serde_json::json!({ "a": 1 })).await.unwrap();

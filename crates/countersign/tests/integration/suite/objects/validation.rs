@@ -135,14 +135,21 @@ async fn a_resource_server_defines_each_scope_once_and_not_too_many() {
 }
 
 #[tokio::test]
-async fn scope_descriptions_survive_whatever_is_in_them() {
+async fn scope_descriptions_survive_whatever_can_be_shown() {
     let Fixture { app, .. } = Fixture::start(ENGINE).await;
-    let description = "quotes \" ' \\ and \u{0} \u{1f512}".to_owned();
-    let mut new = api("https://api3.test", "");
-    new.scopes = vec![ScopeDefinition { scope: ScopeToken::try_from("s").unwrap(), description: description.clone() }];
-    let created = app.resource_server(new).await;
-    let catalog = app.app.catalog();
-    assert_eq!(catalog.resource_server(&created.id).unwrap().scopes[0].description, description);
+    let describing = |description: &str| {
+        let mut new = api("https://api3.test", "");
+        new.scopes = vec![ScopeDefinition { scope: ScopeToken::try_from("s").unwrap(), description: description.to_owned() }];
+        new
+    };
+    let accepted = "at most 500 characters without control characters";
+    for refused in ["a\u{0}b", "a\u{1b}[2Jb", "a\nb", &"x".repeat(501)] {
+        let found = invalid(resource_servers::create(&app.app, describing(refused)).await);
+        assert_eq!(found, InvalidField::new("scopes.description", refused.escape_debug(), accepted));
+    }
+    let odd = "quotes \" ' \\ and \u{1f512}";
+    let created = app.resource_server(describing(odd)).await;
+    assert_eq!(app.app.catalog().resource_server(&created.id).unwrap().scopes[0].description, odd);
 }
 
 #[tokio::test]
