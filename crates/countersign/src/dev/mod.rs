@@ -11,10 +11,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::app::App;
 use crate::config::{self, BaseUrl, Config, ConfigFile, Disk, Loaded, Place, ProcessEnvironment, Sources};
 use crate::entropy::SystemEntropy;
 use crate::http::{Listeners, ServeOptions, serve};
@@ -25,6 +24,7 @@ use crate::startup::{data_folder_settings, open_at, serve_app, stop_signal};
 pub(crate) use env_file::EnvFile;
 use folder::DataFolder;
 use objects::DemoObjects;
+use suggestions::Facts;
 
 /// Where `dev` keeps its data unless told otherwise.
 pub(crate) const DEFAULT_DATA: &str = ".countersign";
@@ -66,18 +66,18 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
     let serve_options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
     let demo_api = tokio::spawn(serve(demo, demo_router, serve_options, stop.clone()));
 
+    // Its appearance tells scripts that everything listens.
     env_file(&base, &demo_url, &demo_objects).write(&env_path).with_context(|| format!("cannot write {}", env_path.display()))?;
-    let ready = json!({ "base_url": base.as_str(), "demo_api_url": demo_url.as_str(), "env_file": env_path });
-    let text = suggestions::text(&suggestions::Facts {
+    let facts = Facts {
         base: &base,
         demo_url: &demo_url,
         env_path: &env_path,
         is_default_env: env_path == PathBuf::from(DEFAULT_DATA).join(EnvFile::NAME),
         started_in_ms: started.elapsed().as_millis(),
-    });
-    announce(&ready, &text);
+    };
+    announce(&facts.to_json(), &facts.to_text());
 
-    serve_app(Arc::<App>::clone(&app), server, &config, stop).await?;
+    serve_app(app, server, &config, stop).await?;
     // It was told to stop at the same moment.
     let _ = demo_api.await;
     Ok(())

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use super::objects::{AUDIENCE, CLIENT_ID, LIST_USERS, READ_USERS};
 use crate::config::BaseUrl;
 
@@ -14,36 +16,44 @@ pub(super) struct Facts<'a> {
     pub(super) started_in_ms: u128,
 }
 
-pub(super) fn text(facts: &Facts<'_>) -> String {
-    let Facts { base, demo_url, started_in_ms, .. } = facts;
-    let env_path = quoted(&facts.env_path.to_string_lossy());
-    let program =
-        quoted(&std::env::args_os().next().map_or_else(|| "countersign".into(), |name| name.to_string_lossy().into_owned()));
-    let env_option = if facts.is_default_env { String::new() } else { format!(" --env-file {env_path}") };
-    let get = |scope: &str| format!("{program} token get --scope {scope}{env_option}");
-    let call = |scope: &str| format!("curl -s -H \"Authorization: Bearer $({})\" {demo_url}/users", get(scope));
-    let commands = [
-        ("an access token -> prints a token", get(LIST_USERS)),
-        ("the demo API, with a token -> 200", call(LIST_USERS)),
-        ("without a token -> 401", format!("curl -s -i {demo_url}/users")),
-        ("with a token that lacks the scope -> 403", call(READ_USERS)),
-        (
-            "the same token request by hand -> 200",
-            format!(
-                "curl -s -u \"{CLIENT_ID}:$(sed -n s/^CLIENT_SECRET=//p {env_path})\" -d grant_type=client_credentials -d audience={AUDIENCE} {base}/oauth/token"
+impl Facts<'_> {
+    /// For a script.
+    pub(super) fn to_json(&self) -> Value {
+        json!({ "base_url": self.base.as_str(), "demo_api_url": self.demo_url.as_str(), "env_file": self.env_path })
+    }
+
+    /// For a person.
+    pub(super) fn to_text(&self) -> String {
+        let Self { base, demo_url, started_in_ms, .. } = self;
+        let env_path = quoted(&self.env_path.to_string_lossy());
+        let program =
+            quoted(&std::env::args_os().next().map_or_else(|| "countersign".into(), |name| name.to_string_lossy().into_owned()));
+        let env_option = if self.is_default_env { String::new() } else { format!(" --env-file {env_path}") };
+        let get = |scope: &str| format!("{program} token get --scope {scope}{env_option}");
+        let call = |scope: &str| format!("curl -s -H \"Authorization: Bearer $({})\" {demo_url}/users", get(scope));
+        let commands = [
+            ("an access token -> prints a token", get(LIST_USERS)),
+            ("the demo API, with a token -> 200", call(LIST_USERS)),
+            ("without a token -> 401", format!("curl -s -i {demo_url}/users")),
+            ("with a token that lacks the scope -> 403", call(READ_USERS)),
+            (
+                "the same token request by hand -> 200",
+                format!(
+                    "curl -s -u \"{CLIENT_ID}:$(sed -n s/^CLIENT_SECRET=//p {env_path})\" -d grant_type=client_credentials -d audience={AUDIENCE} {base}/oauth/token"
+                ),
             ),
-        ),
-        ("what the issuer says of itself -> 200", format!("curl -s {base}/.well-known/oauth-authorization-server")),
-    ];
-    let listed: String = commands.iter().map(|(what, command)| format!("  # {what}\n  {command}\n\n")).collect();
-    format!(
-        "Countersign is ready after {started_in_ms} ms.\n\n  \
+            ("what the issuer says of itself -> 200", format!("curl -s {base}/.well-known/oauth-authorization-server")),
+        ];
+        let listed: String = commands.iter().map(|(what, command)| format!("  # {what}\n  {command}\n\n")).collect();
+        format!(
+            "Countersign is ready after {started_in_ms} ms.\n\n  \
          issuer    {base}/ and {base}/oauth2/default\n  \
          audience  {AUDIENCE}, scopes {LIST_USERS} {READ_USERS}\n  \
          client    {CLIENT_ID}, its secret is in {env_path}\n  \
          demo API  {demo_url}/users\n\n\
          Try next, in another terminal:\n\n{listed}Ctrl-C stops it."
-    )
+        )
+    }
 }
 
 /// A word for a POSIX shell.
