@@ -117,6 +117,12 @@ impl App {
         self.clients.find(&self.store, id).await
     }
 
+    /// How many changes of clients this node has heard of. Equal before and after
+    /// some work: what was known of a client still holds.
+    pub fn client_changes(&self) -> u64 {
+        self.clients.changes()
+    }
+
     /// Runs a change and, once it is committed, applies it to this node's memory
     /// before returning. Other nodes follow the change feed.
     ///

@@ -49,6 +49,11 @@ impl ClientCache {
         load(store, id).await
     }
 
+    /// How many changes of clients this node has heard of.
+    pub fn changes(&self) -> u64 {
+        self.invalidations.load(Ordering::SeqCst)
+    }
+
     /// Forgets one client.
     pub fn invalidate(&self, id: &ClientId) {
         self.invalidations.fetch_add(1, Ordering::SeqCst);

@@ -105,6 +105,23 @@ pub async fn authenticate(
     Ok(AuthenticatedClient { client, credential_id })
 }
 
+/// Whether the client would still be let in with the credential it used.
+///
+/// # Errors
+/// [`ClientAuthError`].
+pub(super) async fn confirm(app: &App, client: &AuthenticatedClient) -> Result<(), ClientAuthError> {
+    let now = app.clock.now();
+    let current = app.find_client(&client.client.id).await?;
+    let is_live = |credential: &SecretCredential| credential.id == client.credential_id && credential.is_live(now);
+    let reason = match current {
+        None => RefusalReason::ClientUnknown,
+        Some(current) if current.disabled_at.is_some() => RefusalReason::ClientDisabled,
+        Some(current) if current.credentials.iter().any(is_live) => return Ok(()),
+        Some(_) => RefusalReason::SecretNotAccepted,
+    };
+    Err(ClientAuthError::Refused { client_id: Some(client.client.id.clone()), reason })
+}
+
 /// The live credential whose hash the secret has. The secret is hashed under the
 /// active key even when nothing can match, and every credential is compared.
 fn find_matching(

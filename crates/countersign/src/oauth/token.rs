@@ -4,7 +4,7 @@ use countersign_protocol::{
     ClientAuthParseError, Parameters, TokenRequest, TokenRequestError, TokenResponse, parse_client_authentication,
 };
 
-use super::client_auth::{AuthenticatedClient, ClientAuthError, authenticate};
+use super::client_auth::{AuthenticatedClient, ClientAuthError, authenticate, confirm};
 use super::grants::client_credentials::{self, ClientCredentialsError};
 use super::issue::{self, IssueError};
 use crate::app::App;
@@ -41,6 +41,7 @@ pub async fn token<'h>(
     parameters: &Parameters,
 ) -> (Option<AuthenticatedClient>, Result<TokenResponse, TokenError>) {
     let now = app.clock.now();
+    let changes_before = app.client_changes();
     let client = match parse_client_authentication(authorization, parameters) {
         Ok(presented) => authenticate(app, presented, now).await.map_err(TokenError::from),
         Err(error) => Err(error.into()),
@@ -52,9 +53,17 @@ pub async fn token<'h>(
     let decided = TokenRequest::parse(parameters).map_err(TokenError::from).and_then(|request| match request {
         TokenRequest::ClientCredentials(ask) => Ok(client_credentials::decide(&client, mount, &ask, now)?),
     });
-    let response = match decided {
+    let mut response = match decided {
         Ok(spec) => issue::access_token(app, spec).await.map_err(TokenError::from),
         Err(error) => Err(error),
     };
+    // Once a change was acknowledged on this node, no token leaves it that the
+    // change forbids, however long the signature took.
+    if response.is_ok()
+        && app.client_changes() != changes_before
+        && let Err(error) = confirm(app, &client).await
+    {
+        response = Err(error.into());
+    }
     (Some(client), response)
 }
