@@ -52,7 +52,7 @@ pub(super) static URL: Setting = Setting {
     kind: Kind::Text { form: "`sqlite:PATH` or `postgres://USER@HOST:PORT/DATABASE`, without a password" },
     default: Fallback::Value("sqlite:countersign.db"),
     doc: "The database: a SQLite file, or PostgreSQL when several nodes share it. `postgres://USER@/DATABASE?host=/FOLDER` \
-          connects through the socket in FOLDER.",
+          connects through the socket in FOLDER. TLS to PostgreSQL is not built in yet.",
 };
 
 static PASSWORD: Setting = Setting {
