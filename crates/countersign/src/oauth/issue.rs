@@ -54,9 +54,10 @@ pub enum IssueError {
 /// Signs the access token that `spec` describes.
 pub(super) async fn access_token(app: &App, spec: AccessTokenSpec) -> Result<TokenResponse, IssueError> {
     let key = spec.server.keys.active(spec.signing_alg).ok_or(IssueError::NoSigningKey(spec.signing_alg))?;
-    let claims = OwnedClaims::new(&spec, app);
-    let (scope, expires_in) = (claims.scope.clone(), claims.exp - spec.now.as_seconds());
-    let access_token = app.signing.sign_jwt(Arc::clone(key), ACCESS_TOKEN_TYPE, claims).await?;
+    let (key, expires_in) = (Arc::clone(key), spec.lifetime_seconds);
+    let claims = OwnedClaims::new(spec, app);
+    let scope = claims.scope.clone();
+    let access_token = app.signing.sign_jwt(key, ACCESS_TOKEN_TYPE, claims).await?;
     Ok(TokenResponse { access_token, token_type: "Bearer", expires_in, scope })
 }
 
@@ -70,14 +71,14 @@ struct OwnedClaims {
 }
 
 impl OwnedClaims {
-    fn new(spec: &AccessTokenSpec, app: &App) -> Self {
+    fn new(spec: AccessTokenSpec, app: &App) -> Self {
         let now = spec.now.as_seconds();
         Self {
             scope: spec.scope.to_string(),
             iat: now - app.backdate_seconds,
             exp: now + spec.lifetime_seconds,
             jti: base64url::encode(&random::<16>(app.entropy.as_ref())),
-            spec: spec.clone(),
+            spec,
         }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Arc<App>> {
 pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Result<Arc<App>> {
     let master_key = config::load_master_key(&config.keys, &Disk)?;
     let master_key = MasterKey::new(&Secret::new(master_key.expose().to_vec()))?;
-    let store = Store::open(connect_options(&config.storage)?).await.context("cannot open the database")?;
+    let store = Store::open(connect_options(&config.storage)).await.context("cannot open the database")?;
     let parts = AppParts {
         store,
         master_key,
@@ -52,15 +52,15 @@ pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Res
     Ok(App::start(parts).await?)
 }
 
-fn connect_options(storage: &StorageConfig) -> anyhow::Result<ConnectOptions> {
+fn connect_options(storage: &StorageConfig) -> ConnectOptions {
     match &storage.url {
-        StorageUrl::Sqlite { path } => Ok(ConnectOptions::Sqlite { path: path.clone(), durability: Durability::PowerLoss }),
-        StorageUrl::Postgres { url } => Ok(ConnectOptions::Postgres {
+        StorageUrl::Sqlite { path } => ConnectOptions::Sqlite { path: path.clone(), durability: Durability::PowerLoss },
+        StorageUrl::Postgres { url } => ConnectOptions::Postgres {
             address: url.clone(),
             password: storage.password.clone(),
             max_connections: storage.max_connections,
             timeout: storage.timeout,
             listen: storage.listen,
-        }),
+        },
     }
 }

@@ -106,6 +106,8 @@ impl Readers {
     }
 }
 
+/// The file holds hashes and sealed keys: its owner's alone. SQLite gives its
+/// companions the same mode.
 fn create_private(path: &Path) -> std::io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),

@@ -3,10 +3,11 @@
 use axum::response::Response;
 use countersign_protocol::{BodyError, ClientAuthParseError, ErrorCode, OAuthErrorCode, TokenRequestError};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, HeaderValue, PRAGMA, WWW_AUTHENTICATE};
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
 
 use super::{ERROR_CODE_HEADER, Outcome, fault, json};
 use crate::http::body::ReadError;
+use crate::http::middleware::forbid_storing;
 use crate::log::chain;
 use crate::oauth::grants::client_credentials::ClientCredentialsError;
 use crate::oauth::{ClientAuthError, IssueError, TokenError};
@@ -61,8 +62,7 @@ impl OAuthRefusal {
         let status = self.status.or_else(|| StatusCode::from_u16(self.error.status()).ok()).unwrap_or(StatusCode::BAD_REQUEST);
         let mut response = json(status, &serde_json::json!({ "error": self.error.as_str(), "error_description": description }));
         let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        forbid_storing(headers);
         headers.insert(ERROR_CODE_HEADER, HeaderValue::from_static(self.code.as_str()));
         if self.error == OAuthErrorCode::InvalidClient && self.used_header {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"countersign\""));

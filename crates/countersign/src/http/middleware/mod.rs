@@ -13,7 +13,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use countersign_protocol::ErrorCode;
 use http::HeaderMap;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, HeaderValue, PRAGMA};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::errors::fault;
@@ -41,6 +41,12 @@ async fn bound_time(State(timeout): State<Duration>, request: Request, next: Nex
         Ok(response) => response,
         Err(_) => fault(ErrorCode::Unavailable, format!("the request took longer than {timeout:?}")),
     }
+}
+
+/// Nobody may keep a token or the refusal of one (RFC 6749 section 5.1).
+pub(super) fn forbid_storing(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
 }
 
 /// Metadata and keys are public: any page may read them.

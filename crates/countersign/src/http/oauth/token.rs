@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use countersign_protocol::{ErrorCode, OAuthErrorCode};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue, PRAGMA};
+use http::header::{AUTHORIZATION, HeaderValue};
 use http::{StatusCode, Uri};
 
 use super::{NestedMount, resolve};
 use crate::app::App;
 use crate::http::body::{Accepts, read_parameters};
 use crate::http::errors::{OAuthRefusal, Outcome, json, token_refusal, unknown_path};
+use crate::http::middleware::forbid_storing;
 use crate::oauth;
 
 /// The token endpoint of the root mount, which reads JSON too.
@@ -40,8 +41,7 @@ async fn token(app: &App, path: &str, accepts: Accepts, request: Request) -> Res
     let mut response = match issued {
         Ok(issued) => {
             let mut response = json(StatusCode::OK, &issued);
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
+            forbid_storing(response.headers_mut());
             response
         }
         Err(error) => token_refusal(&error, used_header),
