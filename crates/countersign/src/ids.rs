@@ -3,9 +3,10 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use countersign_protocol::{ClientId, Timestamp};
 
-use crate::entropy::Entropy;
+use crate::entropy::{Entropy, random};
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -41,16 +42,33 @@ macro_rules! object_ids {
 }
 
 object_ids! {
+    /// An event of the audit log.
+    AuditEventId = "evt";
     /// A credential; the `cred` claim of the tokens it obtains.
     CredentialId = "cred";
     /// A client grant.
     ClientGrantId = "gr";
     /// A key under which machine-made secrets are hashed.
     HashKeyId = "hk";
+    /// A partner company that owns clients.
+    OrganizationId = "org";
     /// A resource server.
     ResourceServerId = "rs";
     /// A signing key; the `kid` of the tokens it signs.
     SigningKeyId = "sk";
+}
+
+impl AuditEventId {
+    /// The id of the event at a place in the chain: its random part is drawn from what
+    /// is before it, because a transaction has no source of randomness.
+    pub(crate) fn in_chain(at: Timestamp, seq: i64, previous: &str) -> Self {
+        let digest = digest(&SHA256, format!("{seq} {previous}").as_bytes());
+        let mut bytes = [0; 16];
+        for (byte, drawn) in bytes.iter_mut().zip(digest.as_ref()) {
+            *byte = *drawn;
+        }
+        Self(format!("evt_{}", base32(uuid_v7(at, bytes))).into())
+    }
 }
 
 /// The identifier of an authorization server, chosen by its creator: it is part
@@ -98,13 +116,11 @@ pub fn generate_client_id(now: Timestamp, entropy: &dyn Entropy) -> Option<Clien
 }
 
 fn prefixed(prefix: &str, now: Timestamp, entropy: &dyn Entropy) -> String {
-    format!("{prefix}_{}", base32(uuid_v7(now, entropy)))
+    format!("{prefix}_{}", base32(uuid_v7(now, random(entropy))))
 }
 
 /// RFC 9562 section 5.7: 48 bits of milliseconds, version 7, variant 2, random bits.
-fn uuid_v7(now: Timestamp, entropy: &dyn Entropy) -> u128 {
-    let mut random = [0; 16];
-    entropy.fill(&mut random);
+fn uuid_v7(now: Timestamp, random: [u8; 16]) -> u128 {
     let millis = u128::from(now.as_millis().unsigned_abs()) & ((1 << 48) - 1);
     let random = u128::from_be_bytes(random) & ((1 << 80) - 1);
     let versioned = (random & !(0xf << 76)) | (7 << 76);

@@ -6,6 +6,7 @@
 //! `config` reads the environment, only `outbound` makes an HTTP request.
 
 pub mod app;
+pub mod audit;
 pub mod authorization_servers;
 pub mod bases;
 pub mod catalog;

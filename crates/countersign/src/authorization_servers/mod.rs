@@ -4,6 +4,7 @@ use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, Timestamp};
 
 use crate::app::App;
+use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField, check_name};
 use crate::ids::AuthorizationServerId;
 use crate::signing_keys;
@@ -55,11 +56,14 @@ pub struct NewAuthorizationServer {
 ///
 /// # Errors
 /// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`].
-pub async fn create(app: &App, new: NewAuthorizationServer) -> Result<AuthorizationServer, ChangeError> {
+pub async fn create(app: &App, by: &Actor, new: NewAuthorizationServer) -> Result<AuthorizationServer, ChangeError> {
     check_name("name", &new.name)?;
     let now = app.clock.now();
     let keys = signing_keys::make_pair(app, &new.id, new.signing_alg).await?;
     let server = AuthorizationServer { id: new.id, name: new.name, signing_alg: new.signing_alg, created_at: now };
+    let event = by
+        .event("authorization_server.created", "authorization_server", server.id.as_str())
+        .with_detail("signing_alg", server.signing_alg.as_str());
     let mounts = first_mounts(&server.id, new.default_audience);
     let stored = server.clone();
     let written = app.write(move |tx| {
@@ -71,6 +75,7 @@ pub async fn create(app: &App, new: NewAuthorizationServer) -> Result<Authorizat
             for key in &keys {
                 tx.insert_signing_key(key).await?;
             }
+            tx.record_event(event, now);
             tx.record_change(ChangeKind::Catalog, stored.id.as_str(), now);
             Ok(())
         })
@@ -97,6 +102,7 @@ fn first_mounts(id: &AuthorizationServerId, default_audience: Option<Audience>) 
 /// configured with, [`ChangeError::AlreadyExists`], [`ChangeError::NotFound`].
 pub async fn mount_at_host(
     app: &App,
+    by: &Actor,
     id: &AuthorizationServerId,
     base_url: &str,
     default_audience: Option<Audience>,
@@ -113,10 +119,12 @@ pub async fn mount_at_host(
     let now = app.clock.now();
     let mount =
         Mount { base_url: Some(base_url.to_owned()), path: "/".to_owned(), authorization_server_id: id.clone(), default_audience };
+    let event = by.event("mount.created", "mount", &format!("{base_url}/")).with_detail("authorization_server_id", id.as_str());
     let stored = mount.clone();
     let written = app.write(move |tx| {
         Box::pin(async move {
             tx.insert_mount(&stored, now).await?;
+            tx.record_event(event, now);
             tx.record_change(ChangeKind::Catalog, stored.authorization_server_id.as_str(), now);
             Ok(())
         })

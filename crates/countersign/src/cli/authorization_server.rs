@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::printer::table;
 use super::{InstanceArgs, Printer};
+use crate::audit::Actor;
 use crate::authorization_servers::{NewAuthorizationServer, create, mount_at_host};
 use crate::ids::AuthorizationServerId;
 
@@ -68,7 +69,7 @@ pub(super) async fn run(command: AuthorizationServerCommand, printer: &Printer) 
                 signing_alg: arguments.signing_alg,
                 default_audience: arguments.default_audience,
             };
-            let server = create(&app, new).await?;
+            let server = create(&app, &Actor::command_line(), new).await?;
             let issuer = app.bases.first().context("no base URL is configured")?.issuer(&format!("/oauth2/{}", server.id));
             let issuer = issuer.context("the base URL makes no issuer")?;
             printer.result(
@@ -79,7 +80,8 @@ pub(super) async fn run(command: AuthorizationServerCommand, printer: &Printer) 
         AuthorizationServerCommand::List(instance) => list(&instance, printer).await?,
         AuthorizationServerCommand::Mount(arguments) => {
             let app = arguments.instance.open().await?;
-            let mount = mount_at_host(&app, &arguments.id, &arguments.base_url, arguments.default_audience).await?;
+            let mount =
+                mount_at_host(&app, &Actor::command_line(), &arguments.id, &arguments.base_url, arguments.default_audience).await?;
             let issuer = format!("{}{}", arguments.base_url, mount.path);
             printer.result(&json!({ "id": arguments.id.as_str(), "issuer": issuer }), &format!("{} is now {issuer}", arguments.id));
         }

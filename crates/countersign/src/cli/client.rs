@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::printer::table;
 use super::{InstanceArgs, Printer};
+use crate::audit::Actor;
 use crate::clients::{Client, NewClient, create, disable, enable};
 use crate::store::StoreError;
 
@@ -55,12 +56,12 @@ pub(super) async fn run(command: ClientCommand, printer: &Printer) -> anyhow::Re
     match command {
         ClientCommand::Create(arguments) => create_client(arguments, printer).await,
         ClientCommand::Disable(one) => {
-            disable(&*one.instance.open().await?, &one.id).await?;
+            disable(&*one.instance.open().await?, &Actor::command_line(), &one.id).await?;
             printer.result(&json!({ "client_id": one.id.as_str(), "disabled": true }), &format!("disabled {}", one.id));
             Ok(())
         }
         ClientCommand::Enable(one) => {
-            enable(&*one.instance.open().await?, &one.id).await?;
+            enable(&*one.instance.open().await?, &Actor::command_line(), &one.id).await?;
             printer.result(&json!({ "client_id": one.id.as_str(), "disabled": false }), &format!("enabled {}", one.id));
             Ok(())
         }
@@ -76,7 +77,7 @@ async fn create_client(arguments: CreateArgs, printer: &Printer) -> anyhow::Resu
         auth_method: arguments.auth_method,
         auth_method_enforced: arguments.enforce_auth_method,
     };
-    let created = create(&app, new).await?;
+    let created = create(&app, &Actor::command_line(), new).await?;
     let (id, secret) = (created.client.id.as_str(), created.secret.text.expose());
     printer.result(
         &json!({ "client_id": id, "client_secret": secret, "credential_id": created.secret.credential.id.as_str() }),

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::client::parse_client_id;
 use super::printer::table;
 use super::{InstanceArgs, Printer};
+use crate::audit::Actor;
 use crate::clients::{SecretCredential, create_secret, revoke_credential};
 use crate::ids::CredentialId;
 
@@ -61,7 +62,7 @@ pub(super) async fn run(command: CredentialCommand, printer: &Printer) -> anyhow
     match command {
         CredentialCommand::Create(arguments) => {
             let app = arguments.instance.open().await?;
-            let created = create_secret(&app, &arguments.client_id, &arguments.label).await?;
+            let created = create_secret(&app, &Actor::command_line(), &arguments.client_id, &arguments.label).await?;
             let (id, secret) = (created.credential.id.as_str(), created.text.expose());
             printer.result(
                 &json!({ "id": id, "client_id": arguments.client_id.as_str(), "client_secret": secret }),
@@ -73,7 +74,7 @@ pub(super) async fn run(command: CredentialCommand, printer: &Printer) -> anyhow
         CredentialCommand::Revoke(arguments) => {
             let app = arguments.instance.open().await?;
             let id = CredentialId::from_stored(&arguments.credential_id);
-            revoke_credential(&app, &arguments.client_id, &id).await?;
+            revoke_credential(&app, &Actor::command_line(), &arguments.client_id, &id).await?;
             printer.result(&json!({ "id": id.as_str(), "revoked": true }), &format!("revoked {id}"));
         }
     }

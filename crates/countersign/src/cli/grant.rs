@@ -8,6 +8,7 @@ use serde_json::json;
 use super::authorization_server::{parse_audience, parse_id};
 use super::client::parse_client_id;
 use super::{InstanceArgs, Printer};
+use crate::audit::Actor;
 use crate::clients::{NewClientGrant, grant};
 use crate::ids::AuthorizationServerId;
 
@@ -56,7 +57,7 @@ pub(super) async fn run(command: GrantCommand, printer: &Printer) -> anyhow::Res
         token_lifetime_seconds: arguments.token_lifetime_seconds,
     };
     let client_id = new.client_id.clone();
-    let made = grant(&app, new).await?;
+    let made = grant(&app, &Actor::command_line(), new).await?;
     printer.result(
         &json!({ "id": made.id.as_str(), "client_id": client_id.as_str(), "audience": arguments.audience.as_str(), "scope": made.scope.to_string() }),
         &format!("{client_id} may ask for `{}` of {}", made.scope, arguments.audience),

@@ -6,6 +6,7 @@ use countersign_protocol::jose::Algorithm;
 use serde_json::json;
 
 use super::{InstanceArgs, Printer};
+use crate::audit::Actor;
 use crate::authorization_servers::{self, NewAuthorizationServer};
 use crate::entropy::SystemEntropy;
 use crate::ids::AuthorizationServerId;
@@ -40,7 +41,7 @@ pub(super) async fn run(arguments: InitArgs, printer: &Printer) -> anyhow::Resul
     let made_server = app.catalog().authorization_server(&id).is_none();
     if made_server {
         let new = NewAuthorizationServer { id, name: "default".to_owned(), signing_alg: Algorithm::RS256, default_audience: None };
-        authorization_servers::create(&app, new).await?;
+        authorization_servers::create(&app, &Actor::command_line(), new).await?;
     }
     let said = |made: bool| if made { "created" } else { "exists" };
     let key = if config.keys.master_key_file().is_some() { said(made_key) } else { "from the environment" };

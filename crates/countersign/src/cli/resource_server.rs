@@ -9,6 +9,7 @@ use serde_json::json;
 use super::authorization_server::{parse_algorithm, parse_audience, parse_id};
 use super::printer::table;
 use super::{InstanceArgs, Printer};
+use crate::audit::Actor;
 use crate::ids::AuthorizationServerId;
 use crate::resource_servers::{DEFAULT_TOKEN_LIFETIME_SECONDS, NewResourceServer, Profile, ScopeDefinition, create};
 
@@ -62,7 +63,7 @@ pub(super) async fn run(command: ResourceServerCommand, printer: &Printer) -> an
                 token_lifetime_seconds: arguments.token_lifetime_seconds,
                 scopes: arguments.scopes,
             };
-            let made = create(&app, new).await?;
+            let made = create(&app, &Actor::command_line(), new).await?;
             printer.result(
                 &json!({ "id": made.id.as_str(), "audience": made.audience.as_str(), "token_lifetime_seconds": made.token_lifetime_seconds }),
                 &format!("created {} for {}", made.id, made.audience),

@@ -9,6 +9,7 @@ use super::authorization_server::{parse_algorithm, parse_id};
 use super::printer::table;
 use super::time::rfc3339;
 use super::{InstanceArgs, Printer};
+use crate::audit::Actor;
 use crate::ids::AuthorizationServerId;
 use crate::signing_keys::{StoredSigningKey, rotate};
 use crate::store::StoreError;
@@ -45,7 +46,7 @@ pub(super) async fn run(command: SigningKeyCommand, printer: &Printer) -> anyhow
                 .authorization_server(&arguments.authorization_server)
                 .with_context(|| format!("there is no authorization server `{}`", arguments.authorization_server))?;
             let algorithm = arguments.signing_alg.unwrap_or(server.signing_alg);
-            let rotated = rotate(&app, &arguments.authorization_server, algorithm).await?;
+            let rotated = rotate(&app, &Actor::command_line(), &arguments.authorization_server, algorithm).await?;
             printer.result(
                 &json!({
                     "active": rotated.active.as_str(), "retiring": rotated.retiring.as_str(), "published": rotated.successor.as_str(),

@@ -5,6 +5,7 @@ use countersign_protocol::{ClientAuthMethod, ClientId};
 use super::Client;
 use super::secrets::{CreatedSecret, make_secret};
 use crate::app::App;
+use crate::audit::Actor;
 use crate::change::{ChangeError, check_name};
 use crate::ids::generate_client_id;
 use crate::store::ChangeKind;
@@ -35,7 +36,7 @@ pub struct CreatedClient {
 ///
 /// # Errors
 /// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`].
-pub async fn create(app: &App, new: NewClient) -> Result<CreatedClient, ChangeError> {
+pub async fn create(app: &App, by: &Actor, new: NewClient) -> Result<CreatedClient, ChangeError> {
     check_name("name", &new.name)?;
     let now = app.clock.now();
     let made_id =
@@ -53,12 +54,14 @@ pub async fn create(app: &App, new: NewClient) -> Result<CreatedClient, ChangeEr
         grants: Vec::new(),
     };
     let stored = client.clone();
+    let event = by.event("client.created", "client", client.id.as_str()).with_detail("name", client.name.as_str());
     let written = app.write(move |tx| {
         Box::pin(async move {
             tx.insert_client(&stored).await?;
             for credential in &stored.credentials {
                 tx.insert_credential(&stored.id, credential, now).await?;
             }
+            tx.record_event(event, now);
             tx.record_change(ChangeKind::Client, stored.id.as_str(), now);
             Ok(())
         })

@@ -4,6 +4,7 @@ use countersign_protocol::{ClientId, Scope};
 
 use super::ClientGrant;
 use crate::app::App;
+use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField, check_lifetime};
 use crate::ids::{ClientGrantId, ResourceServerId};
 use crate::store::ChangeKind;
@@ -31,7 +32,7 @@ pub struct NewClientGrant {
 /// [`ChangeError::Invalid`] for a scope the resource server does not define,
 /// [`ChangeError::NotFound`] for the client or the resource server,
 /// [`ChangeError::AlreadyExists`] when the client has a grant for it.
-pub async fn grant(app: &App, new: NewClientGrant) -> Result<ClientGrant, ChangeError> {
+pub async fn grant(app: &App, by: &Actor, new: NewClientGrant) -> Result<ClientGrant, ChangeError> {
     let now = app.clock.now();
     check_scope(app, &new)?;
     let grant = ClientGrant {
@@ -41,12 +42,18 @@ pub async fn grant(app: &App, new: NewClientGrant) -> Result<ClientGrant, Change
         token_lifetime_seconds: new.token_lifetime_seconds.map(check_lifetime).transpose()?,
     };
     let (client_id, stored) = (new.client_id.clone(), grant.clone());
+    let event = by
+        .event("grant.created", "grant", grant.id.as_str())
+        .with_detail("client_id", client_id.as_str())
+        .with_detail("resource_server_id", grant.resource_server_id.as_str())
+        .with_detail("scope", grant.scope.to_string());
     let written = app.write(move |tx| {
         Box::pin(async move {
             if !tx.touch_client(&client_id, now).await? {
                 return Err(ChangeError::NotFound { kind: "client", id: client_id.to_string() });
             }
             tx.insert_client_grant(&client_id, &stored, now).await?;
+            tx.record_event(event, now);
             tx.record_change(ChangeKind::Client, client_id.as_str(), now);
             Ok(())
         })

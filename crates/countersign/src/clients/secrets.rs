@@ -8,6 +8,7 @@ use countersign_protocol::{ClientId, CredentialText, Secret, Timestamp};
 
 use super::SecretCredential;
 use crate::app::App;
+use crate::audit::Actor;
 use crate::change::{ChangeError, check_name};
 use crate::entropy::random;
 use crate::ids::{CredentialId, HashKeyId};
@@ -103,16 +104,21 @@ pub(super) fn make_secret(app: &App, label: &str, now: Timestamp) -> Result<Crea
 ///
 /// # Errors
 /// [`ChangeError::Invalid`], [`ChangeError::NotFound`].
-pub async fn create_secret(app: &App, client_id: &ClientId, label: &str) -> Result<CreatedSecret, ChangeError> {
+pub async fn create_secret(app: &App, by: &Actor, client_id: &ClientId, label: &str) -> Result<CreatedSecret, ChangeError> {
     let now = app.clock.now();
     let secret = make_secret(app, label, now)?;
     let (credential, id) = (secret.credential.clone(), client_id.clone());
+    let event = by
+        .event("credential.created", "credential", credential.id.as_str())
+        .with_detail("client_id", id.as_str())
+        .with_detail("label", label);
     app.write(move |tx| {
         Box::pin(async move {
             if !tx.touch_client(&id, now).await? {
                 return Err(ChangeError::NotFound { kind: "client", id: id.to_string() });
             }
             tx.insert_credential(&id, &credential, now).await?;
+            tx.record_event(event, now);
             tx.record_change(ChangeKind::Client, id.as_str(), now);
             Ok(())
         })
@@ -125,14 +131,21 @@ pub async fn create_secret(app: &App, client_id: &ClientId, label: &str) -> Resu
 ///
 /// # Errors
 /// [`ChangeError::NotFound`] when the client has no such credential that is not revoked.
-pub async fn revoke_credential(app: &App, client_id: &ClientId, credential_id: &CredentialId) -> Result<(), ChangeError> {
+pub async fn revoke_credential(
+    app: &App,
+    by: &Actor,
+    client_id: &ClientId,
+    credential_id: &CredentialId,
+) -> Result<(), ChangeError> {
     let now = app.clock.now();
     let (client_id, credential_id) = (client_id.clone(), credential_id.clone());
+    let event = by.event("credential.revoked", "credential", credential_id.as_str()).with_detail("client_id", client_id.as_str());
     app.write(move |tx| {
         Box::pin(async move {
             if !tx.revoke_credential(&client_id, &credential_id, now).await? {
                 return Err(ChangeError::NotFound { kind: "credential", id: credential_id.to_string() });
             }
+            tx.record_event(event, now);
             tx.record_change(ChangeKind::Client, client_id.as_str(), now);
             Ok(())
         })

@@ -3,6 +3,7 @@
 use countersign_protocol::ClientId;
 
 use crate::app::App;
+use crate::audit::Actor;
 use crate::change::ChangeError;
 use crate::store::ChangeKind;
 
@@ -11,27 +12,29 @@ use crate::store::ChangeKind;
 ///
 /// # Errors
 /// [`ChangeError::NotFound`].
-pub async fn disable(app: &App, client_id: &ClientId) -> Result<(), ChangeError> {
-    set_disabled(app, client_id, true).await
+pub async fn disable(app: &App, by: &Actor, client_id: &ClientId) -> Result<(), ChangeError> {
+    set_disabled(app, by, client_id, true).await
 }
 
 /// Enables a disabled client. Doing it twice changes nothing.
 ///
 /// # Errors
 /// [`ChangeError::NotFound`].
-pub async fn enable(app: &App, client_id: &ClientId) -> Result<(), ChangeError> {
-    set_disabled(app, client_id, false).await
+pub async fn enable(app: &App, by: &Actor, client_id: &ClientId) -> Result<(), ChangeError> {
+    set_disabled(app, by, client_id, false).await
 }
 
-async fn set_disabled(app: &App, client_id: &ClientId, disabled: bool) -> Result<(), ChangeError> {
+async fn set_disabled(app: &App, by: &Actor, client_id: &ClientId, disabled: bool) -> Result<(), ChangeError> {
     let now = app.clock.now();
     let id = client_id.clone();
+    let event = by.event(if disabled { "client.disabled" } else { "client.enabled" }, "client", id.as_str());
     app.write(move |tx| {
         Box::pin(async move {
             let found = if disabled { tx.disable_client(&id, now).await? } else { tx.enable_client(&id, now).await? };
             if !found {
                 return Err(ChangeError::NotFound { kind: "client", id: id.to_string() });
             }
+            tx.record_event(event, now);
             tx.record_change(ChangeKind::Client, id.as_str(), now);
             Ok(())
         })

@@ -7,11 +7,14 @@ use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, ClientAuthMethod, ClientId, Scope, ScopeToken, Secret};
 
 use crate::app::App;
+use crate::audit::Actor;
 use crate::authorization_servers::{self, NewAuthorizationServer};
 use crate::clients::{self, Client, NewClient, NewClientGrant};
 use crate::ids::AuthorizationServerId;
 use crate::resource_servers::{self, DEFAULT_TOKEN_LIFETIME_SECONDS, NewResourceServer, Profile, ResourceServer, ScopeDefinition};
 
+/// Who makes the demo objects.
+const BY: Actor = Actor::system("dev");
 /// The demo API.
 pub(super) const AUDIENCE: &str = "http://api.localhost";
 /// An API in the shape that Okta's tutorials use.
@@ -38,7 +41,7 @@ pub(super) async fn ensure(app: &App, known_secret: Option<&str>) -> anyhow::Res
             signing_alg: Algorithm::RS256,
             default_audience: Some(Audience::try_from(OKTA_AUDIENCE)?),
         };
-        authorization_servers::create(app, new).await?;
+        authorization_servers::create(app, &BY, new).await?;
     }
     let demo = ensure_resource_server(app, &server, AUDIENCE, "Demo API", Profile::Rfc9068).await?;
     let okta = ensure_resource_server(app, &server, OKTA_AUDIENCE, "Default API", Profile::Okta).await?;
@@ -60,7 +63,7 @@ pub(super) async fn ensure(app: &App, known_secret: Option<&str>) -> anyhow::Res
                 scope,
                 token_lifetime_seconds: None,
             };
-            clients::grant(app, new).await?;
+            clients::grant(app, &BY, new).await?;
         }
     }
     Ok(DemoObjects { client_secret })
@@ -89,7 +92,7 @@ async fn ensure_resource_server(
         token_lifetime_seconds: DEFAULT_TOKEN_LIFETIME_SECONDS,
         scopes: vec![scope(LIST_USERS, "List users")?, scope(READ_USERS, "Read one user")?],
     };
-    resource_servers::create(app, new).await?;
+    resource_servers::create(app, &BY, new).await?;
     found(app).context("the new resource server is not in the catalog")
 }
 
@@ -100,7 +103,7 @@ async fn create_client(app: &App, id: &ClientId) -> anyhow::Result<Secret<String
         auth_method: ClientAuthMethod::ClientSecretBasic,
         auth_method_enforced: false,
     };
-    let created = clients::create(app, new).await?;
+    let created = clients::create(app, &BY, new).await?;
     Ok(Secret::new(created.secret.text.expose().clone()))
 }
 
@@ -115,9 +118,9 @@ fn is_live_secret(app: &App, client: &Client, secret: &str) -> bool {
 
 /// Nobody knows the old secrets any more.
 async fn replace_secret(app: &App, client: &Client) -> anyhow::Result<Secret<String>> {
-    let created = clients::create_secret(app, &client.id, "replaced").await?;
+    let created = clients::create_secret(app, &BY, &client.id, "replaced").await?;
     for lost in client.credentials.iter().filter(|credential| credential.revoked_at.is_none()) {
-        clients::revoke_credential(app, &client.id, &lost.id).await?;
+        clients::revoke_credential(app, &BY, &client.id, &lost.id).await?;
     }
     Ok(Secret::new(created.text.expose().clone()))
 }

@@ -4,6 +4,7 @@ use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, ScopeToken, Timestamp};
 
 use crate::app::App;
+use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField, check_description, check_lifetime, check_name};
 use crate::ids::{AuthorizationServerId, ResourceServerId};
 use crate::signing_keys::{self, StoredSigningKey};
@@ -102,7 +103,7 @@ pub struct NewResourceServer {
 /// # Errors
 /// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`] for the audience,
 /// [`ChangeError::NotFound`] for the authorization server.
-pub async fn create(app: &App, new: NewResourceServer) -> Result<ResourceServer, ChangeError> {
+pub async fn create(app: &App, by: &Actor, new: NewResourceServer) -> Result<ResourceServer, ChangeError> {
     let now = app.clock.now();
     let resource_server = check(new, ResourceServerId::generate(now, app.entropy.as_ref()), now)?;
     let server_id = resource_server.authorization_server_id.clone();
@@ -117,23 +118,26 @@ pub async fn create(app: &App, new: NewResourceServer) -> Result<ResourceServer,
         None => Vec::new(),
     };
     let brings_keys = !keys.is_empty();
-    let mut written = insert(app, resource_server.clone(), keys).await;
+    let mut written = insert(app, by, resource_server.clone(), keys).await;
     if brings_keys && matches!(written, Err(ChangeError::Store(StoreError::UniqueViolation))) {
         // The keys may be there by now: another resource server brought them.
-        written = insert(app, resource_server.clone(), Vec::new()).await;
+        written = insert(app, by, resource_server.clone(), Vec::new()).await;
     }
     written.map_err(|error| error.or_already_exists("resource server", &resource_server.audience))?;
     Ok(resource_server)
 }
 
-async fn insert(app: &App, new: ResourceServer, keys: Vec<StoredSigningKey>) -> Result<(), ChangeError> {
+async fn insert(app: &App, by: &Actor, new: ResourceServer, keys: Vec<StoredSigningKey>) -> Result<(), ChangeError> {
     let now = new.created_at;
+    let event =
+        by.event("resource_server.created", "resource_server", new.id.as_str()).with_detail("audience", new.audience.as_str());
     app.write(move |tx| {
         Box::pin(async move {
             tx.insert_resource_server(&new).await?;
             for key in &keys {
                 tx.insert_signing_key(key).await?;
             }
+            tx.record_event(event, now);
             tx.record_change(ChangeKind::Catalog, new.id.as_str(), now);
             Ok(())
         })

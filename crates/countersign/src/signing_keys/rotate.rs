@@ -5,6 +5,7 @@ use countersign_protocol::jose::Algorithm;
 
 use super::{JWKS_MAX_AGE_SECONDS, SigningKeyState, StoredSigningKey, make};
 use crate::app::App;
+use crate::audit::Actor;
 use crate::change::ChangeError;
 use crate::ids::{AuthorizationServerId, SigningKeyId};
 use crate::store::ChangeKind;
@@ -27,10 +28,11 @@ pub struct Rotated {
 /// [`ChangeError::NotFound`] when the authorization server has no keys of this
 /// algorithm, [`ChangeError::State`] when the successor has not been published
 /// for longer than a JWK Set may be cached.
-pub async fn rotate(app: &App, server: &AuthorizationServerId, algorithm: Algorithm) -> Result<Rotated, ChangeError> {
+pub async fn rotate(app: &App, by: &Actor, server: &AuthorizationServerId, algorithm: Algorithm) -> Result<Rotated, ChangeError> {
     let successor = make(app, server, algorithm, SigningKeyState::Published).await?;
     let now = app.clock.now();
     let server = server.clone();
+    let by = by.clone();
     let published_before = now.plus_seconds(-JWKS_MAX_AGE_SECONDS);
     let committed = app.write(move |tx| {
         Box::pin(async move {
@@ -47,6 +49,11 @@ pub async fn rotate(app: &App, server: &AuthorizationServerId, algorithm: Algori
                 return Err(ChangeError::State("another rotation came first".to_owned()));
             }
             tx.insert_signing_key(&successor).await?;
+            let event = by
+                .event("signing_key.rotated", "signing_key", next.id.as_str())
+                .with_detail("authorization_server_id", server.as_str())
+                .with_detail("retiring", active.id.as_str());
+            tx.record_event(event, now);
             tx.record_change(ChangeKind::Catalog, successor.id.as_str(), now);
             Ok(Rotated { active: next.id.clone(), retiring: active.id.clone(), successor: successor.id })
         })

@@ -26,6 +26,9 @@ pub enum StoreError {
         /// The newest version this binary knows.
         known: i64,
     },
+    /// Another transaction carried out the request with this idempotency key.
+    #[error("a request with this idempotency key was carried out")]
+    Repeated,
     /// The database cannot be reached, is locked, full, or too slow.
     #[error("the database is not available")]
     Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),

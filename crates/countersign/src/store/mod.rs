@@ -5,6 +5,7 @@
 //! follow the shared `COMMIT`. On PostgreSQL each closure is a transaction of
 //! its own. Inside a closure nothing but the transaction is awaited.
 
+mod audit;
 mod authorization_servers;
 mod changes;
 mod client_grants;
@@ -34,6 +35,7 @@ pub use tx::{Committed, Tx};
 /// Every statement of the product, for the test that prepares each on both engines.
 pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
     [
+        audit::ALL,
         authorization_servers::ALL,
         changes::ALL,
         client_grants::ALL,

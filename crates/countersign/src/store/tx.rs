@@ -1,17 +1,20 @@
-//! A transaction: statements plus the change-feed entries they cause.
+//! A transaction: statements, the audit event that says who caused them, and the
+//! change-feed entries they cause.
 
 use std::ops::{Deref, DerefMut};
 
 use countersign_protocol::Timestamp;
 
 use super::changes::{self, ChangeKind};
-use super::{Session, StoreError};
+use super::{Session, StoreError, audit};
+use crate::audit::AuditEvent;
 
-/// A running transaction. What it changes and what it records in the change
-/// feed commit together or not at all.
+/// A running transaction. What it changes, what it records in the audit log and in
+/// the change feed commit together or not at all.
 pub struct Tx {
     session: Session,
     recorded: Vec<(ChangeKind, String, Timestamp)>,
+    events: Vec<(AuditEvent, Timestamp)>,
 }
 
 /// The result of a committed transaction.
@@ -25,7 +28,7 @@ pub struct Committed<T> {
 
 impl Tx {
     pub(super) const fn new(session: Session) -> Self {
-        Self { session, recorded: Vec::new() }
+        Self { session, recorded: Vec::new(), events: Vec::new() }
     }
 
     pub(super) fn into_session(self) -> Session {
@@ -37,14 +40,23 @@ impl Tx {
         self.recorded.push((kind, object_id.to_owned(), at));
     }
 
-    pub(super) fn forget_changes(&mut self) {
-        self.recorded.clear();
+    /// Records who did what, for the audit log.
+    pub fn record_event(&mut self, event: AuditEvent, at: Timestamp) {
+        self.events.push((event, at));
     }
 
-    /// Writes the recorded changes. Taking the sequence number locks the feed's
-    /// head until commit, so numbers are gap-free and in commit order; that is
-    /// why this comes last.
+    pub(super) fn forget_changes(&mut self) {
+        self.recorded.clear();
+        self.events.clear();
+    }
+
+    /// Writes the recorded events and changes. Taking a sequence number locks the
+    /// head of the log, then of the feed, until commit, so numbers are gap-free and
+    /// in commit order; that is why this comes last.
     pub(super) async fn write_changes(&mut self) -> Result<Vec<(ChangeKind, String)>, StoreError> {
+        for (event, at) in std::mem::take(&mut self.events) {
+            audit::append(&mut self.session, event, at).await?;
+        }
         let recorded = std::mem::take(&mut self.recorded);
         if !recorded.is_empty() {
             changes::append(&mut self.session, &recorded).await?;

@@ -110,9 +110,11 @@ pub(in crate::http) fn token_refusal(error: &TokenError, used_header: bool) -> R
 fn store_fault(error: &StoreError) -> Response {
     match error {
         StoreError::Unavailable(_) => fault(ErrorCode::Unavailable, chain(error)),
-        StoreError::Corrupt { .. } | StoreError::Internal(_) | StoreError::NewerSchema { .. } | StoreError::UniqueViolation => {
-            fault(ErrorCode::Internal, chain(error))
-        }
+        StoreError::Corrupt { .. }
+        | StoreError::Internal(_)
+        | StoreError::NewerSchema { .. }
+        | StoreError::Repeated
+        | StoreError::UniqueViolation => fault(ErrorCode::Internal, chain(error)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The objects of the attack catalogue: an authorization server, two APIs, three clients.
 
+use countersign::audit::Actor;
 use countersign::authorization_servers::{self, NewAuthorizationServer};
 use countersign::clients::{self, NewClient, NewClientGrant};
 use countersign::ids::{AuthorizationServerId, CredentialId};
@@ -49,7 +50,7 @@ impl Fixture {
         app.grant(&b, &api1, "list:users").await;
         app.grant(&b, &api2, "write:y").await;
         app.grant(&z, &api1, "list:users read:x").await;
-        clients::disable(&app.app, &z.id).await.unwrap();
+        clients::disable(&app.app, &Actor::command_line(), &z.id).await.unwrap();
         Self { app, a, b, z }
     }
 }
@@ -80,11 +81,11 @@ impl TestApp {
     pub(crate) async fn authorization_server(&self, id: &str, signing_alg: Algorithm, default_audience: Option<&str>) {
         let default_audience = default_audience.map(|audience| Audience::try_from(audience).unwrap());
         let new = NewAuthorizationServer { id: issuer_id(id), name: id.to_owned(), signing_alg, default_audience };
-        authorization_servers::create(&self.app, new).await.unwrap();
+        authorization_servers::create(&self.app, &Actor::command_line(), new).await.unwrap();
     }
 
     pub(crate) async fn resource_server(&self, new: Api) -> ResourceServer {
-        resource_servers::create(&self.app, new).await.unwrap()
+        resource_servers::create(&self.app, &Actor::command_line(), new).await.unwrap()
     }
 
     pub(crate) async fn client(&self, id: &str) -> TestClient {
@@ -94,7 +95,7 @@ impl TestApp {
     pub(crate) async fn client_pinned_to(&self, id: &str, auth_method: ClientAuthMethod, enforced: bool) -> TestClient {
         let id = ClientId::try_from(id).unwrap();
         let new = NewClient { id: Some(id.clone()), name: id.to_string(), auth_method, auth_method_enforced: enforced };
-        let created = clients::create(&self.app, new).await.unwrap();
+        let created = clients::create(&self.app, &Actor::command_line(), new).await.unwrap();
         TestClient { id, secret: created.secret.text.expose().clone(), credential_id: created.secret.credential.id }
     }
 
@@ -109,7 +110,7 @@ impl TestApp {
             scope: scope(scopes),
             token_lifetime_seconds: lifetime,
         };
-        clients::grant(&self.app, new).await.unwrap();
+        clients::grant(&self.app, &Actor::command_line(), new).await.unwrap();
     }
 
     /// A token request at `path`, authenticated in the header.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use countersign::app::{App, AppParts};
+use countersign::audit::Actor;
 use countersign::clients::{self, NewClient};
 use countersign::entropy::{Entropy, SeededEntropy, SystemEntropy, random};
 use countersign::sealing::MasterKey;
@@ -69,10 +70,10 @@ async fn write(app: Arc<App>, seed: u64) -> anyhow::Result<()> {
             auth_method: ClientAuthMethod::ClientSecretBasic,
             auth_method_enforced: false,
         };
-        let id = clients::create(&app, new).await?.client.id;
+        let id = clients::create(&app, &Actor::command_line(), new).await?.client.id;
         acknowledge("created", id.as_str())?;
         if also_disable % 2 == 0 {
-            clients::disable(&app, &id).await?;
+            clients::disable(&app, &Actor::command_line(), &id).await?;
             acknowledge("disabled", id.as_str())?;
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::app::App;
+use countersign::audit::Actor;
 use countersign::change_feed::Follower;
 use countersign::clients;
 use countersign::store::{Change, ChangeKind, StoreError};
@@ -168,7 +169,7 @@ async fn a_gap_is_exactly_one_resync() {
         for number in 0..5 {
             write(&app.app, format!("gap-{number}"), true).await.unwrap();
         }
-        clients::disable(&app.app, &a.id).await.unwrap();
+        clients::disable(&app.app, &Actor::command_line(), &a.id).await.unwrap();
         // The one change that says so is among the missing.
         let missing = missing.replace("$head", &start.to_string());
         app.database.execute(&format!("DELETE FROM changes WHERE {missing} OR object_id = 'client-a'")).await;

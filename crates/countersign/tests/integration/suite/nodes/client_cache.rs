@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::audit::Actor;
 use countersign::change_feed::Follower;
 use countersign::clients;
 use countersign_protocol::ErrorCode;
@@ -22,7 +23,7 @@ async fn a_load_that_began_before_a_change_does_not_outlive_it() {
     let before = tokio::spawn(request());
     stall.holds(1).await;
     // The first statement of the load has been answered: enabled.
-    clients::disable(&app.app, &a.id).await.unwrap();
+    clients::disable(&app.app, &Actor::command_line(), &a.id).await.unwrap();
     let after = tokio::spawn(request());
     stall.holds(2).await;
     stall.release().await;
@@ -46,9 +47,9 @@ async fn lookups_while_a_client_changes_never_leave_the_old_state_behind() {
             .collect();
         let disable = round % 2 == 0;
         if disable {
-            clients::disable(&app.app, &a.id).await.unwrap();
+            clients::disable(&app.app, &Actor::command_line(), &a.id).await.unwrap();
         } else {
-            clients::enable(&app.app, &a.id).await.unwrap();
+            clients::enable(&app.app, &Actor::command_line(), &a.id).await.unwrap();
         }
         assert_eq!(is_disabled(&app, &a).await, disable, "round {round}");
         for lookup in lookups {
@@ -87,7 +88,7 @@ async fn a_client_disabled_on_one_node_is_refused_there_at_once_and_elsewhere_af
         node.ask(&a, "").await.token();
         node.ask(&b, &format!("audience={API1}")).await.token();
     }
-    clients::disable(&app.app, &a.id).await.unwrap();
+    clients::disable(&app.app, &Actor::command_line(), &a.id).await.unwrap();
     app.ask(&a, "").await.assert_client_refused(ErrorCode::ClientAuthenticationFailed, true);
     let read_before = second.app.store.statements_run().0;
     let applied = follower.catch_up().await.unwrap();
@@ -96,7 +97,7 @@ async fn a_client_disabled_on_one_node_is_refused_there_at_once_and_elsewhere_af
     second.ask(&b, &format!("audience={API1}")).await.token();
     // Exactly A was read again: its three statements, and the feed twice.
     assert_eq!(second.app.store.statements_run().0 - read_before, 6);
-    clients::revoke_credential(&app.app, &b.id, &b.credential_id).await.unwrap();
+    clients::revoke_credential(&app.app, &Actor::command_line(), &b.id, &b.credential_id).await.unwrap();
     follower.catch_up().await.unwrap();
     second.ask(&b, &format!("audience={API1}")).await.assert_client_refused(ErrorCode::ClientAuthenticationFailed, true);
 }
@@ -112,7 +113,7 @@ async fn more_clients_than_fit_in_memory_all_work() {
         app.grant(&client, &resource_server, "s").await;
         many.push(client);
     }
-    clients::disable(&app.app, &many[3].id).await.unwrap();
+    clients::disable(&app.app, &Actor::command_line(), &many[3].id).await.unwrap();
     for _ in 0..2 {
         for (number, client) in many.iter().enumerate() {
             assert_eq!(app.ask(client, "").await.status, if number == 3 { 401 } else { 200 });

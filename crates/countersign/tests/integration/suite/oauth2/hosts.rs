@@ -1,5 +1,6 @@
 //! Base URLs, and what of a request may choose among them.
 
+use countersign::audit::Actor;
 use countersign::authorization_servers;
 use countersign::change::ChangeError;
 use countersign_protocol::jose::Algorithm;
@@ -71,7 +72,7 @@ async fn the_authority_of_an_http2_request_selects_as_the_host_does() {
 async fn a_mount_at_a_host_wins_there_and_nowhere_else() {
     let Fixture { app, a, .. } = start().await;
     let second = issuer_id("second");
-    authorization_servers::mount_at_host(&app.app, &second, "http://b.test:8081", None).await.unwrap();
+    authorization_servers::mount_at_host(&app.app, &Actor::command_line(), &second, "http://b.test:8081", None).await.unwrap();
     let at = |host: &'static str, path: &str| app.token_request(path, &a, GRANT).host(host).send();
     let there = at("b.test:8081", "/oauth/token").await.token();
     assert_eq!((there.claim("iss"), there.claim("aud"), there.alg()), ("http://b.test:8081/", "https://api3.test", "EdDSA"));
@@ -95,7 +96,7 @@ async fn a_mount_at_a_host_needs_a_configured_base_and_happens_once() {
     let Fixture { app, .. } = start().await;
     let mount = |id: &str, base: &'static str| {
         let (app, id) = (std::sync::Arc::clone(&app.app), issuer_id(id));
-        async move { authorization_servers::mount_at_host(&app, &id, base, None).await }
+        async move { authorization_servers::mount_at_host(&app, &Actor::command_line(), &id, base, None).await }
     };
     for base in ["https://evil.test", "https://as.test/", "http://as.test", "b.test:8081", "", "HTTPS://AS.TEST"] {
         let Err(ChangeError::Invalid(invalid)) = mount("second", base).await else { panic!("{base}") };

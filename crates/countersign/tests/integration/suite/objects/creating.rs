@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use countersign::audit::Actor;
 use countersign::authorization_servers::{self, NewAuthorizationServer};
 use countersign::change::ChangeError;
 use countersign::clients::{self, NewClient, NewClientGrant};
@@ -24,11 +25,11 @@ async fn what_exists_already_is_said_by_kind_and_name() {
         signing_alg: Algorithm::ES256,
         default_audience: None,
     };
-    let server = authorization_servers::create(app, new).await.unwrap_err();
-    let resource_server = resource_servers::create(app, api(API1, "other")).await.unwrap_err();
+    let server = authorization_servers::create(app, &Actor::command_line(), new).await.unwrap_err();
+    let resource_server = resource_servers::create(app, &Actor::command_line(), api(API1, "other")).await.unwrap_err();
     let auth_method = ClientAuthMethod::ClientSecretBasic;
     let new = NewClient { id: Some(a.id.clone()), name: "again".to_owned(), auth_method, auth_method_enforced: false };
-    let client = clients::create(app, new).await.unwrap_err();
+    let client = clients::create(app, &Actor::command_line(), new).await.unwrap_err();
     let api1 = granted_api(app, &a.id).await;
     let new = NewClientGrant {
         client_id: a.id.clone(),
@@ -36,7 +37,7 @@ async fn what_exists_already_is_said_by_kind_and_name() {
         scope: scope("read:x"),
         token_lifetime_seconds: None,
     };
-    let grant = clients::grant(app, new).await.unwrap_err();
+    let grant = clients::grant(app, &Actor::command_line(), new).await.unwrap_err();
     for (error, message) in [
         (server, "authorization server `default` exists already".to_owned()),
         (resource_server, format!("resource server `{API1}` exists already")),
@@ -66,18 +67,26 @@ async fn what_is_needed_and_not_there_is_said_by_kind_and_name() {
     lost.authorization_server_id = issuer_id("unknown");
     let nowhere = ResourceServerId::from_stored("rs_unknown");
     let nothing = CredentialId::from_stored("cred_unknown");
-    clients::revoke_credential(app, &a.id, &a.credential_id).await.unwrap();
+    clients::revoke_credential(app, &Actor::command_line(), &a.id, &a.credential_id).await.unwrap();
     let refusals = [
-        (resource_servers::create(app, lost).await.map(drop), "authorization server", "unknown"),
-        (clients::grant(app, grant(&unknown, &api1)).await.map(drop), "client", "unknown-client"),
-        (clients::grant(app, grant(&b.id, &nowhere)).await.map(drop), "resource server", "rs_unknown"),
-        (clients::create_secret(app, &unknown, "x").await.map(drop), "client", "unknown-client"),
-        (clients::disable(app, &unknown).await, "client", "unknown-client"),
-        (clients::enable(app, &unknown).await, "client", "unknown-client"),
-        (clients::revoke_credential(app, &a.id, &nothing).await, "credential", "cred_unknown"),
+        (resource_servers::create(app, &Actor::command_line(), lost).await.map(drop), "authorization server", "unknown"),
+        (clients::grant(app, &Actor::command_line(), grant(&unknown, &api1)).await.map(drop), "client", "unknown-client"),
+        (clients::grant(app, &Actor::command_line(), grant(&b.id, &nowhere)).await.map(drop), "resource server", "rs_unknown"),
+        (clients::create_secret(app, &Actor::command_line(), &unknown, "x").await.map(drop), "client", "unknown-client"),
+        (clients::disable(app, &Actor::command_line(), &unknown).await, "client", "unknown-client"),
+        (clients::enable(app, &Actor::command_line(), &unknown).await, "client", "unknown-client"),
+        (clients::revoke_credential(app, &Actor::command_line(), &a.id, &nothing).await, "credential", "cred_unknown"),
         // Of another client; revoked already.
-        (clients::revoke_credential(app, &a.id, &b.credential_id).await, "credential", b.credential_id.as_str()),
-        (clients::revoke_credential(app, &a.id, &a.credential_id).await, "credential", a.credential_id.as_str()),
+        (
+            clients::revoke_credential(app, &Actor::command_line(), &a.id, &b.credential_id).await,
+            "credential",
+            b.credential_id.as_str(),
+        ),
+        (
+            clients::revoke_credential(app, &Actor::command_line(), &a.id, &a.credential_id).await,
+            "credential",
+            a.credential_id.as_str(),
+        ),
     ];
     for (refused, kind, id) in refusals {
         let error = refused.unwrap_err();
@@ -89,15 +98,15 @@ async fn what_is_needed_and_not_there_is_said_by_kind_and_name() {
 #[tokio::test]
 async fn disabling_and_enabling_twice_changes_nothing() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
-    clients::disable(&app.app, &a.id).await.unwrap();
+    clients::disable(&app.app, &Actor::command_line(), &a.id).await.unwrap();
     let disabled_at = app.app.find_client(&a.id).await.unwrap().unwrap().disabled_at;
     assert!(disabled_at.is_some());
     app.clock.advance_seconds(10);
-    clients::disable(&app.app, &a.id).await.unwrap();
+    clients::disable(&app.app, &Actor::command_line(), &a.id).await.unwrap();
     assert_eq!(app.app.find_client(&a.id).await.unwrap().unwrap().disabled_at, disabled_at);
     app.ask(&a, "").await.assert_client_refused(ErrorCode::ClientAuthenticationFailed, true);
     for _ in 0..2 {
-        clients::enable(&app.app, &a.id).await.unwrap();
+        clients::enable(&app.app, &Actor::command_line(), &a.id).await.unwrap();
         app.ask(&a, "").await.token();
     }
 }
@@ -107,7 +116,7 @@ async fn a_client_that_brings_no_id_gets_one_and_a_secret_of_our_form() {
     let Fixture { app, .. } = Fixture::start(ENGINE).await;
     let auth_method = ClientAuthMethod::ClientSecretPost;
     let new = NewClient { id: None, name: "unnamed".to_owned(), auth_method, auth_method_enforced: false };
-    let created = clients::create(&app.app, new).await.unwrap();
+    let created = clients::create(&app.app, &Actor::command_line(), new).await.unwrap();
     let id = created.client.id.as_str();
     assert!(id.starts_with("cli_") && id.len() == 30, "{id}");
     let secret = created.secret.text.expose();
@@ -121,10 +130,11 @@ async fn a_client_that_brings_no_id_gets_one_and_a_secret_of_our_form() {
 #[tokio::test]
 async fn two_resource_servers_that_bring_the_same_new_algorithm_are_both_created() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let by = Actor::command_line();
     let with_keys = |audience: &str| {
         let mut new = api(audience, "s");
         new.signing_alg = Some(Algorithm::EdDSA);
-        resource_servers::create(&app.app, new)
+        resource_servers::create(&app.app, &by, new)
     };
     let (one, two) = tokio::join!(with_keys("https://one.test"), with_keys("https://two.test"));
     for resource_server in [one.unwrap(), two.unwrap()] {

@@ -2,6 +2,7 @@
 
 use super::ENGINE;
 
+mod audit;
 mod creating;
 mod signing_keys;
 mod validation;

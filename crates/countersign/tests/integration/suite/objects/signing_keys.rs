@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use countersign::audit::Actor;
 use countersign::change::ChangeError;
 use countersign::signing_keys;
 use countersign_protocol::jose::Algorithm;
@@ -24,7 +25,11 @@ async fn g104_a_successor_is_promoted_only_after_every_cached_key_set_has_it() {
     let (active, published) = (kids(&app, "active").await, kids(&app, "published").await);
     for (advance, age, wait) in [(0, 0, 301), (299, 299, 2)] {
         app.clock.advance_seconds(advance);
-        let Err(ChangeError::State(refusal)) = signing_keys::rotate(&app.app, &server, Algorithm::ES256).await else { panic!() };
+        let Err(ChangeError::State(refusal)) =
+            signing_keys::rotate(&app.app, &Actor::command_line(), &server, Algorithm::ES256).await
+        else {
+            panic!()
+        };
         assert_eq!(
             refusal,
             format!(
@@ -37,7 +42,7 @@ async fn g104_a_successor_is_promoted_only_after_every_cached_key_set_has_it() {
     let old_token = app.ask(&a, "").await.token();
     let old_keys = app.key_set(KEYS).await;
     app.clock.advance_seconds(2);
-    let rotated = signing_keys::rotate(&app.app, &server, Algorithm::ES256).await.unwrap();
+    let rotated = signing_keys::rotate(&app.app, &Actor::command_line(), &server, Algorithm::ES256).await.unwrap();
     assert_eq!([rotated.active.as_str()], *published);
     assert_eq!([rotated.retiring.as_str()], *active);
     assert_eq!(kids(&app, "published").await, [rotated.successor.as_str()]);
@@ -50,14 +55,17 @@ async fn g104_a_successor_is_promoted_only_after_every_cached_key_set_has_it() {
     }
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&keys).unwrap()["keys"].as_array().unwrap().len(), 3);
     // The new successor is young again.
-    assert!(matches!(signing_keys::rotate(&app.app, &server, Algorithm::ES256).await, Err(ChangeError::State(_))));
+    assert!(matches!(
+        signing_keys::rotate(&app.app, &Actor::command_line(), &server, Algorithm::ES256).await,
+        Err(ChangeError::State(_))
+    ));
 }
 
 #[tokio::test]
 async fn g104_a_retired_key_is_published_until_its_last_token_has_expired_everywhere() {
     let Fixture { app, .. } = Fixture::start(ENGINE).await;
     app.clock.advance_seconds(301);
-    let rotated = signing_keys::rotate(&app.app, &issuer_id("default"), Algorithm::ES256).await.unwrap();
+    let rotated = signing_keys::rotate(&app.app, &Actor::command_line(), &issuer_id("default"), Algorithm::ES256).await.unwrap();
     let is_published = async || {
         app.app.resync().await.unwrap();
         String::from_utf8(app.key_set(KEYS).await).unwrap().contains(rotated.retiring.as_str())
@@ -73,7 +81,7 @@ async fn g104_a_retired_key_is_published_until_its_last_token_has_expired_everyw
 async fn rotating_what_is_not_there_is_not_found() {
     let Fixture { app, .. } = Fixture::start(ENGINE).await;
     let rotate = async |server: &str, algorithm| {
-        signing_keys::rotate(&app.app, &issuer_id(server), algorithm).await.unwrap_err().to_string()
+        signing_keys::rotate(&app.app, &Actor::command_line(), &issuer_id(server), algorithm).await.unwrap_err().to_string()
     };
     assert_eq!(rotate("default", Algorithm::RS256).await, "there is no signing key `RS256 of default`");
     assert_eq!(rotate("unknown", Algorithm::ES256).await, "there is no signing key `ES256 of unknown`");
@@ -88,7 +96,9 @@ async fn g105_sixteen_rotations_at_once_promote_one_key() {
     let rotations: Vec<_> = (0..16)
         .map(|number| {
             let node = Arc::clone(if number % 2 == 0 { &app.app } else { &second.app });
-            tokio::spawn(async move { signing_keys::rotate(&node, &issuer_id("default"), Algorithm::ES256).await })
+            tokio::spawn(async move {
+                signing_keys::rotate(&node, &Actor::command_line(), &issuer_id("default"), Algorithm::ES256).await
+            })
         })
         .collect();
     let mut promoted = Vec::new();

@@ -1,5 +1,6 @@
 //! What the use-cases refuse: the field, the value, and what would be accepted.
 
+use countersign::audit::Actor;
 use countersign::authorization_servers::{self, NewAuthorizationServer};
 use countersign::change::{ChangeError, InvalidField};
 use countersign::clients::{self, NewClient, NewClientGrant};
@@ -63,10 +64,10 @@ async fn names_and_labels_are_refused_with_control_characters_and_wrong_lengths(
         let auth_method = ClientAuthMethod::ClientSecretBasic;
         let client = NewClient { id: None, name: name.to_owned(), auth_method, auth_method_enforced: false };
         for (field, refused) in [
-            ("name", invalid(authorization_servers::create(&app.app, server).await)),
-            ("name", invalid(resource_servers::create(&app.app, resource_server).await)),
-            ("name", invalid(clients::create(&app.app, client).await)),
-            ("label", invalid(clients::create_secret(&app.app, &a.id, name).await)),
+            ("name", invalid(authorization_servers::create(&app.app, &Actor::command_line(), server).await)),
+            ("name", invalid(resource_servers::create(&app.app, &Actor::command_line(), resource_server).await)),
+            ("name", invalid(clients::create(&app.app, &Actor::command_line(), client).await)),
+            ("label", invalid(clients::create_secret(&app.app, &Actor::command_line(), &a.id, name).await)),
         ] {
             assert_eq!(refused, InvalidField::new(field, shown, NAME_FORM));
         }
@@ -80,7 +81,7 @@ async fn names_of_any_script_are_kept_as_they_are() {
     for name in ["n", &"\u{1f512}".repeat(200), "O'Brien \"x\" \\ %s $1 ?1 -- ;", "\u{202e}abc", "<script>"] {
         let auth_method = ClientAuthMethod::ClientSecretBasic;
         let new = NewClient { id: None, name: name.to_owned(), auth_method, auth_method_enforced: false };
-        let created = clients::create(&app.app, new).await.unwrap().client;
+        let created = clients::create(&app.app, &Actor::command_line(), new).await.unwrap().client;
         app.app.resync().await.unwrap();
         assert_eq!(app.app.find_client(&created.id).await.unwrap().unwrap().name, name);
     }
@@ -98,7 +99,7 @@ async fn a_grant_names_only_scopes_that_the_resource_server_defines() {
             scope: scope(asked),
             token_lifetime_seconds: None,
         };
-        let refused = invalid(clients::grant(&app.app, new).await);
+        let refused = invalid(clients::grant(&app.app, &Actor::command_line(), new).await);
         assert_eq!(refused, InvalidField::new("scope", unknown, "scopes of https://api3.test: one two"));
         assert_eq!(refused.to_string(), format!("`scope` is `{unknown}`; accepted: scopes of https://api3.test: one two"));
     }
@@ -117,9 +118,9 @@ async fn the_scope_of_a_grant_fits_into_a_token() {
         token_lifetime_seconds: None,
     };
     let all = scopes.join(" ");
-    let refused = invalid(clients::grant(&app.app, new(&format!("{all} t"))).await);
+    let refused = invalid(clients::grant(&app.app, &Actor::command_line(), new(&format!("{all} t"))).await);
     assert_eq!(refused, InvalidField::new("scope", "2062 characters", "at most 2048 characters"));
-    clients::grant(&app.app, new(&scopes[..8].join(" "))).await.unwrap();
+    clients::grant(&app.app, &Actor::command_line(), new(&scopes[..8].join(" "))).await.unwrap();
     assert_eq!(app.ask(&b, "audience=https://api3.test").await.token().claim("scope"), scopes[..8].join(" "));
 }
 
@@ -127,10 +128,11 @@ async fn the_scope_of_a_grant_fits_into_a_token() {
 async fn a_resource_server_defines_each_scope_once_and_not_too_many() {
     let Fixture { app, .. } = Fixture::start(ENGINE).await;
     let many: Vec<String> = (0..201).map(|n| format!("s{n}")).collect();
-    let refused = invalid(resource_servers::create(&app.app, api("https://api3.test", &many.join(" "))).await);
+    let refused =
+        invalid(resource_servers::create(&app.app, &Actor::command_line(), api("https://api3.test", &many.join(" "))).await);
     assert_eq!(refused, InvalidField::new("scopes", 201, "at most 200 scopes"));
     app.resource_server(api("https://api3.test", &many[..200].join(" "))).await;
-    let refused = invalid(resource_servers::create(&app.app, api("https://api4.test", "a b a")).await);
+    let refused = invalid(resource_servers::create(&app.app, &Actor::command_line(), api("https://api4.test", "a b a")).await);
     assert_eq!(refused, InvalidField::new("scopes", "a", "each scope once"));
 }
 
@@ -144,7 +146,7 @@ async fn scope_descriptions_survive_whatever_can_be_shown() {
     };
     let accepted = "at most 500 characters without control characters";
     for refused in ["a\u{0}b", "a\u{1b}[2Jb", "a\nb", &"x".repeat(501)] {
-        let found = invalid(resource_servers::create(&app.app, describing(refused)).await);
+        let found = invalid(resource_servers::create(&app.app, &Actor::command_line(), describing(refused)).await);
         assert_eq!(found, InvalidField::new("scopes.description", refused.escape_debug(), accepted));
     }
     let odd = "quotes \" ' \\ and \u{1f512}";

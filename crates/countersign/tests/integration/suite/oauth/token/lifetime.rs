@@ -1,5 +1,6 @@
 //! How long a token lives; catalogue C, 49.
 
+use countersign::audit::Actor;
 use countersign::change::ChangeError;
 use countersign::clients::{self, NewClientGrant};
 use countersign::resource_servers;
@@ -45,8 +46,10 @@ async fn c49_zero_negative_and_too_short_lifetimes_are_refused() {
             scope: scope("s"),
             token_lifetime_seconds: Some(seconds),
         };
-        let refusals =
-            [resource_servers::create(&app.app, new).await.unwrap_err(), clients::grant(&app.app, new_grant).await.unwrap_err()];
+        let refusals = [
+            resource_servers::create(&app.app, &Actor::command_line(), new).await.unwrap_err(),
+            clients::grant(&app.app, &Actor::command_line(), new_grant).await.unwrap_err(),
+        ];
         for refusal in refusals {
             let ChangeError::Invalid(invalid) = refusal else { panic!("{refusal}") };
             assert_eq!((invalid.field, invalid.value), ("token_lifetime_seconds", seconds.to_string()));

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Waker};
 
+use countersign::audit::Actor;
 use countersign::resource_servers::NewResourceServer;
 use countersign::{clients, oauth};
 use countersign_protocol::jose::Algorithm;
@@ -19,12 +20,12 @@ async fn with_secret(app: &TestApp, client: &TestClient, secret: &str) -> Answer
 #[tokio::test]
 async fn a09_two_secrets_overlap_until_one_is_revoked_which_dies_at_once() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
-    let second = clients::create_secret(&app.app, &a.id, "second").await.unwrap();
+    let second = clients::create_secret(&app.app, &Actor::command_line(), &a.id, "second").await.unwrap();
     let first_token = app.ask(&a, "").await.token();
     let second_token = with_secret(&app, &a, second.text.expose()).await.token();
     assert_eq!(first_token.claim("cred"), a.credential_id.as_str());
     assert_eq!(second_token.claim("cred"), second.credential.id.as_str());
-    clients::revoke_credential(&app.app, &a.id, &a.credential_id).await.unwrap();
+    clients::revoke_credential(&app.app, &Actor::command_line(), &a.id, &a.credential_id).await.unwrap();
     app.ask(&a, "").await.assert_client_refused(ErrorCode::ClientAuthenticationFailed, true);
     with_secret(&app, &a, second.text.expose()).await.token();
     // The revoked one stays listed, with a hash only.
@@ -61,7 +62,7 @@ async fn c51_a_disabled_client_gets_no_token_from_the_moment_disable_returns() {
         app.ask(&a, "").await.token();
         let in_flight: Vec<_> = (0..20).map(|_| app.token_request("/oauth/token", &a, "grant_type=client_credentials")).collect();
         let in_flight: Vec<_> = in_flight.into_iter().map(|request| tokio::spawn(request.send())).collect();
-        clients::disable(&app.app, &a.id).await.unwrap();
+        clients::disable(&app.app, &Actor::command_line(), &a.id).await.unwrap();
         app.ask(&a, "").await.assert_client_refused(ErrorCode::ClientAuthenticationFailed, true);
         for answer in in_flight {
             // Before or after: either answer is right, but no other.
@@ -72,7 +73,7 @@ async fn c51_a_disabled_client_gets_no_token_from_the_moment_disable_returns() {
         }
         app.ask(&a, "").await.assert_client_refused(ErrorCode::ClientAuthenticationFailed, true);
         app.ask(&b, "audience=https://api2.test").await.token();
-        clients::enable(&app.app, &a.id).await.unwrap();
+        clients::enable(&app.app, &Actor::command_line(), &a.id).await.unwrap();
     }
     app.ask(&a, "").await.token();
 }
@@ -117,9 +118,16 @@ async fn c51_no_token_leaves_after_a_change_that_forbids_it_was_acknowledged() {
         // From now on in memory: authenticating does not wait.
         app.ask(client, "audience=https://rsa.test").await.token();
     }
-    assert!(overtaken_by(&app, &a, async |app, a| drop(clients::create_secret(&app.app, &a.id, "second").await.unwrap())).await);
+    assert!(
+        overtaken_by(&app, &a, async |app, a| drop(
+            clients::create_secret(&app.app, &Actor::command_line(), &a.id, "second").await.unwrap()
+        ))
+        .await
+    );
     app.ask(&a, "audience=https://rsa.test").await.token();
-    let revoke = async |app: &TestApp, a: &TestClient| clients::revoke_credential(&app.app, &a.id, &a.credential_id).await.unwrap();
+    let revoke = async |app: &TestApp, a: &TestClient| {
+        clients::revoke_credential(&app.app, &Actor::command_line(), &a.id, &a.credential_id).await.unwrap()
+    };
     assert!(!overtaken_by(&app, &a, revoke).await);
-    assert!(!overtaken_by(&app, &b, async |app, b| clients::disable(&app.app, &b.id).await.unwrap()).await);
+    assert!(!overtaken_by(&app, &b, async |app, b| clients::disable(&app.app, &Actor::command_line(), &b.id).await.unwrap()).await);
 }
