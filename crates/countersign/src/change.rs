@@ -36,12 +36,28 @@ pub enum ChangeError {
     /// The object is not in the state that the change needs.
     #[error("{0}")]
     State(String),
+    /// The object was changed since its caller read it.
+    #[error("the object has version {current}, not {expected}: read it again")]
+    VersionMismatch {
+        /// What the caller expected.
+        expected: i64,
+        /// What it has.
+        current: i64,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl ChangeError {
+    /// Compares the version that a caller expects, if any, with the present one.
+    pub(crate) const fn check_version(expected: Option<i64>, current: i64) -> Result<(), Self> {
+        match expected {
+            Some(expected) if expected != current => Err(Self::VersionMismatch { expected, current }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Reads a uniqueness violation as what it means: the object exists already.
     pub(crate) fn or_already_exists(self, kind: &'static str, id: impl fmt::Display) -> Self {
         if matches!(self, Self::Store(StoreError::UniqueViolation)) {

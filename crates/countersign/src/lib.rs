@@ -23,6 +23,7 @@ pub mod instance;
 pub mod log;
 mod master_key_file;
 pub mod oauth;
+pub mod organizations;
 pub mod outbound;
 pub mod resource_servers;
 pub mod sealing;

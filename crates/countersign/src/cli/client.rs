@@ -9,7 +9,7 @@ use super::printer::table;
 use super::{InstanceArgs, Printer};
 use crate::audit::Actor;
 use crate::clients::{Client, NewClient, create, disable, enable};
-use crate::store::StoreError;
+use crate::store::Page;
 
 /// The verbs of `client`.
 #[derive(Debug, Subcommand)]
@@ -76,6 +76,7 @@ async fn create_client(arguments: CreateArgs, printer: &Printer) -> anyhow::Resu
         name: arguments.name,
         auth_method: arguments.auth_method,
         auth_method_enforced: arguments.enforce_auth_method,
+        ..NewClient::named("")
     };
     let created = create(&app, &Actor::command_line(), new).await?;
     let (id, secret) = (created.client.id.as_str(), created.secret.text.expose());
@@ -92,14 +93,14 @@ async fn list(instance: &InstanceArgs, printer: &Printer) -> anyhow::Result<()> 
     const PAGE: usize = 500;
     let app = instance.open().await?;
     let mut clients: Vec<Client> = Vec::new();
+    let mut page = Page::first(PAGE);
     loop {
-        let after = clients.last().map_or_else(String::new, |client| client.id.to_string());
-        let page = app.store.read(move |session| Box::pin(async move { session.clients_after(&after, PAGE).await }));
-        let page = page.await.map_err(|error: StoreError| error)?;
-        let complete = page.len() < PAGE;
-        clients.extend(page);
-        if complete {
-            break;
+        let found = crate::clients::list(&app, None, page.clone()).await?;
+        let complete = found.len() < PAGE;
+        clients.extend(found.iter().map(|summary| summary.client().clone()));
+        match clients.last() {
+            Some(last) if !complete => (page.after_time, page.after_id) = (last.created_at, last.id.to_string()),
+            Some(_) | None => break,
         }
     }
     let items: Vec<_> = clients

@@ -1,13 +1,15 @@
 //! Creating a client, with its first secret.
 
 use countersign_protocol::{ClientAuthMethod, ClientId};
+use serde_json::{Map, Value};
 
-use super::Client;
 use super::secrets::{CreatedSecret, make_secret};
+use super::update::check_organization;
+use super::{Client, check_external_id, check_metadata};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, check_name};
-use crate::ids::generate_client_id;
+use crate::ids::{OrganizationId, generate_client_id};
 use crate::store::ChangeKind;
 
 /// What a new client is to be.
@@ -21,6 +23,27 @@ pub struct NewClient {
     pub auth_method: ClientAuthMethod,
     /// Whether only that method is accepted.
     pub auth_method_enforced: bool,
+    /// Whose client it is.
+    pub organization_id: Option<OrganizationId>,
+    /// What its owner calls it elsewhere.
+    pub external_id: Option<String>,
+    /// What its owner wants to know of it.
+    pub metadata: Map<String, Value>,
+}
+
+impl NewClient {
+    /// A client of no organization that will send its secret in the header.
+    pub fn named(name: &str) -> Self {
+        Self {
+            id: None,
+            name: name.to_owned(),
+            auth_method: ClientAuthMethod::ClientSecretBasic,
+            auth_method_enforced: false,
+            organization_id: None,
+            external_id: None,
+            metadata: Map::new(),
+        }
+    }
 }
 
 /// A new client and its secret, which is never shown again.
@@ -38,6 +61,10 @@ pub struct CreatedClient {
 /// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`].
 pub async fn create(app: &App, by: &Actor, new: NewClient) -> Result<CreatedClient, ChangeError> {
     check_name("name", &new.name)?;
+    if let Some(external_id) = &new.external_id {
+        check_external_id(external_id)?;
+    }
+    check_metadata(&new.metadata)?;
     let now = app.clock.now();
     let made_id =
         || generate_client_id(now, app.entropy.as_ref()).ok_or_else(|| ChangeError::State("no client_id could be made".to_owned()));
@@ -49,14 +76,23 @@ pub async fn create(app: &App, by: &Actor, new: NewClient) -> Result<CreatedClie
         auth_method: new.auth_method,
         auth_method_enforced: new.auth_method_enforced,
         disabled_at: None,
+        organization_id: new.organization_id,
+        external_id: new.external_id,
+        metadata: new.metadata,
+        version: 1,
+        updated_at: now,
         created_at: now,
         credentials: vec![secret.credential.clone()],
         grants: Vec::new(),
     };
     let stored = client.clone();
     let event = by.event("client.created", "client", client.id.as_str()).with_detail("name", client.name.as_str());
+    let event = event.in_organization(client.organization_id.as_ref().map(OrganizationId::as_str));
     let written = app.write(move |tx| {
         Box::pin(async move {
+            if let Some(organization) = &stored.organization_id {
+                check_organization(tx, organization).await?;
+            }
             tx.insert_client(&stored).await?;
             for credential in &stored.credentials {
                 tx.insert_credential(&stored.id, credential, now).await?;

@@ -3,18 +3,24 @@
 mod cache;
 mod create;
 mod grants;
+mod list;
 mod secrets;
 mod state;
+mod update;
 
 use countersign_protocol::{ClientAuthMethod, ClientId, Scope, Timestamp};
+use serde_json::{Map, Value};
 
-use crate::ids::{ClientGrantId, CredentialId, HashKeyId, ResourceServerId};
+use crate::change::InvalidField;
+use crate::ids::{ClientGrantId, CredentialId, HashKeyId, OrganizationId, ResourceServerId};
 
 pub use cache::ClientCache;
 pub use create::{CreatedClient, NewClient, create};
 pub use grants::{NewClientGrant, grant};
+pub use list::{find, list};
 pub use secrets::{CreatedSecret, SecretHash, SecretHasher, create_secret, revoke_credential};
 pub use state::{disable, enable};
+pub use update::{ClientPatch, delete, update};
 
 /// A client with everything a token request needs to know of it.
 #[derive(Clone, Debug)]
@@ -29,12 +35,48 @@ pub struct Client {
     pub auth_method_enforced: bool,
     /// Set while it is disabled.
     pub disabled_at: Option<Timestamp>,
+    /// Whose client it is.
+    pub organization_id: Option<OrganizationId>,
+    /// What its owner calls it elsewhere.
+    pub external_id: Option<String>,
+    /// What its owner wants to know of it: a JSON object.
+    pub metadata: Map<String, Value>,
+    /// Counts its changes, from 1.
+    pub version: i64,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
     /// Its secrets, revoked ones included.
     pub credentials: Vec<SecretCredential>,
     /// Its grants.
     pub grants: Vec<ClientGrant>,
+}
+
+/// A client in a list: its credentials and grants were not read.
+#[derive(Clone, Debug)]
+pub struct ClientSummary(pub(crate) Client);
+
+impl ClientSummary {
+    /// The client; credentials and grants are empty.
+    pub const fn client(&self) -> &Client {
+        &self.0
+    }
+}
+
+/// Largest metadata of a client, in bytes of JSON.
+const MAX_METADATA_BYTES: usize = 4_096;
+
+fn check_metadata(metadata: &Map<String, Value>) -> Result<(), InvalidField> {
+    let length = serde_json::to_string(metadata).map_or(usize::MAX, |text| text.len());
+    if length <= MAX_METADATA_BYTES {
+        return Ok(());
+    }
+    Err(InvalidField::new("metadata", format!("{length} bytes of JSON"), format!("at most {MAX_METADATA_BYTES} bytes of JSON")))
+}
+
+fn check_external_id(id: &str) -> Result<(), InvalidField> {
+    crate::change::check_name("external_id", id)
 }
 
 /// A client secret: only its keyed hash is known.

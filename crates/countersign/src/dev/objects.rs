@@ -102,6 +102,7 @@ async fn create_client(app: &App, id: &ClientId) -> anyhow::Result<Secret<String
         name: "Demo client".to_owned(),
         auth_method: ClientAuthMethod::ClientSecretBasic,
         auth_method_enforced: false,
+        ..NewClient::named("")
     };
     let created = clients::create(app, &BY, new).await?;
     Ok(Secret::new(created.secret.text.expose().clone()))

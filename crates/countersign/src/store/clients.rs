@@ -3,18 +3,33 @@
 use countersign_protocol::{ClientAuthMethod, ClientId, Timestamp};
 
 use super::authorization_servers::corrupt;
+use serde_json::{Map, Value};
+
+use super::keyset::{Page, limit};
 use super::statement::statements;
+use super::value::Row;
 use super::{Session, StoreError, Tx};
-use crate::clients::Client;
+use crate::clients::{Client, ClientSummary};
+use crate::ids::OrganizationId;
 
 statements! {
-    INSERT = "INSERT INTO clients (id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, created_at, updated_at) \
-              VALUES ($1, $2, $3, $4, $5, $6, $6)";
-    FIND = "SELECT id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, created_at FROM clients WHERE id = $1";
-    IDS_AFTER = "SELECT id FROM clients WHERE id > $1 ORDER BY id LIMIT $2";
+    INSERT = "INSERT INTO clients (id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, \
+              metadata, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
+    FIND = "SELECT id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, metadata, \
+            version, created_at, updated_at FROM clients WHERE id = $1";
+    PAGE = "SELECT id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, metadata, \
+            version, created_at, updated_at FROM clients WHERE (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3";
+    PAGE_OF_ORGANIZATION = "SELECT id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, \
+            metadata, version, created_at, updated_at FROM clients \
+            WHERE organization_id = $4 AND (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3";
+    UPDATE = "UPDATE clients SET name = $2, token_endpoint_auth_method = $3, auth_method_enforced_at = $4, organization_id = $5, \
+              external_id = $6, metadata = $7, version = version + 1 WHERE id = $1 RETURNING version";
+    DELETE_CREDENTIALS = "DELETE FROM credentials WHERE client_id = $1";
+    DELETE_GRANTS = "DELETE FROM client_grants WHERE client_id = $1";
+    DELETE = "DELETE FROM clients WHERE id = $1";
     TOUCH = "UPDATE clients SET updated_at = $2 WHERE id = $1 RETURNING id";
-    DISABLE = "UPDATE clients SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1 RETURNING id";
-    ENABLE = "UPDATE clients SET disabled_at = NULL, updated_at = $2 WHERE id = $1 RETURNING id";
+    DISABLE = "UPDATE clients SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2, version = version + 1 WHERE id = $1 RETURNING id";
+    ENABLE = "UPDATE clients SET disabled_at = NULL, updated_at = $2, version = version + 1 WHERE id = $1 RETURNING id";
 }
 
 impl Tx {
@@ -25,6 +40,9 @@ impl Tx {
             new.auth_method.as_str().into(),
             new.auth_method_enforced.then_some(new.created_at).into(),
             new.disabled_at.into(),
+            new.organization_id.as_ref().map(OrganizationId::as_str).into(),
+            new.external_id.as_deref().into(),
+            metadata_text(&new.metadata)?.into(),
             new.created_at.into(),
         ];
         self.query(&INSERT, &values).await.map(drop)
@@ -46,33 +64,77 @@ impl Tx {
     }
 }
 
+impl Tx {
+    /// Writes the new state of a client whose row is locked; returns its version.
+    pub(crate) async fn update_client(&mut self, new: &Client) -> Result<i64, StoreError> {
+        let values = [
+            new.id.as_str().into(),
+            new.name.as_str().into(),
+            new.auth_method.as_str().into(),
+            new.auth_method_enforced.then_some(new.updated_at).into(),
+            new.organization_id.as_ref().map(OrganizationId::as_str).into(),
+            new.external_id.as_deref().into(),
+            metadata_text(&new.metadata)?.into(),
+        ];
+        let row = self.query_optional(&UPDATE, &values).await?;
+        row.ok_or_else(|| StoreError::internal("the locked client is gone"))?.integer()
+    }
+
+    /// Deletes a client with everything that hangs on it.
+    pub(crate) async fn delete_client(&mut self, id: &ClientId) -> Result<(), StoreError> {
+        for statement in [&DELETE_CREDENTIALS, &DELETE_GRANTS, &DELETE] {
+            self.query(statement, &[id.as_str().into()]).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Session {
     /// A client with its credentials and grants.
     pub(crate) async fn find_client(&mut self, id: &ClientId) -> Result<Option<Client>, StoreError> {
-        let Some(mut row) = self.query_optional(&FIND, &[id.as_str().into()]).await? else { return Ok(None) };
-        let text = row.text()?;
-        Ok(Some(Client {
-            id: ClientId::try_from(text.as_str()).map_err(|_| corrupt("clients", "id", &text))?,
-            name: row.text()?,
-            auth_method: ClientAuthMethod::from_name(&row.text()?)
-                .ok_or_else(|| corrupt("clients", "token_endpoint_auth_method", &text))?,
-            auth_method_enforced: row.optional_time()?.is_some(),
-            disabled_at: row.optional_time()?,
-            created_at: row.time()?,
-            credentials: self.credentials_of(id).await?,
-            grants: self.grants_of(id).await?,
-        }))
+        let Some(row) = self.query_optional(&FIND, &[id.as_str().into()]).await? else { return Ok(None) };
+        let mut client = read(row)?;
+        client.credentials = self.credentials_of(id).await?;
+        client.grants = self.grants_of(id).await?;
+        Ok(Some(client))
     }
 
-    /// Up to `limit` clients after the id `after`, in the order of their ids.
-    pub(crate) async fn clients_after(&mut self, after: &str, limit: usize) -> Result<Vec<Client>, StoreError> {
-        let limit = i64::try_from(limit).map_err(StoreError::internal)?;
-        let mut clients = Vec::new();
-        for mut row in self.query(&IDS_AFTER, &[after.into(), limit.into()]).await? {
-            let text = row.text()?;
-            let id = ClientId::try_from(text.as_str()).map_err(|_| corrupt("clients", "id", &text))?;
-            clients.extend(self.find_client(&id).await?);
-        }
-        Ok(clients)
+    /// A piece of the list of clients, without their credentials and grants.
+    pub(crate) async fn clients_page(
+        &mut self,
+        organization: Option<&OrganizationId>,
+        page: &Page,
+    ) -> Result<Vec<ClientSummary>, StoreError> {
+        let (time, id, limit) = (page.after_time.into(), page.after_id.as_str().into(), limit(page)?);
+        let rows = match organization {
+            None => self.query(&PAGE, &[time, id, limit]).await?,
+            Some(organization) => self.query(&PAGE_OF_ORGANIZATION, &[time, id, limit, organization.as_str().into()]).await?,
+        };
+        rows.into_iter().map(|row| Ok(ClientSummary(read(row)?))).collect()
     }
+}
+
+/// A row, without what hangs on it.
+fn read(mut row: Row) -> Result<Client, StoreError> {
+    let text = row.text()?;
+    let bad = |column| corrupt("clients", column, &text);
+    Ok(Client {
+        id: ClientId::try_from(text.as_str()).map_err(|_| bad("id"))?,
+        name: row.text()?,
+        auth_method: ClientAuthMethod::from_name(&row.text()?).ok_or_else(|| bad("token_endpoint_auth_method"))?,
+        auth_method_enforced: row.optional_time()?.is_some(),
+        disabled_at: row.optional_time()?,
+        organization_id: row.optional_text()?.map(|id| OrganizationId::from_stored(&id)),
+        external_id: row.optional_text()?,
+        metadata: serde_json::from_str(&row.text()?).map_err(|_| bad("metadata"))?,
+        version: row.integer()?,
+        created_at: row.time()?,
+        updated_at: row.time()?,
+        credentials: Vec::new(),
+        grants: Vec::new(),
+    })
+}
+
+fn metadata_text(metadata: &Map<String, Value>) -> Result<String, StoreError> {
+    serde_json::to_string(metadata).map_err(StoreError::internal)
 }

@@ -15,7 +15,9 @@ mod engine;
 mod error;
 mod facts;
 mod hash_keys;
+mod keyset;
 mod migrate;
+mod organizations;
 mod postgres;
 mod resource_servers;
 mod session;
@@ -28,6 +30,7 @@ mod value;
 pub use changes::{Change, ChangeKind};
 pub use engine::{ConnectOptions, Durability, Store, WorkFuture};
 pub use error::StoreError;
+pub use keyset::Page;
 pub use session::Session;
 pub use statement::Statement;
 pub use tx::{Committed, Tx};
@@ -44,6 +47,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         facts::ALL,
         hash_keys::ALL,
         migrate::ALL,
+        organizations::ALL,
         resource_servers::ALL,
         signing_keys::ALL,
     ]

@@ -94,7 +94,13 @@ impl TestApp {
 
     pub(crate) async fn client_pinned_to(&self, id: &str, auth_method: ClientAuthMethod, enforced: bool) -> TestClient {
         let id = ClientId::try_from(id).unwrap();
-        let new = NewClient { id: Some(id.clone()), name: id.to_string(), auth_method, auth_method_enforced: enforced };
+        let new = NewClient {
+            id: Some(id.clone()),
+            name: id.to_string(),
+            auth_method,
+            auth_method_enforced: enforced,
+            ..NewClient::named("")
+        };
         let created = clients::create(&self.app, &Actor::command_line(), new).await.unwrap();
         TestClient { id, secret: created.secret.text.expose().clone(), credential_id: created.secret.credential.id }
     }

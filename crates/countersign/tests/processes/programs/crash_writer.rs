@@ -69,6 +69,7 @@ async fn write(app: Arc<App>, seed: u64) -> anyhow::Result<()> {
             name: "x".repeat(1 + usize::from(length) % 200),
             auth_method: ClientAuthMethod::ClientSecretBasic,
             auth_method_enforced: false,
+            ..NewClient::named("")
         };
         let id = clients::create(&app, &Actor::command_line(), new).await?.client.id;
         acknowledge("created", id.as_str())?;

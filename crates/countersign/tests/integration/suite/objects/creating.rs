@@ -28,7 +28,13 @@ async fn what_exists_already_is_said_by_kind_and_name() {
     let server = authorization_servers::create(app, &Actor::command_line(), new).await.unwrap_err();
     let resource_server = resource_servers::create(app, &Actor::command_line(), api(API1, "other")).await.unwrap_err();
     let auth_method = ClientAuthMethod::ClientSecretBasic;
-    let new = NewClient { id: Some(a.id.clone()), name: "again".to_owned(), auth_method, auth_method_enforced: false };
+    let new = NewClient {
+        id: Some(a.id.clone()),
+        name: "again".to_owned(),
+        auth_method,
+        auth_method_enforced: false,
+        ..NewClient::named("")
+    };
     let client = clients::create(app, &Actor::command_line(), new).await.unwrap_err();
     let api1 = granted_api(app, &a.id).await;
     let new = NewClientGrant {
@@ -115,7 +121,7 @@ async fn disabling_and_enabling_twice_changes_nothing() {
 async fn a_client_that_brings_no_id_gets_one_and_a_secret_of_our_form() {
     let Fixture { app, .. } = Fixture::start(ENGINE).await;
     let auth_method = ClientAuthMethod::ClientSecretPost;
-    let new = NewClient { id: None, name: "unnamed".to_owned(), auth_method, auth_method_enforced: false };
+    let new = NewClient { id: None, name: "unnamed".to_owned(), auth_method, auth_method_enforced: false, ..NewClient::named("") };
     let created = clients::create(&app.app, &Actor::command_line(), new).await.unwrap();
     let id = created.client.id.as_str();
     assert!(id.starts_with("cli_") && id.len() == 30, "{id}");

@@ -62,7 +62,8 @@ async fn names_and_labels_are_refused_with_control_characters_and_wrong_lengths(
         let mut resource_server = api("https://named.test", "s");
         resource_server.name = name.to_owned();
         let auth_method = ClientAuthMethod::ClientSecretBasic;
-        let client = NewClient { id: None, name: name.to_owned(), auth_method, auth_method_enforced: false };
+        let client =
+            NewClient { id: None, name: name.to_owned(), auth_method, auth_method_enforced: false, ..NewClient::named("") };
         for (field, refused) in [
             ("name", invalid(authorization_servers::create(&app.app, &Actor::command_line(), server).await)),
             ("name", invalid(resource_servers::create(&app.app, &Actor::command_line(), resource_server).await)),
@@ -80,7 +81,7 @@ async fn names_of_any_script_are_kept_as_they_are() {
     let Fixture { app, .. } = Fixture::start(ENGINE).await;
     for name in ["n", &"\u{1f512}".repeat(200), "O'Brien \"x\" \\ %s $1 ?1 -- ;", "\u{202e}abc", "<script>"] {
         let auth_method = ClientAuthMethod::ClientSecretBasic;
-        let new = NewClient { id: None, name: name.to_owned(), auth_method, auth_method_enforced: false };
+        let new = NewClient { id: None, name: name.to_owned(), auth_method, auth_method_enforced: false, ..NewClient::named("") };
         let created = clients::create(&app.app, &Actor::command_line(), new).await.unwrap().client;
         app.app.resync().await.unwrap();
         assert_eq!(app.app.find_client(&created.id).await.unwrap().unwrap().name, name);

@@ -1,0 +1,141 @@
+//! Changing and deleting a client.
+
+use countersign_protocol::{ClientAuthMethod, ClientId};
+use serde_json::{Map, Value};
+
+use super::{Client, check_external_id, check_metadata};
+use crate::app::App;
+use crate::audit::Actor;
+use crate::change::{ChangeError, check_name};
+use crate::ids::OrganizationId;
+use crate::store::{ChangeKind, Tx};
+
+/// What is to change; `None` keeps.
+#[derive(Clone, Debug, Default)]
+pub struct ClientPatch {
+    /// See [`Client::name`].
+    pub name: Option<String>,
+    /// See [`Client::auth_method`].
+    pub auth_method: Option<ClientAuthMethod>,
+    /// See [`Client::auth_method_enforced`].
+    pub auth_method_enforced: Option<bool>,
+    /// See [`Client::organization_id`]; `Some(None)` takes it out of its organization.
+    pub organization_id: Option<Option<OrganizationId>>,
+    /// See [`Client::external_id`]; `Some(None)` clears it.
+    pub external_id: Option<Option<String>>,
+    /// See [`Client::metadata`]; replaces all of it.
+    pub metadata: Option<Map<String, Value>>,
+}
+
+impl ClientPatch {
+    fn check(&self) -> Result<(), ChangeError> {
+        if let Some(name) = &self.name {
+            check_name("name", name)?;
+        }
+        if let Some(Some(external_id)) = &self.external_id {
+            check_external_id(external_id)?;
+        }
+        if let Some(metadata) = &self.metadata {
+            check_metadata(metadata)?;
+        }
+        Ok(())
+    }
+
+    fn apply(self, client: &mut Client) -> Vec<&'static str> {
+        let mut changed = Vec::new();
+        let mut set = |name: &'static str, given: bool| {
+            if given {
+                changed.push(name);
+            }
+        };
+        set("name", self.name.is_some());
+        set("token_endpoint_auth_method", self.auth_method.is_some());
+        set("token_endpoint_auth_method_enforced", self.auth_method_enforced.is_some());
+        set("organization_id", self.organization_id.is_some());
+        set("external_id", self.external_id.is_some());
+        set("metadata", self.metadata.is_some());
+        client.name = self.name.unwrap_or_else(|| client.name.clone());
+        client.auth_method = self.auth_method.unwrap_or(client.auth_method);
+        client.auth_method_enforced = self.auth_method_enforced.unwrap_or(client.auth_method_enforced);
+        client.organization_id = self.organization_id.unwrap_or_else(|| client.organization_id.clone());
+        client.external_id = self.external_id.unwrap_or_else(|| client.external_id.clone());
+        client.metadata = self.metadata.unwrap_or_else(|| client.metadata.clone());
+        changed
+    }
+}
+
+/// Changes a client, if it still has the version `if_version`.
+///
+/// # Errors
+/// [`ChangeError::Invalid`], [`ChangeError::NotFound`] for the client or the
+/// organization, [`ChangeError::VersionMismatch`].
+pub async fn update(
+    app: &App,
+    by: &Actor,
+    id: &ClientId,
+    patch: ClientPatch,
+    if_version: Option<i64>,
+) -> Result<Client, ChangeError> {
+    patch.check()?;
+    let now = app.clock.now();
+    let event = by.event("client.updated", "client", id.as_str());
+    let id = id.clone();
+    app.write(move |tx| {
+        Box::pin(async move {
+            let mut client = locked(tx, &id, if_version, now).await?;
+            if let Some(Some(organization)) = &patch.organization_id {
+                check_organization(tx, organization).await?;
+            }
+            let changed = patch.apply(&mut client);
+            client.version = tx.update_client(&client).await?;
+            client.updated_at = now;
+            let event = event.with_detail("changed", changed.join(" "));
+            tx.record_event(event.in_organization(client.organization_id.as_ref().map(OrganizationId::as_str)), now);
+            tx.record_change(ChangeKind::Client, id.as_str(), now);
+            Ok(client)
+        })
+    })
+    .await
+}
+
+/// Deletes a client with its credentials and grants.
+///
+/// # Errors
+/// [`ChangeError::NotFound`], [`ChangeError::VersionMismatch`].
+pub async fn delete(app: &App, by: &Actor, id: &ClientId, if_version: Option<i64>) -> Result<(), ChangeError> {
+    let now = app.clock.now();
+    let event = by.event("client.deleted", "client", id.as_str());
+    let id = id.clone();
+    app.write(move |tx| {
+        Box::pin(async move {
+            let client = locked(tx, &id, if_version, now).await?;
+            tx.delete_client(&id).await?;
+            let event = event.with_detail("name", client.name.as_str());
+            tx.record_event(event.in_organization(client.organization_id.as_ref().map(OrganizationId::as_str)), now);
+            tx.record_change(ChangeKind::Client, id.as_str(), now);
+            Ok(())
+        })
+    })
+    .await
+}
+
+async fn locked(
+    tx: &mut Tx,
+    id: &ClientId,
+    if_version: Option<i64>,
+    now: countersign_protocol::Timestamp,
+) -> Result<Client, ChangeError> {
+    let not_found = || ChangeError::NotFound { kind: "client", id: id.to_string() };
+    if !tx.touch_client(id, now).await? {
+        return Err(not_found());
+    }
+    let client = tx.find_client(id).await?.ok_or_else(not_found)?;
+    ChangeError::check_version(if_version, client.version)?;
+    Ok(client)
+}
+
+/// A reference to an organization that is gone must not reach the row.
+pub(super) async fn check_organization(tx: &mut Tx, id: &OrganizationId) -> Result<(), ChangeError> {
+    let found = tx.find_organization(id).await?;
+    found.map(drop).ok_or_else(|| ChangeError::NotFound { kind: "organization", id: id.to_string() })
+}
