@@ -9,7 +9,7 @@ use countersign_protocol::{ClientId, Clock, Timestamp};
 
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache};
-use crate::config::BaseUrl;
+use crate::config::{BaseUrl, Network};
 use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
@@ -29,6 +29,8 @@ pub struct AppParts {
     pub entropy: Arc<dyn Entropy>,
     /// The public base URLs; the first is the default.
     pub bases: Vec<BaseUrl>,
+    /// Proxies that are believed when they name the address they were asked from.
+    pub trusted_proxies: Vec<Network>,
     /// How far `iat` lies before now, in seconds.
     pub backdate_seconds: i64,
     /// Most clients held in memory.
@@ -52,6 +54,8 @@ pub struct App {
     pub entropy: Arc<dyn Entropy>,
     /// The public base URLs; the first is the default.
     pub bases: Vec<BaseUrl>,
+    /// Proxies that are believed when they name the address they were asked from.
+    pub trusted_proxies: Vec<Network>,
     /// How far `iat` lies before now, in seconds.
     pub backdate_seconds: i64,
     /// Threads for RSA signatures.
@@ -94,6 +98,7 @@ impl App {
             clock: parts.clock,
             entropy: parts.entropy,
             bases: parts.bases,
+            trusted_proxies: parts.trusted_proxies,
             backdate_seconds: parts.backdate_seconds,
             signing: SigningPool::start(parts.signing_threads)?,
             catalog: ArcSwap::from_pointee(catalog),

@@ -28,5 +28,6 @@ pub mod outbound;
 pub mod resource_servers;
 pub mod sealing;
 pub mod signing_keys;
+pub mod source_address;
 mod startup;
 pub mod store;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::base_url::BaseUrl;
 use super::error::{ConfigError, Refusal};
+use super::network::Network;
 use super::place::Place;
 use super::reader::Reader;
 use super::setting::{Fallback, Kind, Section, Setting};
@@ -18,6 +19,8 @@ pub struct ServerConfig {
     pub base_urls: Vec<BaseUrl>,
     /// Whether an address beyond loopback may be served without TLS.
     pub allow_plaintext: bool,
+    /// Proxies that are believed when they name the address they were asked from.
+    pub trusted_proxies: Vec<Network>,
     /// How long a shutdown waits for running requests.
     pub drain_timeout: Duration,
     /// How long a request may take.
@@ -29,7 +32,7 @@ pub struct ServerConfig {
 pub(super) static SECTION: Section = Section {
     name: "server",
     doc: "Where the server listens and under which names it is reached.",
-    settings: &[&LISTEN, &BASE_URLS, &ALLOW_PLAINTEXT, &DRAIN_TIMEOUT, &REQUEST_TIMEOUT, &HEADER_TIMEOUT],
+    settings: &[&LISTEN, &BASE_URLS, &ALLOW_PLAINTEXT, &TRUSTED_PROXIES, &DRAIN_TIMEOUT, &REQUEST_TIMEOUT, &HEADER_TIMEOUT],
 };
 
 static LISTEN: Setting = Setting {
@@ -53,6 +56,15 @@ static ALLOW_PLAINTEXT: Setting = Setting {
     default: Fallback::Value("false"),
     doc: "Allows addresses beyond loopback although the server speaks plain HTTP. Set it when a proxy in front of the server \
           terminates TLS and the network between the two is trusted: secrets and tokens cross it unencrypted.",
+};
+
+static TRUSTED_PROXIES: Setting = Setting {
+    key: "server.trusted_proxies",
+    kind: Kind::List { of: "addresses and networks, such as `10.0.0.7` or `10.1.0.0/16`" },
+    default: Fallback::Unset,
+    doc: "Proxies in front of the server. A connection from one of them comes from the address that `X-Forwarded-For` names: \
+          of its entries, from the right, the first that is not itself such a proxy. From anybody else the header is ignored. \
+          The address counts for `[budgets]` and in the log.",
 };
 
 static DRAIN_TIMEOUT: Setting = Setting {
@@ -81,6 +93,8 @@ impl ServerConfig {
         let listen = reader.list(&LISTEN, parse_address);
         let base_urls = reader.list(&BASE_URLS, BaseUrl::parse);
         let allow_plaintext = reader.boolean(&ALLOW_PLAINTEXT);
+        // Unset is none; what is wrong is recorded as an error.
+        let trusted_proxies = reader.list(&TRUSTED_PROXIES, Network::parse).unwrap_or_default();
         let drain_timeout = reader.integer(&DRAIN_TIMEOUT).map(Duration::from_secs);
         let request_timeout = reader.integer(&REQUEST_TIMEOUT).map(Duration::from_secs);
         let header_timeout = reader.integer(&HEADER_TIMEOUT).map(Duration::from_secs);
@@ -99,10 +113,12 @@ impl ServerConfig {
         if let Some(base_urls) = &base_urls {
             refuse_repeated(reader, &BASE_URLS, base_urls, |_| true);
         }
+        refuse_repeated(reader, &TRUSTED_PROXIES, &trusted_proxies, |_| true);
         Some(Self {
             listen: listen?,
             base_urls: base_urls?,
             allow_plaintext: allow_plaintext?,
+            trusted_proxies,
             drain_timeout: drain_timeout?,
             request_timeout: request_timeout?,
             header_timeout: header_timeout?,

@@ -9,7 +9,8 @@ mod middleware;
 mod oauth;
 mod router;
 mod serve;
+mod source_address;
 
 pub use listener::{BindError, Listeners, bind};
 pub use router::router;
-pub use serve::{ServeOptions, serve};
+pub use serve::{PeerAddress, ServeOptions, serve};

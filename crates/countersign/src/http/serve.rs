@@ -33,7 +33,7 @@ pub struct ServeOptions {
 
 /// The other end of the connection, in a request's extensions.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PeerAddress(pub(super) SocketAddr);
+pub struct PeerAddress(pub SocketAddr);
 
 /// A connection, and its place among the open ones.
 struct Accepted {

@@ -45,6 +45,7 @@ pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Res
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         bases,
+        trusted_proxies: config.server.trusted_proxies.clone(),
         backdate_seconds: config.tokens.backdate_seconds.into(),
         client_cache_capacity: config.cache.clients,
         signing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

@@ -1,5 +1,5 @@
 //! What happens around every request, outermost first: collapse a doubled
-//! leading slash, give the request an id and log it, catch a panic, bound the time.
+//! leading slash, give the request an id and a source and log it, catch a panic, bound the time.
 
 mod collapse_slashes;
 mod request_log;
@@ -17,12 +17,12 @@ use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, HeaderValue, PRAG
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::errors::fault;
-use crate::entropy::Entropy;
+use crate::app::App;
 
 /// What the middleware needs to know.
 #[derive(Clone)]
 pub(super) struct RequestPolicy {
-    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) app: Arc<App>,
     pub(super) timeout: Duration,
 }
 

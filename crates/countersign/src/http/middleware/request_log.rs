@@ -12,14 +12,16 @@ use tokio::time::Instant;
 use super::RequestPolicy;
 use crate::entropy::random;
 use crate::http::errors::{Outcome, with_request_id};
-use crate::http::serve::PeerAddress;
+use crate::http::source_address;
+use crate::source_address::SourceAddress;
 
 /// The header that carries the request's id. Ours always: an id chosen by the
 /// caller could be made to collide.
 const REQUEST_ID_HEADER: &str = "x-request-id";
 
-pub(super) async fn log_request(State(policy): State<RequestPolicy>, request: Request, next: Next) -> Response {
+pub(super) async fn log_request(State(policy): State<RequestPolicy>, mut request: Request, next: Next) -> Response {
     let mut line = Line::begin(&policy, &request);
+    request.extensions_mut().insert(line.source);
     let mut response = next.run(request).await;
     let outcome = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
     if let (Some(code), Some(_)) = (outcome.code, &outcome.cause) {
@@ -39,7 +41,7 @@ struct Line {
     request_id: String,
     method: Method,
     path: String,
-    peer: Option<String>,
+    source: SourceAddress,
     started: Instant,
     status: Option<StatusCode>,
     outcome: Outcome,
@@ -48,10 +50,10 @@ struct Line {
 impl Line {
     fn begin(policy: &RequestPolicy, request: &Request) -> Self {
         Self {
-            request_id: base64url::encode(&random::<12>(policy.entropy.as_ref())),
+            request_id: base64url::encode(&random::<12>(policy.app.entropy.as_ref())),
             method: request.method().clone(),
             path: request.extensions().get::<MatchedPath>().map_or("(no route)", MatchedPath::as_str).to_owned(),
-            peer: request.extensions().get::<PeerAddress>().map(|peer| peer.0.to_string()),
+            source: source_address::find(request.headers(), request.extensions(), &policy.app.trusted_proxies),
             started: Instant::now(),
             status: None,
             outcome: Outcome::default(),
@@ -61,7 +63,7 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let Self { request_id, method, path, peer, started, status, outcome } = self;
+        let Self { request_id, method, path, source, started, status, outcome } = self;
         let duration_ms = started.elapsed().as_secs_f64() * 1_000.0;
         let gone = status.is_none().then_some("the client went away");
         macro_rules! line {
@@ -70,7 +72,7 @@ impl Drop for Line {
                     request_id = request_id.as_str(),
                     method = method.as_str(),
                     path = path.as_str(),
-                    peer = peer.as_deref(),
+                    source = (*source != SourceAddress::NONE).then(|| display(source)),
                     status = status.map(|status| status.as_u16()),
                     duration_ms,
                     client.id = outcome.client_id.as_deref(),

@@ -7,5 +7,6 @@ mod nodes;
 mod oauth;
 mod oauth2;
 mod objects;
+mod sources;
 mod store;
 mod well_known;

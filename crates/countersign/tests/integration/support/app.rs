@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use countersign::app::{App, AppParts, StartError};
-use countersign::config::BaseUrl;
+use countersign::config::{BaseUrl, Network};
 use countersign::entropy::SeededEntropy;
 use countersign::http::router;
 use countersign::sealing::MasterKey;
@@ -20,6 +20,7 @@ use super::{CapturedLog, Database, Engine, Request};
 #[derive(Clone)]
 pub(crate) struct Setup {
     pub(crate) bases: &'static [&'static str],
+    pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) backdate_seconds: i64,
     pub(crate) client_cache_capacity: usize,
     pub(crate) store_timeout: Duration,
@@ -30,6 +31,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             bases: &["https://as.test"],
+            trusted_proxies: Vec::new(),
             backdate_seconds: 0,
             client_cache_capacity: 1_000,
             store_timeout: Duration::from_secs(20),
@@ -77,6 +79,7 @@ impl TestApp {
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(SEED.fetch_add(1, Ordering::Relaxed))),
             bases: setup.bases.iter().map(|base| BaseUrl::from_text(base).unwrap()).collect(),
+            trusted_proxies: setup.trusted_proxies.clone(),
             backdate_seconds: setup.backdate_seconds,
             client_cache_capacity: setup.client_cache_capacity,
             signing_threads: 1,

@@ -1,6 +1,7 @@
 //! Requests through the real router, and answers with what every one of them must show.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -9,6 +10,7 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use countersign::http::PeerAddress;
 use countersign_protocol::ErrorCode;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -30,12 +32,18 @@ impl Request {
     pub(super) fn new(router: Router, method: Method, uri: &str) -> Self {
         let request = http::Request::builder().method(method).uri(uri).header("host", "as.test");
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        Self { router, parts, body: Body::empty() }
+        Self { router, parts, body: Body::empty() }.from("198.51.100.1")
     }
 
     /// Adds a header, to one of the same name if there is one.
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.parts.headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.as_ref()).unwrap());
+        self
+    }
+
+    /// The other end of the connection; one and the same unless a test says otherwise.
+    pub(crate) fn from(mut self, address: &str) -> Self {
+        self.parts.extensions.insert(PeerAddress(SocketAddr::new(address.parse().unwrap(), 40_000)));
         self
     }
 
