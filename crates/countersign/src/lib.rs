@@ -21,6 +21,7 @@ pub mod http;
 pub mod ids;
 pub mod instance;
 pub mod log;
+pub mod management;
 mod master_key_file;
 pub mod oauth;
 pub mod organizations;

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use countersign_protocol::Timestamp;
 use tracing_subscriber::EnvFilter;
 
 /// An error with its causes, for a log line: `outer: inner: innermost`.
@@ -38,4 +39,19 @@ pub fn start(format: Format, level: &str) {
         Format::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
         Format::Text => builder.with_target(false).try_init(),
     };
+}
+
+/// A time for people and scripts: RFC 3339, UTC, milliseconds.
+pub fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.as_millis()).map_or_else(|_| at.as_millis().to_string(), |time| format!("{time:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_are_always_shown() {
+        assert_eq!(rfc3339(Timestamp::from_millis(1_700_000_000_000)), "2023-11-14T22:13:20.000Z");
+    }
 }

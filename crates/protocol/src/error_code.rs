@@ -76,6 +76,8 @@ error_codes! {
     AudienceMismatch = 1204,
     /// The token lacks a claim value that is needed here.
     ClaimMismatch = 1205,
+    /// The token's client or credential is not accepted any more.
+    ClientRevoked = 1301,
     /// The client is unknown, disabled, or its secret is wrong.
     ClientAuthenticationFailed = 2001,
     /// The request does not authenticate a client.
@@ -124,6 +126,18 @@ error_codes! {
     NoSuchPath = 3005,
     /// This path does not take this method.
     MethodNotAllowed = 3006,
+    /// The query or a header of the request is not what this operation takes.
+    QueryInvalid = 3007,
+    /// The object was changed since its caller read it.
+    VersionMismatch = 3008,
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused = 3009,
+    /// The request was carried out before; its reply is not there.
+    ReplyNotKept = 3010,
+    /// The caller is limited to an organization.
+    LimitedToOrganization = 3011,
+    /// The caller may not grant what it does not hold itself.
+    GrantExceedsCaller = 3012,
     /// The request failed for a reason that is ours; the request id finds it in the log.
     Internal = 9001,
     /// The service cannot do this at the moment; try again.

@@ -1,15 +1,20 @@
 //! `countersign init`.
 
+use std::fmt::Write as _;
+
 use anyhow::Context as _;
 use clap::Args;
 use countersign_protocol::jose::Algorithm;
 use serde_json::json;
 
 use super::{InstanceArgs, Printer};
+use crate::app::App;
 use crate::audit::Actor;
 use crate::authorization_servers::{self, NewAuthorizationServer};
+use crate::clients::CreatedClient;
 use crate::entropy::SystemEntropy;
 use crate::ids::AuthorizationServerId;
+use crate::management::{create_operator, resource_server_id};
 use crate::master_key_file;
 use crate::startup::open;
 
@@ -43,9 +48,37 @@ pub(super) async fn run(arguments: InitArgs, printer: &Printer) -> anyhow::Resul
         let new = NewAuthorizationServer { id, name: "default".to_owned(), signing_alg: Algorithm::RS256, default_audience: None };
         authorization_servers::create(&app, &Actor::command_line(), new).await?;
     }
+    let operator = if has_operator(&app).await? { None } else { Some(create_first_operator(&app).await?) };
     let said = |made: bool| if made { "created" } else { "exists" };
     let key = if config.keys.master_key_file().is_some() { said(made_key) } else { "from the environment" };
-    let value = json!({ "master_key": key, "authorization_server": said(made_server) });
-    printer.result(&value, &format!("master key: {key}\nauthorization server `default`: {}", said(made_server)));
+    let mut value = json!({ "master_key": key, "authorization_server": said(made_server), "operator": said(operator.is_some()) });
+    let mut text =
+        format!("master key: {key}\nauthorization server `default`: {}\noperator: {}", said(made_server), said(operator.is_some()));
+    if let Some(operator) = operator {
+        let (id, secret) = (operator.client.id.as_str(), operator.secret.text.expose());
+        merge(&mut value, &json!({ "client_id": id, "client_secret": secret }));
+        let _ = write!(text, "\nclient_id      {id}\nclient_secret  {secret}");
+        printer.result(&value, &text);
+        printer.note("Keep the operator's secret: it is not shown again.");
+    } else {
+        printer.result(&value, &text);
+    }
     Ok(())
+}
+
+/// Whether anyone holds a right on the management API.
+async fn has_operator(app: &App) -> anyhow::Result<bool> {
+    let id = resource_server_id();
+    let found = app.store.read(move |session| Box::pin(async move { session.has_grant_for(&id).await }));
+    Ok(found.await.map_err(|error: crate::store::StoreError| error)?)
+}
+
+async fn create_first_operator(app: &App) -> anyhow::Result<CreatedClient> {
+    Ok(create_operator(app, &Actor::command_line(), None, "Operator").await?)
+}
+
+fn merge(value: &mut serde_json::Value, more: &serde_json::Value) {
+    if let (Some(value), Some(more)) = (value.as_object_mut(), more.as_object()) {
+        value.extend(more.clone());
+    }
 }

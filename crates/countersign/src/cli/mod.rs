@@ -13,7 +13,6 @@ mod printer;
 mod resource_server;
 mod serve;
 mod signing_key;
-mod time;
 mod token;
 
 use std::process::ExitCode;

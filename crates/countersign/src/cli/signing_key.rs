@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::authorization_server::{parse_algorithm, parse_id};
 use super::printer::table;
-use super::time::rfc3339;
 use super::{InstanceArgs, Printer};
 use crate::audit::Actor;
 use crate::ids::AuthorizationServerId;
+use crate::log::rfc3339;
 use crate::signing_keys::{StoredSigningKey, rotate};
 use crate::store::StoreError;
 

@@ -11,8 +11,8 @@ use countersign_protocol::jose::json::strict_object;
 use serde_json::{Map, Value, json};
 
 use super::Printer;
-use super::time::rfc3339;
 use crate::dev::{DEFAULT_DATA, EnvFile};
+use crate::log::rfc3339;
 use crate::outbound::Outbound;
 
 /// The verbs of `token`.

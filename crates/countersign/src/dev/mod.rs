@@ -59,7 +59,10 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
     let demo_url = BaseUrl::local(demo.port().context("the demo API has no port")?);
     let app = open_at(&config, vec![base.clone()]).await?;
     let previous = EnvFile::read(&env_path).ok();
-    let demo_objects = objects::ensure(&app, previous.as_ref().and_then(|file| file.find("CLIENT_SECRET"))).await?;
+    let demo_objects = {
+        let known = |name| previous.as_ref().and_then(|file| file.find(name));
+        objects::ensure(&app, known("CLIENT_SECRET"), known("MGMT_CLIENT_SECRET")).await?
+    };
 
     let stop = stop_signal(Arc::clone(&app)).context("cannot wait for signals")?;
     let demo_router = demo_api::router(&base)?;
@@ -123,6 +126,9 @@ fn env_file(base: &BaseUrl, demo_url: &BaseUrl, demo: &DemoObjects) -> EnvFile {
         ("CLIENT_SECRET", secret),
         ("TEST_CLIENT_ID", objects::CLIENT_ID),
         ("TEST_CLIENT_SECRET", secret),
+        ("MANAGEMENT_URL", &format!("{base}/manage/v1")),
+        ("MGMT_CLIENT_ID", objects::OPERATOR_ID),
+        ("MGMT_CLIENT_SECRET", demo.operator_secret.expose()),
         ("DEMO_API_URL", demo_url.as_str()),
     ])
 }

@@ -11,6 +11,7 @@ use crate::audit::Actor;
 use crate::authorization_servers::{self, NewAuthorizationServer};
 use crate::clients::{self, Client, NewClient, NewClientGrant};
 use crate::ids::AuthorizationServerId;
+use crate::management;
 use crate::resource_servers::{self, DEFAULT_TOKEN_LIFETIME_SECONDS, NewResourceServer, Profile, ResourceServer, ScopeDefinition};
 
 /// Who makes the demo objects.
@@ -21,6 +22,8 @@ pub(super) const AUDIENCE: &str = "http://api.localhost";
 pub(super) const OKTA_AUDIENCE: &str = "api://default";
 /// The demo client.
 pub(super) const CLIENT_ID: &str = "demo-client";
+/// The operator.
+pub(super) const OPERATOR_ID: &str = "dev-operator";
 /// Lets a client read the list.
 pub(super) const LIST_USERS: &str = "list:users";
 /// Lets a client read one entry.
@@ -29,10 +32,15 @@ pub(super) const READ_USERS: &str = "read:users";
 /// What the env file needs to know.
 pub(super) struct DemoObjects {
     pub(super) client_secret: Secret<String>,
+    pub(super) operator_secret: Secret<String>,
 }
 
 /// Makes whatever is missing. A secret that was lost is replaced.
-pub(super) async fn ensure(app: &App, known_secret: Option<&str>) -> anyhow::Result<DemoObjects> {
+pub(super) async fn ensure(
+    app: &App,
+    known_secret: Option<&str>,
+    known_operator_secret: Option<&str>,
+) -> anyhow::Result<DemoObjects> {
     let server = AuthorizationServerId::default_server();
     if app.catalog().authorization_server(&server).is_none() {
         let new = NewAuthorizationServer {
@@ -43,6 +51,7 @@ pub(super) async fn ensure(app: &App, known_secret: Option<&str>) -> anyhow::Res
         };
         authorization_servers::create(app, &BY, new).await?;
     }
+    management::ensure_resource_server(app).await?;
     let demo = ensure_resource_server(app, &server, AUDIENCE, "Demo API", Profile::Rfc9068).await?;
     let okta = ensure_resource_server(app, &server, OKTA_AUDIENCE, "Default API", Profile::Okta).await?;
     let client_id = ClientId::try_from(CLIENT_ID)?;
@@ -66,7 +75,21 @@ pub(super) async fn ensure(app: &App, known_secret: Option<&str>) -> anyhow::Res
             clients::grant(app, &BY, new).await?;
         }
     }
-    Ok(DemoObjects { client_secret })
+    Ok(DemoObjects { client_secret, operator_secret: ensure_operator(app, known_operator_secret).await? })
+}
+
+async fn ensure_operator(app: &App, known_secret: Option<&str>) -> anyhow::Result<Secret<String>> {
+    let id = ClientId::try_from(OPERATOR_ID)?;
+    match app.find_client(&id).await? {
+        None => {
+            let created = management::create_operator(app, &BY, Some(id), "Operator").await?;
+            Ok(Secret::new(created.secret.text.expose().clone()))
+        }
+        Some(client) => match known_secret.filter(|secret| is_live_secret(app, &client, secret)) {
+            Some(secret) => Ok(Secret::new(secret.to_owned())),
+            None => replace_secret(app, &client).await,
+        },
+    }
 }
 
 async fn ensure_resource_server(

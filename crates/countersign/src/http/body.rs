@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-/// Largest body of an OAuth endpoint, in bytes: a token request needs a few hundred.
+/// Largest body, in bytes: a token request needs a few hundred.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// Why a body was not read.
@@ -46,7 +46,7 @@ pub(super) async fn read_parameters(headers: &HeaderMap, body: Body, accepts: Ac
     parameters.map_err(ReadError::Malformed)
 }
 
-async fn read_bounded(body: Body) -> Result<Bytes, ReadError> {
+pub(super) async fn read_bounded(body: Body) -> Result<Bytes, ReadError> {
     match Limited::new(body, MAX_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ReadError::TooLarge),

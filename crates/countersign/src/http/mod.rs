@@ -5,6 +5,7 @@ mod body;
 mod errors;
 mod health;
 mod listener;
+mod manage;
 mod middleware;
 mod oauth;
 mod router;
@@ -12,5 +13,6 @@ mod serve;
 mod source_address;
 
 pub use listener::{BindError, Listeners, bind};
+pub use manage::document as management_document;
 pub use router::router;
 pub use serve::{PeerAddress, ServeOptions, serve};

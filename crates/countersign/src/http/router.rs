@@ -7,7 +7,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use super::middleware::{self, RequestPolicy};
-use super::{errors, health, oauth};
+use super::{errors, health, manage, oauth};
 use crate::app::App;
 
 /// Every route of the public listener, with its middleware.
@@ -28,6 +28,7 @@ pub fn router(app: &Arc<App>, request_timeout: Duration) -> Router {
         // RFC 8414 section 3.1: the well-known segment inserted before the path.
         .route("/.well-known/openid-configuration/oauth2/{server}", get(oauth::metadata::at_server))
         .route("/.well-known/oauth-authorization-server/oauth2/{server}", get(oauth::metadata::at_server))
+        .merge(manage::routes())
         .fallback(errors::no_such_path)
         .method_not_allowed_fallback(errors::method_not_allowed)
         .with_state(Arc::clone(app));

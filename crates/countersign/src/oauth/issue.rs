@@ -15,7 +15,7 @@ use crate::resource_servers::{Profile, ResourceServer};
 use crate::signing_keys::SignError;
 
 /// The media type of an access token (RFC 9068 section 2.1).
-const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+pub(super) const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 
 /// Everything a decision fixed about a token.
 #[derive(Clone, Debug)]

@@ -34,8 +34,12 @@ pub struct ResourceServer {
     pub token_lifetime_seconds: i64,
     /// The scopes it knows.
     pub scopes: Vec<ScopeDefinition>,
+    /// Counts its changes, from 1.
+    pub version: i64,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
 }
 
 /// A scope of a resource server.
@@ -166,6 +170,8 @@ fn check(new: NewResourceServer, id: ResourceServerId, now: Timestamp) -> Result
         signing_alg: new.signing_alg,
         token_lifetime_seconds: check_lifetime(new.token_lifetime_seconds)?,
         scopes: new.scopes,
+        version: 1,
         created_at: now,
+        updated_at: now,
     })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign_protocol::jose::{Algorithm, Jwk, KeyType, SigningKey, base64url};
+use countersign_protocol::jose::{Algorithm, Jwk, JwkSet, KeyType, SigningKey, base64url};
 
 use super::SigningKeyState;
 use crate::ids::SigningKeyId;
@@ -30,6 +30,7 @@ pub struct KeySetDocument {
 #[derive(Debug)]
 pub struct KeyRing {
     active: Vec<Arc<ParsedKey>>,
+    key_set: JwkSet,
     document: KeySetDocument,
 }
 
@@ -45,7 +46,8 @@ impl KeyRing {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &document);
         let etag = format!("\"{}\"", base64url::encode(digest.as_ref()));
         let active = keys.into_iter().filter(|(state, _)| *state == SigningKeyState::Active).map(|(_, parsed)| parsed).collect();
-        Self { active, document: KeySetDocument { bytes: document.into(), etag } }
+        let key_set = JwkSet::parse(&document).unwrap_or_default();
+        Self { active, key_set, document: KeySetDocument { bytes: document.into(), etag } }
     }
 
     /// The key that signs with `algorithm`.
@@ -56,6 +58,11 @@ impl KeyRing {
     /// The algorithms in use, RSA first.
     pub fn algorithms(&self) -> Vec<Algorithm> {
         self.active.iter().map(|parsed| parsed.key.algorithm()).collect()
+    }
+
+    /// The published keys, ready to verify with.
+    pub const fn key_set(&self) -> &JwkSet {
+        &self.key_set
     }
 
     /// The JWK Set.

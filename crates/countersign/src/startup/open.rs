@@ -10,6 +10,7 @@ use countersign_verify::SystemClock;
 use crate::app::{App, AppParts};
 use crate::config::{self, BaseUrl, Config, Disk, Environment, StorageConfig, StorageUrl};
 use crate::entropy::SystemEntropy;
+use crate::management;
 use crate::sealing::MasterKey;
 use crate::store::{ConnectOptions, Durability, Store};
 
@@ -50,7 +51,9 @@ pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Res
         client_cache_capacity: config.cache.clients,
         signing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };
-    Ok(App::start(parts).await?)
+    let app = App::start(parts).await?;
+    management::ensure_resource_server(&app).await?;
+    Ok(app)
 }
 
 fn connect_options(storage: &StorageConfig) -> ConnectOptions {

@@ -4,7 +4,7 @@ use countersign_protocol::Timestamp;
 
 use super::statement::statements;
 use super::value::Row;
-use super::{Session, StoreError};
+use super::{Session, StoreError, idempotency};
 use crate::audit::{AuditEvent, ChainHash, RecordedEvent};
 use crate::ids::AuditEventId;
 
@@ -20,22 +20,12 @@ statements! {
     AFTER_IN_ORGANIZATION = "SELECT seq, id, occurred_at, actor_kind, actor_id, request_id, source_address, action, object_kind, \
                              object_id, organization_id, details, hash FROM audit_events \
                              WHERE seq > $1 AND organization_id = $3 ORDER BY seq LIMIT $2";
-    REMEMBER = "INSERT INTO idempotency_keys (caller_id, idempotency_key, request_hash, object_id, created_at) \
-                VALUES ($1, $2, $3, $4, $5) ON CONFLICT (caller_id, idempotency_key) DO NOTHING RETURNING caller_id";
 }
 
 /// Gives an event its place in the chain.
 pub(super) async fn append(session: &mut Session, event: AuditEvent, at: Timestamp) -> Result<(), StoreError> {
     if let Some(repeatable) = &event.repeatable {
-        let values = [
-            repeatable.caller.as_str().into(),
-            repeatable.key.as_str().into(),
-            repeatable.request_hash.as_str().into(),
-            event.object_id.as_str().into(),
-            at.into(),
-        ];
-        // Taken, here or by a transaction that commits first: this one is rolled back.
-        session.query_optional(&REMEMBER, &values).await?.ok_or(StoreError::Repeated)?;
+        idempotency::remember(session, repeatable, &event.object_id, at).await?;
     }
     let mut head = session.query_optional(&TAKE_PLACE, &[]).await?.ok_or_else(|| StoreError::internal("audit_head is empty"))?;
     let (seq, previous) = (head.integer()?, ChainHash::from_stored(&head.text()?));

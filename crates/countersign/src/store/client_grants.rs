@@ -11,6 +11,7 @@ use crate::ids::{ClientGrantId, ResourceServerId};
 statements! {
     INSERT = "INSERT INTO client_grants (id, client_id, resource_server_id, scope, token_lifetime_seconds, created_at) \
               VALUES ($1, $2, $3, $4, $5, $6)";
+    ANY_FOR = "SELECT id FROM client_grants WHERE resource_server_id = $1 LIMIT 1";
     OF_CLIENT = "SELECT id, resource_server_id, scope, token_lifetime_seconds FROM client_grants WHERE client_id = $1 ORDER BY id";
 }
 
@@ -34,6 +35,11 @@ impl Tx {
 }
 
 impl Session {
+    /// Whether any client has a grant for this resource server.
+    pub(crate) async fn has_grant_for(&mut self, id: &ResourceServerId) -> Result<bool, StoreError> {
+        Ok(self.query_optional(&ANY_FOR, &[id.as_str().into()]).await?.is_some())
+    }
+
     pub(super) async fn grants_of(&mut self, client: &ClientId) -> Result<Vec<ClientGrant>, StoreError> {
         let rows = self.query(&OF_CLIENT, &[client.as_str().into()]).await?;
         rows.into_iter()

@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod facts;
 mod hash_keys;
+mod idempotency;
 mod keyset;
 mod migrate;
 mod organizations;
@@ -30,6 +31,7 @@ mod value;
 pub use changes::{Change, ChangeKind};
 pub use engine::{ConnectOptions, Durability, Store, WorkFuture};
 pub use error::StoreError;
+pub use idempotency::KeptReply;
 pub use keyset::Page;
 pub use session::Session;
 pub use statement::Statement;
@@ -46,6 +48,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         credentials::ALL,
         facts::ALL,
         hash_keys::ALL,
+        idempotency::ALL,
         migrate::ALL,
         organizations::ALL,
         resource_servers::ALL,

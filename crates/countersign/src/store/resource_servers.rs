@@ -1,7 +1,7 @@
 //! Resource servers.
 
 use countersign_protocol::jose::Algorithm;
-use countersign_protocol::{Audience, ScopeToken};
+use countersign_protocol::{Audience, ScopeToken, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::authorization_servers::corrupt;
@@ -14,8 +14,9 @@ use crate::resource_servers::{Profile, ResourceServer, ScopeDefinition};
 statements! {
     INSERT = "INSERT INTO resource_servers (id, authorization_server_id, audience, name, profile, signing_alg, \
               token_lifetime_seconds, scopes, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
-    ALL_ROWS = "SELECT id, authorization_server_id, audience, name, profile, signing_alg, token_lifetime_seconds, scopes, created_at \
-                FROM resource_servers ORDER BY id";
+    ALL_ROWS = "SELECT id, authorization_server_id, audience, name, profile, signing_alg, token_lifetime_seconds, scopes, version, \
+                created_at, updated_at FROM resource_servers ORDER BY id";
+    SET_AUDIENCE_AND_SCOPES = "UPDATE resource_servers SET audience = $2, scopes = $3, updated_at = $4, version = version + 1 WHERE id = $1";
 }
 
 /// The JSON of the `scopes` column.
@@ -27,11 +28,6 @@ struct StoredScope {
 
 impl Tx {
     pub(crate) async fn insert_resource_server(&mut self, new: &ResourceServer) -> Result<(), StoreError> {
-        let scopes: Vec<StoredScope> = new
-            .scopes
-            .iter()
-            .map(|definition| StoredScope { scope: definition.scope.to_string(), description: definition.description.clone() })
-            .collect();
         let values = [
             new.id.as_str().into(),
             new.authorization_server_id.as_str().into(),
@@ -40,11 +36,24 @@ impl Tx {
             new.profile.as_str().into(),
             new.signing_alg.map(Algorithm::as_str).into(),
             new.token_lifetime_seconds.into(),
-            serde_json::to_string(&scopes).map_err(StoreError::internal)?.into(),
+            scopes_text(&new.scopes)?.into(),
             new.created_at.into(),
         ];
         self.query(&INSERT, &values).await.map(drop)
     }
+
+    pub(crate) async fn set_audience_and_scopes(&mut self, new: &ResourceServer, at: Timestamp) -> Result<(), StoreError> {
+        let values = [new.id.as_str().into(), new.audience.as_str().into(), scopes_text(&new.scopes)?.into(), at.into()];
+        self.query(&SET_AUDIENCE_AND_SCOPES, &values).await.map(drop)
+    }
+}
+
+fn scopes_text(scopes: &[ScopeDefinition]) -> Result<String, StoreError> {
+    let stored = |definition: &ScopeDefinition| StoredScope {
+        scope: definition.scope.to_string(),
+        description: definition.description.clone(),
+    };
+    serde_json::to_string(&scopes.iter().map(stored).collect::<Vec<_>>()).map_err(StoreError::internal)
 }
 
 impl Session {
@@ -68,7 +77,9 @@ fn read(mut row: Row) -> Result<ResourceServer, StoreError> {
         },
         token_lifetime_seconds: row.integer()?,
         scopes: read_scopes(&row.text()?).ok_or_else(|| bad("scopes"))?,
+        version: row.integer()?,
         created_at: row.time()?,
+        updated_at: row.time()?,
     })
 }
 

@@ -6,12 +6,15 @@ use http::StatusCode;
 
 use crate::support::{BINARY, Dev, Process, command, free_port, http::get, run};
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 16] = [
     "AUDIENCE",
     "BASE_URL",
     "CLIENT_ID",
     "CLIENT_SECRET",
     "DEFAULT_SCOPE",
+    "MANAGEMENT_URL",
+    "MGMT_CLIENT_ID",
+    "MGMT_CLIENT_SECRET",
     "DEMO_API_URL",
     "ISSUER",
     "OKTA_AS",

@@ -1,6 +1,7 @@
 //! The encoders: one per wire dialect.
 
 mod oauth;
+mod problem;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -10,6 +11,10 @@ use http::{Extensions, StatusCode};
 use serde::Serialize;
 
 pub(super) use oauth::{OAuthRefusal, token_refusal};
+pub(super) use problem::{Problem, ProblemField, change_refusal, invalid_query, problem_with};
+
+use crate::log::chain;
+use crate::store::StoreError;
 
 /// The response header that carries the stable code.
 pub(super) const ERROR_CODE_HEADER: &str = "countersign-error";
@@ -58,6 +63,18 @@ pub(super) fn fault(code: ErrorCode, cause: String) -> Response {
     }
     Outcome { code: Some(code), cause: Some(cause), ..Outcome::default() }.attach(response.extensions_mut());
     response
+}
+
+/// A failure of the store.
+pub(super) fn store_fault(error: &StoreError) -> Response {
+    match error {
+        StoreError::Unavailable(_) => fault(ErrorCode::Unavailable, chain(error)),
+        StoreError::Corrupt { .. }
+        | StoreError::Internal(_)
+        | StoreError::NewerSchema { .. }
+        | StoreError::Repeated
+        | StoreError::UniqueViolation => fault(ErrorCode::Internal, chain(error)),
+    }
 }
 
 /// The same fault with the id under which the log has its cause.

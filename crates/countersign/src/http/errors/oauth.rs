@@ -5,14 +5,13 @@ use countersign_protocol::{BodyError, ClientAuthParseError, ErrorCode, OAuthErro
 use http::StatusCode;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 
-use super::{ERROR_CODE_HEADER, Outcome, fault, json};
+use super::{ERROR_CODE_HEADER, Outcome, fault, json, store_fault};
 use crate::http::body::ReadError;
 use crate::http::middleware::forbid_storing;
 use crate::log::chain;
 use crate::oauth::grants::client_credentials::ClientCredentialsError;
 use crate::oauth::{ClientAuthError, IssueError, TokenError};
 use crate::signing_keys::SignError;
-use crate::store::StoreError;
 
 /// A refusal on its way to the client.
 #[derive(Clone, Debug)]
@@ -105,17 +104,6 @@ pub(in crate::http) fn token_refusal(error: &TokenError, used_header: bool) -> R
         TokenError::Request(error) => request_refusal(*error),
     };
     OAuthRefusal { used_header, ..refusal }.into_response()
-}
-
-fn store_fault(error: &StoreError) -> Response {
-    match error {
-        StoreError::Unavailable(_) => fault(ErrorCode::Unavailable, chain(error)),
-        StoreError::Corrupt { .. }
-        | StoreError::Internal(_)
-        | StoreError::NewerSchema { .. }
-        | StoreError::Repeated
-        | StoreError::UniqueViolation => fault(ErrorCode::Internal, chain(error)),
-    }
 }
 
 fn body_refusal(error: &BodyError) -> OAuthRefusal {

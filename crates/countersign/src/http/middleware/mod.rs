@@ -4,6 +4,8 @@
 mod collapse_slashes;
 mod request_log;
 
+pub(super) use request_log::RequestId;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -15,6 +15,10 @@ use crate::http::errors::{Outcome, with_request_id};
 use crate::http::source_address;
 use crate::source_address::SourceAddress;
 
+/// The id of a request, in its extensions.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct RequestId(pub(in crate::http) String);
+
 /// The header that carries the request's id. Ours always: an id chosen by the
 /// caller could be made to collide.
 const REQUEST_ID_HEADER: &str = "x-request-id";
@@ -22,6 +26,7 @@ const REQUEST_ID_HEADER: &str = "x-request-id";
 pub(super) async fn log_request(State(policy): State<RequestPolicy>, mut request: Request, next: Next) -> Response {
     let mut line = Line::begin(&policy, &request);
     request.extensions_mut().insert(line.source);
+    request.extensions_mut().insert(RequestId(line.request_id.clone()));
     let mut response = next.run(request).await;
     let outcome = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
     if let (Some(code), Some(_)) = (outcome.code, &outcome.cause) {

@@ -1,0 +1,74 @@
+//! Problems (RFC 9457) of the management API, with pointers to the fields.
+
+use axum::response::Response;
+use countersign_protocol::ErrorCode;
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{chain, fault, problem, store_fault};
+use crate::change::ChangeError;
+use crate::store::StoreError;
+
+/// A problem (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Problem {
+    /// `about:blank`
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// What the code means
+    title: &'static str,
+    /// The HTTP status
+    status: u16,
+    /// The stable code, `CS-nnnn`
+    code: &'static str,
+    /// What is wrong with the request; absent when the title says it all
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ProblemField>,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(in crate::http) struct ProblemField {
+    /// Where in the body (RFC 6901); empty: not in the body
+    pub(in crate::http) pointer: String,
+    /// What is wrong, and what is accepted
+    pub(in crate::http) detail: String,
+}
+
+/// A problem with its details.
+pub(in crate::http) fn problem_with(status: StatusCode, code: ErrorCode, errors: Vec<ProblemField>) -> Response {
+    let body = Problem { kind: "about:blank", title: code.meaning(), status: status.as_u16(), code: code.as_str(), errors };
+    match serde_json::to_vec(&body) {
+        Ok(bytes) => problem(status, code).map(|_| axum::body::Body::from(bytes)),
+        Err(error) => fault(ErrorCode::Internal, error.to_string()),
+    }
+}
+
+/// A query parameter that is not accepted.
+pub(in crate::http) fn invalid_query(name: &str) -> Response {
+    let field = ProblemField { pointer: String::new(), detail: format!("`{name}` is not accepted") };
+    problem_with(StatusCode::BAD_REQUEST, ErrorCode::QueryInvalid, vec![field])
+}
+
+/// Renders why a change was not made.
+pub(in crate::http) fn change_refusal(error: &ChangeError) -> Response {
+    let plain = |status, code| problem_with(status, code, vec![ProblemField { pointer: String::new(), detail: error.to_string() }]);
+    match error {
+        ChangeError::AlreadyExists { .. } => plain(StatusCode::CONFLICT, ErrorCode::AlreadyExists),
+        ChangeError::Invalid(invalid) => {
+            let pointer = format!("/{}", invalid.field.replace('.', "/"));
+            problem_with(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::FieldInvalid,
+                vec![ProblemField { pointer, detail: error.to_string() }],
+            )
+        }
+        ChangeError::NotFound { .. } => plain(StatusCode::NOT_FOUND, ErrorCode::NotFound),
+        ChangeError::State(_) => plain(StatusCode::CONFLICT, ErrorCode::StateConflict),
+        ChangeError::VersionMismatch { .. } => plain(StatusCode::PRECONDITION_FAILED, ErrorCode::VersionMismatch),
+        ChangeError::Store(StoreError::Repeated) => plain(StatusCode::CONFLICT, ErrorCode::ReplyNotKept),
+        ChangeError::Store(error) => store_fault(error),
+        ChangeError::Sealing(_) | ChangeError::SigningKey(_) => fault(ErrorCode::Internal, chain(error)),
+    }
+}

@@ -1,0 +1,87 @@
+//! Reading JSON bodies strictly: unknown members, members that are there twice and
+//! values of the wrong type are refused with a pointer to them.
+
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use countersign_protocol::ErrorCode;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde::de::DeserializeOwned;
+
+use super::refusal::Refusal;
+use crate::http::body::{ReadError, read_bounded};
+use crate::http::errors::{ProblemField, problem, problem_with};
+
+/// A request body, and its bytes for the idempotency key.
+pub(super) struct Body<T> {
+    /// What it says.
+    pub(super) value: T,
+    /// As it was sent.
+    pub(super) bytes: Bytes,
+}
+
+impl<S, T> FromRequest<S> for Body<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::ContentTypeUnsupported).into());
+        }
+        let bytes = read_bounded(request.into_body()).await.map_err(|error| match error {
+            ReadError::TooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::BodyTooLarge),
+            ReadError::Broken | ReadError::ContentType | ReadError::Malformed(_) => {
+                problem(StatusCode::BAD_REQUEST, ErrorCode::BodyMalformed)
+            }
+        })?;
+        let value = parse(&bytes)?;
+        Ok(Self { value, bytes })
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value: Result<T, _> = serde_path_to_error::deserialize(&mut json);
+    let value = value.map_err(|error| {
+        if error.inner().is_data() {
+            let field = ProblemField { pointer: pointer(error.path()), detail: without_place(&error.inner().to_string()) };
+            problem_with(StatusCode::BAD_REQUEST, ErrorCode::FieldInvalid, vec![field])
+        } else {
+            problem(StatusCode::BAD_REQUEST, ErrorCode::BodyMalformed)
+        }
+    })?;
+    json.end().map_err(|_| problem(StatusCode::BAD_REQUEST, ErrorCode::BodyMalformed))?;
+    Ok(value)
+}
+
+/// RFC 6901.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => format!("/{variant}"),
+            Segment::Unknown => String::new(),
+        })
+        .collect()
+}
+
+/// The pointer says where; lines and columns of a body that a program made do not help.
+fn without_place(message: &str) -> String {
+    message.rsplit_once(" at line ").map_or(message, |(text, _)| text).to_owned()
+}
+
+/// A member that may be absent (keeps) or null (clears).
+pub(super) fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de>,
+{
+    serde::Deserialize::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,154 @@
+//! Who calls: the management API is protected by the product itself.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::response::Response;
+use countersign_protocol::{BearerChallenge, ClientId, ErrorCode, Scope};
+use countersign_verify::{Presented, PresentedError};
+use http::StatusCode;
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::request::Parts;
+
+use super::refusal::Refusal;
+use crate::app::App;
+use crate::audit::{Actor, Repeatable};
+use crate::change::ChangeError;
+use crate::clients::Client;
+use crate::http::errors::{Outcome, problem};
+use crate::http::middleware::RequestId;
+use crate::ids::{AuthorizationServerId, OrganizationId};
+use crate::management::{Right, resource_server_id};
+use crate::oauth::{IssuedToken, read_issued};
+use crate::source_address::SourceAddress;
+
+/// The realm of the challenges.
+const REALM: &str = "countersign management";
+
+/// A caller with a valid access token for this API. What it may do is asked by
+/// [`Caller::require`].
+#[derive(Debug)]
+pub(super) struct Caller {
+    client: Arc<Client>,
+    scope: Scope,
+    request_id: String,
+    source: SourceAddress,
+}
+
+impl Caller {
+    /// Checks a right.
+    pub(super) fn require(&self, right: Right) -> Result<(), Refusal> {
+        if self.scope.contains(right.scope()) {
+            return Ok(());
+        }
+        let challenge = BearerChallenge::new(REALM).error("insufficient_scope").scope(right.scope());
+        Err(self.named(challenged(StatusCode::FORBIDDEN, ErrorCode::InsufficientScope, &challenge)).into())
+    }
+
+    /// Checks a right over the whole instance, which a caller that belongs to an
+    /// organization never has.
+    pub(super) fn require_for_instance(&self, right: Right) -> Result<(), Refusal> {
+        self.require(right)?;
+        if self.client.organization_id.is_none() {
+            return Ok(());
+        }
+        Err(self.named(problem(StatusCode::FORBIDDEN, ErrorCode::LimitedToOrganization)).into())
+    }
+
+    /// The organization that this caller is limited to.
+    pub(super) fn organization(&self) -> Option<&OrganizationId> {
+        self.client.organization_id.as_ref()
+    }
+
+    /// The calling client.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What it may do, of what it was granted.
+    pub(super) const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Whether an object of this organization is one that the caller may know of.
+    pub(super) fn reaches(&self, organization: Option<&OrganizationId>) -> bool {
+        self.organization().is_none_or(|own| Some(own) == organization)
+    }
+
+    /// A client that the caller may know of: any other does not exist for it.
+    pub(super) async fn find_client(&self, app: &App, id: &ClientId) -> Result<Arc<Client>, ChangeError> {
+        let not_found = || ChangeError::NotFound { kind: "client", id: id.to_string() };
+        let found = app.find_client(id).await?.ok_or_else(not_found)?;
+        if self.reaches(found.organization_id.as_ref()) { Ok(found) } else { Err(not_found()) }
+    }
+
+    /// Who acts, for the audit log.
+    pub(super) fn actor(&self, repeatable: Option<Repeatable>) -> Actor {
+        Actor::client(self.client.id.clone(), self.request_id.clone(), Some(self.source.ip())).repeatable(repeatable)
+    }
+
+    /// Names the caller in the request's log line.
+    pub(super) fn named(&self, mut response: Response) -> Response {
+        let known = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
+        Outcome { client_id: Some(self.client.id.to_string()), ..known }.attach(response.extensions_mut());
+        response
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
+        let presented = Presented::from_headers(&parts.headers).map_err(not_presented)?;
+        let token = read_token(app, presented.token()).map_err(invalid)?;
+        let client = app.find_client(&token.client_id).await?;
+        let client = client.filter(|client| is_live(app, client, &token)).ok_or_else(|| invalid(ErrorCode::ClientRevoked))?;
+        Ok(Self {
+            client,
+            scope: token.scope,
+            request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
+            source: parts.extensions.get().copied().unwrap_or(SourceAddress::NONE),
+        })
+    }
+}
+
+/// Only tokens of `default` for this API are accepted.
+fn read_token(app: &App, token: &str) -> Result<IssuedToken, ErrorCode> {
+    let token = read_issued(app, &AuthorizationServerId::default_server(), token, app.clock.now())?;
+    let catalog = app.catalog();
+    let own = catalog.resource_server(&resource_server_id()).ok_or(ErrorCode::AudienceMismatch)?;
+    if token.claims.audience.names(own.audience.as_str()) { Ok(token) } else { Err(ErrorCode::AudienceMismatch) }
+}
+
+/// A token dies with its client, its credential and its grant: here they are at hand.
+fn is_live(app: &App, client: &Client, token: &IssuedToken) -> bool {
+    let now = app.clock.now();
+    let has_credential =
+        client.credentials.iter().any(|credential| credential.id == token.credential_id && credential.is_live(now));
+    let grant = client.grants.iter().find(|grant| grant.resource_server_id == resource_server_id());
+    client.disabled_at.is_none() && has_credential && grant.is_some_and(|grant| token.scope.first_outside(&grant.scope).is_none())
+}
+
+fn not_presented(error: PresentedError) -> Response {
+    let challenge = BearerChallenge::new(REALM);
+    match error {
+        // RFC 6750 section 3.1: without a token there is no error code.
+        PresentedError::Missing => challenged(StatusCode::UNAUTHORIZED, error.code(), &challenge),
+        PresentedError::Malformed | PresentedError::Several => {
+            challenged(StatusCode::BAD_REQUEST, error.code(), &challenge.error("invalid_request"))
+        }
+    }
+}
+
+fn invalid(code: ErrorCode) -> Response {
+    let challenge = BearerChallenge::new(REALM).error("invalid_token").description(code.meaning());
+    challenged(StatusCode::UNAUTHORIZED, code, &challenge)
+}
+
+fn challenged(status: StatusCode, code: ErrorCode, challenge: &BearerChallenge) -> Response {
+    let mut response = problem(status, code);
+    if let Ok(value) = HeaderValue::from_str(challenge.as_str()) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, value);
+    }
+    response
+}

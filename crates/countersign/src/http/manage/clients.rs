@@ -1,0 +1,332 @@
+//! `/manage/v1/clients`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use countersign_protocol::{ClientAuthMethod, ClientId};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::body::{Body, present};
+use super::caller::Caller;
+use super::idempotency::Attempt;
+use super::page::{List, PageQuery};
+use super::refusal::Refusal;
+use super::reply::{Reply, deleted};
+use super::time::rfc3339;
+use super::version::IfMatch;
+use crate::app::App;
+use crate::change::{ChangeError, InvalidField};
+use crate::clients::{self, Client, ClientPatch, ClientSummary, NewClient};
+use crate::ids::OrganizationId;
+use crate::management::Right;
+
+/// A client.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Client)]
+struct ClientView {
+    /// Its id
+    client_id: String,
+    /// For people
+    name: String,
+    /// How it authenticates
+    token_endpoint_auth_method: &'static str,
+    /// Whether only that way is accepted
+    token_endpoint_auth_method_enforced: bool,
+    /// Whose client it is
+    organization_id: Option<String>,
+    /// What its owner calls it elsewhere
+    external_id: Option<String>,
+    /// What its owner wants to know of it
+    metadata: Map<String, Value>,
+    /// RFC 3339; null unless it is disabled
+    disabled_at: Option<String>,
+    /// RFC 3339
+    created_at: String,
+    /// RFC 3339
+    updated_at: String,
+}
+
+impl ClientView {
+    fn of(client: &Client) -> Self {
+        Self {
+            client_id: client.id.to_string(),
+            name: client.name.clone(),
+            token_endpoint_auth_method: client.auth_method.as_str(),
+            token_endpoint_auth_method_enforced: client.auth_method_enforced,
+            organization_id: client.organization_id.as_ref().map(ToString::to_string),
+            external_id: client.external_id.clone(),
+            metadata: client.metadata.clone(),
+            disabled_at: client.disabled_at.map(rfc3339),
+            created_at: rfc3339(client.created_at),
+            updated_at: rfc3339(client.updated_at),
+        }
+    }
+}
+
+/// A new client with its first secret, which is never shown again.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CreatedClient)]
+struct CreatedClientView {
+    #[serde(flatten)]
+    client: ClientView,
+    /// The id of its first secret
+    credential_id: String,
+    /// Its first secret
+    client_secret: String,
+}
+
+/// What a new client is to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewClient)]
+pub(super) struct NewClientBody {
+    /// 6 to 100 characters of `A-Z a-z 0-9 _ -`; one is made unless given
+    #[serde(default)]
+    client_id: Option<String>,
+    /// For people: 1 to 200 characters
+    name: String,
+    /// `client_secret_basic` unless given
+    #[serde(default)]
+    token_endpoint_auth_method: Option<String>,
+    /// Whether only that way is accepted
+    #[serde(default)]
+    token_endpoint_auth_method_enforced: bool,
+    /// Whose client it is
+    #[serde(default)]
+    organization_id: Option<String>,
+    /// What its owner calls it elsewhere: 1 to 200 characters
+    #[serde(default)]
+    external_id: Option<String>,
+    /// What its owner wants to know of it: at most 4,096 bytes of JSON
+    #[serde(default)]
+    metadata: Map<String, Value>,
+}
+
+/// What of a client is to change.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ClientPatch)]
+pub(super) struct ClientPatchBody {
+    /// For people: 1 to 200 characters
+    #[serde(default)]
+    name: Option<String>,
+    /// How it authenticates
+    #[serde(default)]
+    token_endpoint_auth_method: Option<String>,
+    /// Whether only that way is accepted
+    #[serde(default)]
+    token_endpoint_auth_method_enforced: Option<bool>,
+    /// Whose client it is; null takes it out of its organization
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    organization_id: Option<Option<String>>,
+    /// What its owner calls it elsewhere; null clears
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    external_id: Option<Option<String>>,
+    /// Replaces all of it
+    #[serde(default)]
+    metadata: Option<Map<String, Value>>,
+}
+
+impl NewClientBody {
+    fn checked(self, caller: &Caller) -> Result<NewClient, ChangeError> {
+        let organization_id = self.organization_id.as_deref().map(OrganizationId::from_stored);
+        Ok(NewClient {
+            id: self.client_id.as_deref().map(parse_client_id).transpose()?,
+            name: self.name,
+            auth_method: match &self.token_endpoint_auth_method {
+                Some(name) => parse_method(name)?,
+                None => ClientAuthMethod::ClientSecretBasic,
+            },
+            auth_method_enforced: self.token_endpoint_auth_method_enforced,
+            organization_id: match (organization_id, caller.organization()) {
+                (Some(other), Some(own)) if other != *own => return Err(unknown_organization(&other)),
+                (_, Some(own)) => Some(own.clone()),
+                (given, None) => given,
+            },
+            external_id: self.external_id,
+            metadata: self.metadata,
+        })
+    }
+}
+
+impl ClientPatchBody {
+    fn checked(self, caller: &Caller) -> Result<ClientPatch, ChangeError> {
+        let organization_id = self.organization_id.map(|id| id.as_deref().map(OrganizationId::from_stored));
+        match (&organization_id, caller.organization()) {
+            (Some(Some(other)), Some(own)) if other != own => return Err(unknown_organization(other)),
+            (Some(None), Some(_)) => {
+                return Err(InvalidField::new("organization_id", "null", "the caller's own organization").into());
+            }
+            (None | Some(_), _) => {}
+        }
+        Ok(ClientPatch {
+            name: self.name,
+            auth_method: self.token_endpoint_auth_method.as_deref().map(parse_method).transpose()?,
+            auth_method_enforced: self.token_endpoint_auth_method_enforced,
+            organization_id,
+            external_id: self.external_id,
+            metadata: self.metadata,
+        })
+    }
+}
+
+/// List clients
+#[utoipa::path(get, path = "/manage/v1/clients", tag = "clients", params(PageQuery),
+    responses((status = 200, description = "A piece of the list", body = List<ClientView>)),
+    security(("management" = ["clients:read"])))]
+pub(super) async fn list_clients(State(app): State<Arc<App>>, caller: Caller, query: PageQuery) -> Result<Response, Refusal> {
+    caller.require(Right::ClientsRead)?;
+    let page = query.page(&app, "clients")?;
+    let rows = clients::list(&app, caller.organization().cloned(), page).await?;
+    let place = |row: &ClientSummary| (row.client().created_at, row.client().id.to_string());
+    let list = query.list(&app, "clients", rows, place, |row| ClientView::of(row.client()));
+    Ok(caller.named(Reply::plain(StatusCode::OK, &list).into_response()))
+}
+
+/// Create a client
+#[utoipa::path(post, path = "/manage/v1/clients", tag = "clients", request_body = NewClientBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The effect happens once per key")),
+    responses((status = 201, description = "The new client; its secret is shown only here", body = CreatedClientView)),
+    security(("management" = ["clients:write"])))]
+pub(super) async fn create_client(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    attempt: Attempt,
+    body: Body<NewClientBody>,
+) -> Result<Response, Refusal> {
+    caller.require(Right::ClientsWrite)?;
+    let Body { value, bytes } = body;
+    let work = async |by| {
+        let made = clients::create(&app, &by, value.checked(&caller)?).await?;
+        let location = format!("/manage/v1/clients/{}", made.client.id);
+        let view = CreatedClientView {
+            client: ClientView::of(&made.client),
+            credential_id: made.secret.credential.id.to_string(),
+            client_secret: made.secret.text.expose().clone(),
+        };
+        Ok(Reply::created(&view, made.client.version, location).with_secret(&["client_secret"]))
+    };
+    Ok(attempt.once(&app, &caller, &bytes, work).await)
+}
+
+/// Show a client
+#[utoipa::path(get, path = "/manage/v1/clients/{client_id}", tag = "clients",
+    params(("client_id" = String, Path, description = "The client")),
+    responses((status = 200, description = "The client", body = ClientView)),
+    security(("management" = ["clients:read"])))]
+pub(super) async fn show_client(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refusal> {
+    caller.require(Right::ClientsRead)?;
+    let found = reachable(&app, &caller, &id).await?;
+    Ok(caller.named(Reply::shown(&ClientView::of(&found), found.version).into_response()))
+}
+
+/// Change a client
+#[utoipa::path(patch, path = "/manage/v1/clients/{client_id}", tag = "clients", request_body = ClientPatchBody,
+    params(("client_id" = String, Path, description = "The client"), ("If-Match" = Option<String>, Header, description = "Only if it is still this version")),
+    responses((status = 200, description = "The client", body = ClientView)),
+    security(("management" = ["clients:write"])))]
+pub(super) async fn update_client(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    IfMatch(version): IfMatch,
+    body: Body<ClientPatchBody>,
+) -> Result<Response, Refusal> {
+    caller.require(Right::ClientsWrite)?;
+    let changed = async {
+        let found = reachable(&app, &caller, &id).await?;
+        clients::update(&app, &caller.actor(None), &found.id, body.value.checked(&caller)?, version).await
+    };
+    let changed = changed.await?;
+    Ok(caller.named(Reply::shown(&ClientView::of(&changed), changed.version).into_response()))
+}
+
+/// Delete a client with its credentials and grants
+#[utoipa::path(delete, path = "/manage/v1/clients/{client_id}", tag = "clients",
+    params(("client_id" = String, Path, description = "The client"), ("If-Match" = Option<String>, Header, description = "Only if it is still this version")),
+    responses((status = 204, description = "It is deleted")),
+    security(("management" = ["clients:write"])))]
+pub(super) async fn delete_client(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    IfMatch(version): IfMatch,
+) -> Result<Response, Refusal> {
+    caller.require(Right::ClientsWrite)?;
+    let done = async {
+        let found = reachable(&app, &caller, &id).await?;
+        clients::delete(&app, &caller.actor(None), &found.id, version).await
+    };
+    done.await?;
+    Ok(caller.named(deleted()))
+}
+
+/// Disable a client: it gets no token until it is enabled
+#[utoipa::path(post, path = "/manage/v1/clients/{client_id}/disable", tag = "clients",
+    params(("client_id" = String, Path, description = "The client"), ("Idempotency-Key" = Option<String>, Header, description = "The effect happens once per key")),
+    responses((status = 200, description = "The client", body = ClientView)),
+    security(("management" = ["clients:write"])))]
+pub(super) async fn disable_client(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    attempt: Attempt,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    caller.require(Right::ClientsWrite)?;
+    let work = async |by| {
+        let found = reachable(&app, &caller, &id).await?;
+        clients::disable(&app, &by, &found.id).await?;
+        shown_now(&app, &found.id).await
+    };
+    Ok(attempt.once(&app, &caller, &bytes::Bytes::new(), work).await)
+}
+
+/// Enable a disabled client
+#[utoipa::path(post, path = "/manage/v1/clients/{client_id}/enable", tag = "clients",
+    params(("client_id" = String, Path, description = "The client"), ("Idempotency-Key" = Option<String>, Header, description = "The effect happens once per key")),
+    responses((status = 200, description = "The client", body = ClientView)),
+    security(("management" = ["clients:write"])))]
+pub(super) async fn enable_client(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    attempt: Attempt,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    caller.require(Right::ClientsWrite)?;
+    let work = async |by| {
+        let found = reachable(&app, &caller, &id).await?;
+        clients::enable(&app, &by, &found.id).await?;
+        shown_now(&app, &found.id).await
+    };
+    Ok(attempt.once(&app, &caller, &bytes::Bytes::new(), work).await)
+}
+
+async fn shown_now(app: &App, id: &ClientId) -> Result<Reply, ChangeError> {
+    let client = clients::find(app, id).await?;
+    Ok(Reply::shown(&ClientView::of(&client), client.version))
+}
+
+/// A text that is no client id names a client that does not exist.
+async fn reachable(app: &App, caller: &Caller, id: &str) -> Result<Arc<Client>, ChangeError> {
+    let parsed = ClientId::try_from(id).map_err(|_| ChangeError::NotFound { kind: "client", id: id.to_owned() })?;
+    caller.find_client(app, &parsed).await
+}
+
+fn unknown_organization(id: &OrganizationId) -> ChangeError {
+    ChangeError::NotFound { kind: "organization", id: id.to_string() }
+}
+
+fn parse_client_id(text: &str) -> Result<ClientId, InvalidField> {
+    ClientId::try_from(text).map_err(|error| InvalidField::new("client_id", text.escape_debug(), error.to_string()))
+}
+
+fn parse_method(text: &str) -> Result<ClientAuthMethod, InvalidField> {
+    let known = || ClientAuthMethod::ALL.map(ClientAuthMethod::as_str).join(" ");
+    ClientAuthMethod::from_name(text).ok_or_else(|| InvalidField::new("token_endpoint_auth_method", text.escape_debug(), known()))
+}

@@ -1,0 +1,14 @@
+//! Times in JSON: RFC 3339, UTC, milliseconds.
+
+use countersign_protocol::Timestamp;
+
+/// The text of a time.
+pub(super) fn rfc3339(at: Timestamp) -> String {
+    crate::log::rfc3339(at)
+}
+
+/// Reads a time in any offset.
+pub(super) fn parse(text: &str) -> Option<Timestamp> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    Some(Timestamp::from_millis(time.as_millisecond()))
+}

@@ -1,0 +1,47 @@
+//! What a caller of the management API may do: the scopes of its resource server.
+
+macro_rules! rights {
+    ($($variant:ident = $scope:literal, $description:literal;)+) => {
+        /// A right: one scope of the management API.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Right {
+            $(#[doc = $description] $variant,)+
+        }
+
+        impl Right {
+            /// Every right, in the order of the nouns.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The scope.
+            pub const fn scope(self) -> &'static str {
+                match self { $(Self::$variant => $scope),+ }
+            }
+
+            /// What it allows, for people.
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$variant => $description),+ }
+            }
+        }
+    };
+}
+
+rights! {
+    AuthorizationServersRead = "authorization_servers:read", "Read authorization servers and their mounts";
+    AuthorizationServersWrite = "authorization_servers:write", "Create, change and delete authorization servers and their mounts";
+    ResourceServersRead = "resource_servers:read", "Read resource servers";
+    ResourceServersWrite = "resource_servers:write", "Create, change and delete resource servers";
+    OrganizationsRead = "organizations:read", "Read organizations";
+    OrganizationsWrite = "organizations:write", "Create, change and delete organizations";
+    ClientsRead = "clients:read", "Read clients";
+    ClientsWrite = "clients:write", "Create, change, disable and delete clients";
+    CredentialsRead = "credentials:read", "Read what is known of credentials; never a secret";
+    CredentialsWrite = "credentials:write", "Create, rotate and revoke credentials of clients";
+    CredentialsRotateOwn = "credentials:rotate_own", "Rotate the caller's own credentials";
+    GrantsRead = "grants:read", "Read client grants";
+    GrantsWrite = "grants:write", "Create, change and delete client grants";
+    SigningKeysRead = "signing_keys:read", "Read the state of signing keys";
+    SigningKeysWrite = "signing_keys:write", "Rotate signing keys";
+    TokensRevoke = "tokens:revoke", "Revoke tokens by client, subject, credential, key or audience";
+    AuditRead = "audit:read", "Read and verify the audit log";
+    OperatorsWrite = "operators:write", "Grant rights on this API to clients";
+}
