@@ -5,6 +5,7 @@ mod background;
 mod binary;
 mod clock;
 mod docs;
+mod fuzz;
 mod postgres;
 mod print;
 mod process;
@@ -44,6 +45,7 @@ fn run(task: Task) -> ExitCode {
         Task::Postgres { command } => postgres::with_cluster(&command),
         Task::Readme => binary::build().and_then(|binary| readme::run(&binary)).and_then(|tally| tally.into_result()),
         Task::Docs { check } => docs::run(check),
+        Task::Fuzz(options) => fuzz::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

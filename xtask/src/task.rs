@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::fuzz::{DEFAULT_SECONDS, FuzzOptions};
 use crate::test::TestOptions;
 
 pub(crate) const HELP: &str = "\
@@ -11,6 +12,7 @@ usage: cargo xtask TASK
   postgres COMMAND...           run a command beside such a PostgreSQL, with the variables that the tests read
   readme                        run the commands that `countersign dev` prints
   docs [--check]                write the reference pages; with --check only compare them
+  fuzz [--seconds N] [TARGET]   run every fuzz target, or one, for N seconds [default: 5]
   help                          print this
 
   --no-install                  install nothing; fail with the list of what is missing";
@@ -24,6 +26,7 @@ pub(crate) enum Task {
     Postgres { command: Vec<String> },
     Readme,
     Docs { check: bool },
+    Fuzz(FuzzOptions),
 }
 
 impl Task {
@@ -37,6 +40,7 @@ impl Task {
             "postgres" => parse_postgres(rest),
             "readme" => no_arguments(rest).map(|()| Self::Readme),
             "docs" => Ok(Self::Docs { check: switch("docs", rest, "--check")? }),
+            "fuzz" => parse_fuzz(rest),
             unknown => Err(format!("there is no task `{unknown}`")),
         }
     }
@@ -53,6 +57,23 @@ fn parse_test(arguments: &[String]) -> Result<Task, String> {
         }
     }
     Ok(Task::Test(options))
+}
+
+fn parse_fuzz(arguments: &[String]) -> Result<Task, String> {
+    let mut options = FuzzOptions { seconds: DEFAULT_SECONDS, target: None };
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--seconds" => {
+                let seconds = arguments.next().and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
+                options.seconds = seconds.ok_or("`--seconds` needs a whole number above 0")?;
+            }
+            option if option.starts_with('-') => return Err(format!("`fuzz` has no option `{option}`")),
+            target if options.target.is_none() => options.target = Some(target.to_owned()),
+            second => return Err(format!("`fuzz` takes one target, `{second}` is a second one")),
+        }
+    }
+    Ok(Task::Fuzz(options))
 }
 
 fn parse_postgres(arguments: &[String]) -> Result<Task, String> {
@@ -90,12 +111,25 @@ mod tests {
         assert_eq!(parse("test"), Ok(Task::Test(TestOptions { install: true, filter: None })));
         assert_eq!(parse("docs --check"), Ok(Task::Docs { check: true }));
         assert_eq!(parse("postgres -- psql -l"), Ok(Task::Postgres { command: vec!["psql".to_owned(), "-l".to_owned()] }));
+        let fuzz = FuzzOptions { seconds: 9, target: Some("jws".to_owned()) };
+        assert_eq!(parse("fuzz jws --seconds 9"), Ok(Task::Fuzz(fuzz)));
         assert_eq!(parse(""), Ok(Task::Help));
     }
 
     #[test]
     fn refuses_what_it_does_not_know() {
-        for line in ["tset", "test --fast", "test one two", "docs check", "readme now", "postgres", "postgres --"] {
+        for line in [
+            "tset",
+            "test --fast",
+            "test one two",
+            "docs check",
+            "readme now",
+            "postgres",
+            "postgres --",
+            "fuzz --seconds",
+            "fuzz --seconds 0",
+            "fuzz a b",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }
