@@ -9,7 +9,7 @@ use crate::sealing::{MasterKey, SealingError};
 use crate::store::{Store, StoreError};
 
 /// The fact that tells the right master key from a wrong one.
-const KEY_CHECK: &str = "master_key_check";
+pub(crate) const KEY_CHECK: &str = "master_key_check";
 const KEY_CHECK_PLAIN: &[u8] = b"countersign";
 
 /// Why a database cannot be used.

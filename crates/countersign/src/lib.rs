@@ -8,6 +8,7 @@
 pub mod app;
 pub mod audit;
 pub mod authorization_servers;
+pub mod backup;
 pub mod bases;
 pub mod catalog;
 pub mod change;

@@ -2,6 +2,7 @@
 //! else to standard error. Exit codes: 0 done, 1 refused, 2 wrong usage (clap).
 
 mod authorization_server;
+mod backup;
 mod client;
 mod config;
 mod credential;
@@ -41,6 +42,10 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Create the master key and the `default` authorization server of a new instance
     Init(init::InitArgs),
+    /// Back the database up, while it serves
+    Backup(backup::BackupArgs),
+    /// Restore a backup into an empty database
+    Restore(backup::RestoreArgs),
     /// Check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -86,6 +91,8 @@ async fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
         Command::Dev(arguments) => Box::pin(dev::run(arguments, printer)).await,
         Command::Serve(arguments) => Box::pin(serve::run(arguments)).await,
         Command::Init(arguments) => init::run(arguments, printer).await,
+        Command::Backup(arguments) => backup::backup(arguments, printer).await,
+        Command::Restore(arguments) => backup::restore(arguments, printer).await,
         Command::Config(command) => config::run(command, printer),
         Command::Token(command) => token::run(command, printer).await,
         Command::AuthorizationServer(command) => authorization_server::run(command, printer).await,

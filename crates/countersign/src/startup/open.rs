@@ -56,7 +56,7 @@ pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Res
     Ok(app)
 }
 
-fn connect_options(storage: &StorageConfig) -> ConnectOptions {
+pub(crate) fn connect_options(storage: &StorageConfig) -> ConnectOptions {
     match &storage.url {
         StorageUrl::Sqlite { path } => ConnectOptions::Sqlite { path: path.clone(), durability: Durability::PowerLoss },
         StorageUrl::Postgres { url } => ConnectOptions::Postgres {

@@ -59,13 +59,13 @@ pub enum Durability {
 /// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    engine: Engine,
+    pub(super) engine: Engine,
     counts: Arc<StatementCounts>,
     hint: Arc<Notify>,
 }
 
 #[derive(Clone)]
-enum Engine {
+pub(super) enum Engine {
     Sqlite(SqliteEngine),
     Postgres(Arc<PostgresEngine>),
 }
@@ -76,16 +76,26 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when it cannot be reached, [`StoreError::NewerSchema`].
     pub async fn open(options: ConnectOptions) -> Result<Self, StoreError> {
+        Self::open_with_schema(options, Self::newest_schema()).await
+    }
+
+    /// The same, with the schema of an older version.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; [`StoreError::NewerSchema`] when the database is past it.
+    pub async fn open_with_schema(options: ConnectOptions, schema: i64) -> Result<Self, StoreError> {
         let counts = Arc::new(StatementCounts::default());
         let hint = Arc::new(Notify::new());
         let engine = match options {
-            ConnectOptions::Sqlite { path, durability } => Engine::Sqlite(SqliteEngine::open(path, durability, &counts).await?),
+            ConnectOptions::Sqlite { path, durability } => {
+                Engine::Sqlite(SqliteEngine::open(path, durability, schema, &counts).await?)
+            }
             ConnectOptions::Postgres { address, password, max_connections, timeout, listen } => {
                 let mut config: tokio_postgres::Config = address.parse().map_err(StoreError::unavailable)?;
                 if let Some(password) = password {
                     config.password(password.expose());
                 }
-                let engine = PostgresEngine::open(config, max_connections, timeout, &counts).await?;
+                let engine = PostgresEngine::open(config, max_connections, timeout, schema, &counts).await?;
                 if listen {
                     engine.listen(Arc::clone(&hint));
                 }

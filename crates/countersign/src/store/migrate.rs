@@ -21,9 +21,17 @@ statements! {
     REMEMBER = "INSERT INTO schema_migrations (version, checksum) VALUES ($1, $2)";
 }
 
-pub(super) async fn run_sqlite(session: &mut Session) -> Result<(), StoreError> {
+/// The version of the last migration.
+pub(super) const fn newest() -> i64 {
+    match MIGRATIONS.last() {
+        Some((version, _)) => *version,
+        None => 0,
+    }
+}
+
+pub(super) async fn run_sqlite(session: &mut Session, schema: i64) -> Result<(), StoreError> {
     session.run("BEGIN IMMEDIATE").await?;
-    let applied = apply(session).await;
+    let applied = apply(session, schema).await;
     if applied.is_err() {
         // Why it failed matters more than a failing ROLLBACK.
         let _ = session.run("ROLLBACK").await;
@@ -32,29 +40,28 @@ pub(super) async fn run_sqlite(session: &mut Session) -> Result<(), StoreError> 
     session.run("COMMIT").await
 }
 
-pub(super) async fn run_postgres(session: &mut Session) -> Result<(), StoreError> {
+pub(super) async fn run_postgres(session: &mut Session, schema: i64) -> Result<(), StoreError> {
     session.start();
     session.run("BEGIN").await?;
     session.run(LOCK).await?;
-    apply(session).await?;
+    apply(session, schema).await?;
     session.run("COMMIT").await?;
     session.finish();
     Ok(())
 }
 
-async fn apply(session: &mut Session) -> Result<(), StoreError> {
+async fn apply(session: &mut Session, schema: i64) -> Result<(), StoreError> {
     session.run(CREATE_TABLE).await?;
     let mut applied = Vec::new();
     for mut row in session.query(&APPLIED, &[]).await? {
         applied.push((row.integer()?, row.text()?));
     }
-    let known = MIGRATIONS.last().map_or(0, |(version, _)| *version);
     if let Some((found, _)) = applied.last()
-        && *found > known
+        && *found > schema
     {
-        return Err(StoreError::NewerSchema { found: *found, known });
+        return Err(StoreError::NewerSchema { found: *found, known: schema });
     }
-    for (version, sql) in MIGRATIONS {
+    for (version, sql) in MIGRATIONS.iter().filter(|(version, _)| *version <= schema) {
         let checksum = base64url::encode(digest::digest(&digest::SHA256, sql.as_bytes()).as_ref());
         match applied.iter().find(|(done, _)| done == version) {
             Some((_, remembered)) if *remembered == checksum => {}

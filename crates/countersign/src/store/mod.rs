@@ -11,6 +11,7 @@ mod changes;
 mod client_grants;
 mod clients;
 mod credentials;
+mod dump;
 mod engine;
 mod error;
 mod facts;
@@ -29,6 +30,7 @@ mod tx;
 mod value;
 
 pub use changes::{Change, ChangeKind};
+pub use dump::DumpPart;
 pub use engine::{ConnectOptions, Durability, Store, WorkFuture};
 pub use error::StoreError;
 pub use idempotency::KeptReply;
@@ -36,6 +38,7 @@ pub use keyset::Page;
 pub use session::Session;
 pub use statement::Statement;
 pub use tx::{Committed, Tx};
+pub use value::Value;
 
 /// Every statement of the product, for the test that prepares each on both engines.
 pub fn all_statements() -> impl Iterator<Item = &'static Statement> {

@@ -29,6 +29,7 @@ impl PostgresEngine {
         mut config: tokio_postgres::Config,
         max_connections: usize,
         timeout: Duration,
+        schema: i64,
         counts: &Arc<StatementCounts>,
     ) -> Result<Self, StoreError> {
         config.connect_timeout(timeout).tcp_user_timeout(timeout).application_name("countersign");
@@ -42,7 +43,7 @@ impl PostgresEngine {
             .map_err(StoreError::internal)?;
         let engine = Self { pool, config, timeout, counts: Arc::clone(counts) };
         let mut session = engine.session(true).await?;
-        migrate::run_postgres(&mut session).await?;
+        migrate::run_postgres(&mut session, schema).await?;
         Ok(engine)
     }
 
@@ -113,6 +114,21 @@ impl PostgresEngine {
             Ok(result) => result,
             Err(elapsed) => Err(StoreError::unavailable(elapsed).into()),
         }
+    }
+
+    /// Runs long work on a connection of its own, without a limit on its time.
+    pub(super) async fn alone<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Session) -> WorkFuture<'t, T, E> + Send + 'static,
+        E: From<StoreError>,
+    {
+        let mut session = self.session(true).await?;
+        session.start();
+        let result = work(&mut session).await;
+        if result.is_ok() {
+            session.finish();
+        }
+        result
     }
 
     /// Keeps a connection that LISTENs, for as long as the process lives.

@@ -46,14 +46,33 @@ impl Session {
         let count = if self.writing { &self.counts.written } else { &self.counts.read };
         count.fetch_add(1, Ordering::Relaxed);
         let result = match &self.connection {
-            Connection::Sqlite(connection) => query_sqlite(connection, statement, parameters),
-            Connection::Postgres(client) => query_postgres(client, statement, parameters).await,
+            Connection::Sqlite(connection) => query_sqlite(connection, statement.sqlite(), parameters),
+            Connection::Postgres(client) => query_postgres(client, statement.postgres(), parameters).await,
             Connection::Discarded => Err(discarded()),
         };
         if let Err(error @ StoreError::Unavailable(_)) = &result {
             self.failure = Some(error.clone());
         }
         result
+    }
+
+    /// Whether this is the embedded engine.
+    pub(super) const fn is_sqlite(&self) -> bool {
+        matches!(self.connection, Connection::Sqlite(_))
+    }
+
+    /// The placeholder of a parameter, from 1.
+    pub(super) fn placeholder(&self, number: usize) -> String {
+        format!("{}{number}", if self.is_sqlite() { '?' } else { '$' })
+    }
+
+    /// Runs SQL that was put together for this engine from names of its own schema.
+    pub(super) async fn query_text(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
+        match &self.connection {
+            Connection::Sqlite(connection) => query_sqlite(connection, sql, parameters),
+            Connection::Postgres(client) => query_postgres(client, sql, parameters).await,
+            Connection::Discarded => Err(discarded()),
+        }
     }
 
     /// Runs a statement that returns at most one row.
@@ -118,8 +137,8 @@ fn discarded() -> StoreError {
     StoreError::internal("the connection was closed")
 }
 
-fn query_sqlite(connection: &rusqlite::Connection, statement: &Statement, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
-    let mut prepared = connection.prepare_cached(statement.sqlite())?;
+fn query_sqlite(connection: &rusqlite::Connection, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
+    let mut prepared = connection.prepare_cached(sql)?;
     let columns = prepared.column_count();
     let mut found = prepared.query(rusqlite::params_from_iter(parameters))?;
     let mut rows = Vec::new();
@@ -140,12 +159,8 @@ fn sqlite_value(row: &rusqlite::Row<'_>, column: usize) -> Result<Value, StoreEr
     }
 }
 
-async fn query_postgres(
-    client: &deadpool_postgres::Object,
-    statement: &Statement,
-    parameters: &[Value],
-) -> Result<Vec<Row>, StoreError> {
-    let prepared = client.prepare_cached(statement.postgres()).await?;
+async fn query_postgres(client: &deadpool_postgres::Object, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
+    let prepared = client.prepare_cached(sql).await?;
     let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
     let found = client.query(&prepared, &parameters).await?;
     found

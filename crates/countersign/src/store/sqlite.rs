@@ -38,10 +38,15 @@ struct Readers {
 }
 
 impl SqliteEngine {
-    pub(super) async fn open(path: PathBuf, durability: Durability, counts: &Arc<StatementCounts>) -> Result<Self, StoreError> {
+    pub(super) async fn open(
+        path: PathBuf,
+        durability: Durability,
+        schema: i64,
+        counts: &Arc<StatementCounts>,
+    ) -> Result<Self, StoreError> {
         create_private(&path).map_err(StoreError::unavailable)?;
         let mut writer = Session::new(Connection::Sqlite(open_file(&path, durability)?), Arc::clone(counts), true);
-        migrate::run_sqlite(&mut writer).await?;
+        migrate::run_sqlite(&mut writer, schema).await?;
         let idle: Result<Vec<Session>, StoreError> =
             (0..READERS).map(|_| Ok(Session::new(Connection::Sqlite(open_reader(&path)?), Arc::clone(counts), false))).collect();
         let (sender, messages) = mpsc::channel(GROUP_SIZE * 2);

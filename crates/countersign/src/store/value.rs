@@ -84,6 +84,11 @@ impl Row {
         Self(values.into_iter())
     }
 
+    /// Every column.
+    pub(super) fn into_values(self) -> Vec<Value> {
+        self.0.collect()
+    }
+
     /// The next column, TEXT NOT NULL.
     pub fn text(&mut self) -> Result<String, StoreError> {
         self.optional_text()?.ok_or_else(|| StoreError::internal("NULL in a column that is NOT NULL"))

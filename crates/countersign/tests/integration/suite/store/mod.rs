@@ -2,5 +2,6 @@
 
 use super::ENGINE;
 
+mod backup;
 mod statements;
 mod units_of_work;

@@ -1,0 +1,158 @@
+//! Backups: everything as of one instant, restored into either engine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use countersign::audit::{self, Actor};
+use countersign::backup::{self, BackupError};
+use countersign::clients;
+use countersign::store::{ConnectOptions, Store, StoreError};
+use countersign_protocol::Clock as _;
+use tempfile::TempDir;
+
+use super::ENGINE;
+use crate::support::{Database, Engine, Fixture, Setup, TestApp, master_key};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+struct Taken {
+    _folder: TempDir,
+    file: PathBuf,
+}
+
+async fn take(app: &TestApp) -> Taken {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("backup");
+    backup::write(&app.app.store, app.clock.now(), &file, |_| {}).await.unwrap();
+    Taken { _folder: folder, file }
+}
+
+async fn restore(app: &TestApp, taken: &Taken, database: &Database) -> Result<backup::Exposed, BackupError> {
+    backup::restore(database.options(TIMEOUT, false), &master_key(1), &taken.file, app.clock.now(), |_| {}).await
+}
+
+async fn node_on(app: &TestApp, database: Arc<Database>) -> TestApp {
+    TestApp::try_start(database, Arc::clone(&app.clock), Setup::default(), master_key(1)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_restored_instance_serves_on_either_engine() {
+    let Fixture { app, a, z, .. } = Fixture::start(ENGINE).await;
+    let before = app.ask(&a, "").await.token();
+    let taken = take(&app).await;
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let database = Arc::new(Database::create(engine).await);
+        restore(&app, &taken, &database).await.unwrap();
+        let restored = node_on(&app, database).await;
+        // The same keys, secrets and grants; what was disabled stays disabled.
+        assert_eq!(restored.ask(&a, "").await.token().kid(), before.kid());
+        assert!(before.verifies_with(&restored.key_set("/.well-known/jwks.json").await));
+        assert_eq!(restored.ask(&z, "").await.status, 401);
+        let chain = audit::verify(&restored.app.store, None, |_| {}).await.unwrap();
+        assert_eq!(chain, audit::verify(&app.app.store, None, |_| {}).await.unwrap());
+        // The log goes on where it stopped.
+        clients::disable(&restored.app, &Actor::command_line(), &a.id).await.unwrap();
+        assert_eq!(audit::verify(&restored.app.store, None, |_| {}).await.unwrap().events, chain.events + 1);
+    }
+}
+
+#[tokio::test]
+async fn what_was_revoked_before_the_backup_stays_revoked_and_the_window_is_told() {
+    let Fixture { app, a, b, .. } = Fixture::start(ENGINE).await;
+    clients::revoke_credential(&app.app, &Actor::command_line(), &a.id, &a.credential_id).await.unwrap();
+    let (taken, from) = (take(&app).await, app.clock.now());
+    app.clock.advance_seconds(3_600);
+    clients::revoke_credential(&app.app, &Actor::command_line(), &b.id, &b.credential_id).await.unwrap();
+    let database = Arc::new(Database::create(ENGINE).await);
+    let exposed = restore(&app, &taken, &database).await.unwrap();
+    assert_eq!((exposed.from, exposed.until), (from, app.clock.now()));
+    let restored = node_on(&app, database).await;
+    assert_eq!(restored.ask(&a, "").await.status, 401);
+    // The window that the command warns of.
+    restored.ask(&b, "audience=https://api1.test").await.token();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_under_load_is_of_one_instant() {
+    let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let (stop, made) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let writers: Vec<_> = (0..4)
+        .map(|_| {
+            let (node, id, stop, made) = (Arc::clone(&app.app), a.id.clone(), Arc::clone(&stop), Arc::clone(&made));
+            tokio::spawn(async move {
+                while !stop.load(Ordering::SeqCst) {
+                    clients::create_secret(&node, &Actor::command_line(), &id, "under load").await.unwrap();
+                    made.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    while made.load(Ordering::SeqCst) < 8 {
+        tokio::task::yield_now().await;
+    }
+    let taken = take(&app).await;
+    let at_the_end = made.load(Ordering::SeqCst);
+    stop.store(true, Ordering::SeqCst);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let database = Arc::new(Database::create(ENGINE).await);
+    restore(&app, &taken, &database).await.unwrap();
+    let restored = node_on(&app, Arc::clone(&database)).await;
+    // Each secret was written together with its event: one without the other would show.
+    audit::verify(&restored.app.store, None, |_| {}).await.unwrap();
+    let secrets = database.count("SELECT count(*) FROM credentials WHERE label = 'under load'").await;
+    let events = "SELECT count(*) FROM audit_events WHERE action = 'credential.created' AND details LIKE '%under load%'";
+    assert_eq!(secrets, database.count(events).await);
+    assert!((8..=i64::try_from(at_the_end).unwrap() + 4).contains(&secrets), "{secrets}");
+}
+
+#[tokio::test]
+async fn a_backup_holds_no_secret_in_the_clear_and_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Fixture { app, a, b, .. } = Fixture::start(ENGINE).await;
+    let taken = take(&app).await;
+    let text = std::fs::read_to_string(&taken.file).unwrap();
+    assert!(!text.contains(&a.secret) && !text.contains(&b.secret) && !text.contains("csec_"));
+    assert_eq!(std::fs::metadata(&taken.file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_broken_or_foreign_backup_changes_nothing() {
+    let Fixture { app, .. } = Fixture::start(ENGINE).await;
+    let taken = take(&app).await;
+    let whole = std::fs::read_to_string(&taken.file).unwrap();
+    let cut = whole[..whole.len() / 2].to_owned();
+    let changed = whole.replacen("client-a", "client-x", 1);
+    let without_end = whole.lines().take(whole.lines().count() - 1).map(|line| format!("{line}\n")).collect();
+    let database = Database::create(ENGINE).await;
+    for (broken, what) in [(cut, "cut off"), (changed, "changed"), (without_end, "without an end"), (String::new(), "empty")] {
+        std::fs::write(&taken.file, broken).unwrap();
+        let refused = restore(&app, &taken, &database).await;
+        assert!(matches!(refused, Err(BackupError::Broken { .. })), "{what}: {refused:?}");
+    }
+    std::fs::write(&taken.file, &whole).unwrap();
+    let options = || database.options(TIMEOUT, false);
+    let refused = backup::restore(options(), &master_key(2), &taken.file, app.clock.now(), |_| {}).await;
+    assert!(matches!(refused, Err(BackupError::OtherMasterKey(_))));
+    restore(&app, &taken, &database).await.unwrap();
+    // Not twice, and not over an instance that is in use.
+    for options in [options(), app.database.options(TIMEOUT, false)] {
+        let refused = backup::restore(options, &master_key(1), &taken.file, app.clock.now(), |_| {}).await;
+        assert!(matches!(refused, Err(BackupError::NotEmpty)), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_was_never_set_up_has_nothing_to_back_up() {
+    let database = Database::create(ENGINE).await;
+    let options: ConnectOptions = database.options(TIMEOUT, false);
+    let store = Store::open(options).await.map_err(|error: StoreError| error).unwrap();
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("backup");
+    let clock = countersign_protocol::ManualClock::new(countersign_protocol::Timestamp::from_seconds(1));
+    assert!(matches!(backup::write(&store, clock.now(), &file, |_| {}).await, Err(BackupError::NotSetUp)));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
