@@ -16,6 +16,7 @@ pub mod change_feed;
 pub mod cli;
 pub mod clients;
 pub mod config;
+pub mod declaration;
 mod dev;
 pub mod entropy;
 pub mod http;
