@@ -101,7 +101,7 @@ impl Planner<'_> {
         let found = self.current.authorization_servers.iter().find(|known| known.id == server.id);
         let present = found
             .map(|known| (known.id.clone(), json!({ "name": known.declared.name, "signing_alg": known.declared.signing_alg })));
-        self.compare("authorization server", &server.id, "/authorization-servers", body, present, None);
+        self.compare(Wanted::new("authorization server", &server.id, "/authorization-servers", body), present);
     }
 
     fn resource_server(&mut self, api: &ResourceServer) -> Result<(), DeclarationError> {
@@ -126,7 +126,7 @@ impl Planner<'_> {
             (known.id.clone(), members)
         });
         let makes = placeholder("resource_server", &name);
-        self.compare("resource server", &name, "/resource-servers", body, present, Some(makes));
+        self.compare(Wanted { makes: Some(makes), ..Wanted::new("resource server", &name, "/resource-servers", body) }, present);
         Ok(())
     }
 
@@ -134,14 +134,8 @@ impl Planner<'_> {
         let found = self.current.organizations.iter().find(|known| known.declared == *organization);
         let present = found.map(|known| (known.id.clone(), json!({ "name": known.declared.name })));
         let makes = placeholder("organization", &organization.name);
-        self.compare(
-            "organization",
-            &organization.name,
-            "/organizations",
-            json!({ "name": organization.name }),
-            present,
-            Some(makes),
-        );
+        let wanted = Wanted::new("organization", &organization.name, "/organizations", json!({ "name": organization.name }));
+        self.compare(Wanted { makes: Some(makes), ..wanted }, present);
     }
 
     fn client(&mut self, client: &Client) -> Result<(), DeclarationError> {
@@ -160,11 +154,12 @@ impl Planner<'_> {
         if let Some(members) = body.as_object_mut() {
             members.insert("client_id".to_owned(), id.as_str().into());
         }
-        self.compare("client", id, "/clients", body, present, None);
+        self.compare(Wanted::new("client", id, "/clients", body), present);
         if client.disabled != found.is_some_and(|known| known.declared.disabled) {
             let verb = if client.disabled { "disable" } else { "enable" };
             let change = Change { member: "disabled".to_owned(), from: (!client.disabled).into(), to: client.disabled.into() };
-            self.push(Action::Update, "client", id, vec![change], format!("/clients/{id}/{verb}"), Value::Null, None);
+            let wanted = Wanted::new("client", id, &format!("/clients/{id}/{verb}"), Value::Null);
+            self.plan.steps.push(wanted.step(Action::Update, vec![change]));
         }
         for grant in &client.grants {
             self.grant(client, grant)?;
@@ -204,7 +199,7 @@ impl Planner<'_> {
             let members = json!({ "scope": known.declared.scope, "token_lifetime_seconds": known.declared.token_lifetime_seconds });
             (known.id.clone(), members)
         });
-        self.compare("grant", &name, &format!("/clients/{}/grants", client.client_id), body, present, None);
+        self.compare(Wanted::new("grant", &name, &format!("/clients/{}/grants", client.client_id), body), present);
         Ok(())
     }
 
@@ -255,58 +250,57 @@ impl Planner<'_> {
         }
         for (kind, name, path) in left {
             if prune {
-                self.push(Action::Delete, kind, &name, Vec::new(), path, Value::Null, None);
+                self.plan.steps.push(Wanted::new(kind, &name, &path, Value::Null).step(Action::Delete, Vec::new()));
             } else {
                 self.plan.kept.push(format!("{kind} {name}"));
             }
         }
     }
 
-    /// Creates what is not there, and changes what differs.
-    fn compare(
-        &mut self,
-        kind: &'static str,
-        name: &str,
-        path: &str,
-        body: Value,
-        present: Option<(String, Value)>,
-        makes: Option<String>,
-    ) {
+    /// Creates what is not there, and changes what differs. `present` is the id of
+    /// what there is, and its members as they are.
+    fn compare(&mut self, mut wanted: Wanted, present: Option<(String, Value)>) {
         let Some((id, present)) = present else {
-            let set = body.as_object().into_iter().flatten().filter(|(_, to)| !to.is_null());
-            let changes = set.map(|(member, to)| Change { member: member.clone(), from: Value::Null, to: to.clone() }).collect();
-            let body = without_null(body);
-            return self.push(Action::Create, kind, name, changes, path.to_owned(), body, makes);
+            wanted.body = without_null(&wanted.body);
+            let changes = members(&wanted.body).map(|(member, to)| Change::new(member, &Value::Null, to)).collect();
+            self.plan.steps.push(wanted.step(Action::Create, changes));
+            return;
         };
-        let changes: Vec<Change> = present
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(member, from)| body.get(member.as_str()) != Some(from))
-            .map(|(member, from)| Change {
-                member: member.clone(),
-                from: from.clone(),
-                to: body.get(member.as_str()).cloned().unwrap_or_default(),
-            })
-            .collect();
+        let differs = |(member, from): &(&String, &Value)| wanted.body.get(member.as_str()) != Some(from);
+        let change =
+            |(member, from): (&String, &Value)| Change::new(member, from, wanted.body.get(member.as_str()).unwrap_or(&Value::Null));
+        let changes: Vec<Change> = members(&present).filter(differs).map(change).collect();
         if !changes.is_empty() {
             let patch: Map<String, Value> = changes.iter().map(|change| (change.member.clone(), change.to.clone())).collect();
-            self.push(Action::Update, kind, name, changes, format!("{path}/{id}"), Value::Object(patch), None);
+            let wanted = Wanted { path: format!("{}/{id}", wanted.path), body: Value::Object(patch), makes: None, ..wanted };
+            self.plan.steps.push(wanted.step(Action::Update, changes));
         }
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "the members of a step, in their order")]
-    fn push(
-        &mut self,
-        action: Action,
-        kind: &'static str,
-        name: &str,
-        changes: Vec<Change>,
-        path: String,
-        body: Value,
-        makes: Option<String>,
-    ) {
-        self.plan.steps.push(Step { action, kind, name: name.to_owned(), changes, path, body, makes });
+/// An object as it should be.
+struct Wanted {
+    kind: &'static str,
+    name: String,
+    path: String,
+    body: Value,
+    makes: Option<String>,
+}
+
+impl Wanted {
+    fn new(kind: &'static str, name: &str, path: &str, body: Value) -> Self {
+        Self { kind, name: name.to_owned(), path: path.to_owned(), body, makes: None }
+    }
+
+    fn step(self, action: Action, changes: Vec<Change>) -> Step {
+        let Self { kind, name, path, body, makes } = self;
+        Step { action, kind, name, changes, path, body, makes }
+    }
+}
+
+impl Change {
+    fn new(member: &str, from: &Value, to: &Value) -> Self {
+        Self { member: member.to_owned(), from: from.clone(), to: to.clone() }
     }
 }
 
@@ -326,11 +320,13 @@ fn placeholder(kind: &str, name: &str) -> String {
     format!("{{{kind}:{name}}}")
 }
 
-fn without_null(body: Value) -> Value {
-    match body {
-        Value::Object(members) => Value::Object(members.into_iter().filter(|(_, value)| !value.is_null()).collect()),
-        other => other,
-    }
+fn members(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    object.as_object().into_iter().flatten()
+}
+
+fn without_null(object: &Value) -> Value {
+    let given = members(object).filter(|(_, value)| !value.is_null());
+    Value::Object(given.map(|(member, value)| (member.clone(), value.clone())).collect())
 }
 
 fn unknown(who: &str, kind: &'static str, name: &str) -> DeclarationError {
