@@ -28,6 +28,7 @@ pub mod oauth;
 pub mod organizations;
 pub mod outbound;
 pub mod resource_servers;
+pub mod revocation;
 pub mod sealing;
 pub mod signing_keys;
 pub mod source_address;
