@@ -309,6 +309,18 @@ async fn a_mark_far_ahead_is_a_503_and_not_a_long_wait() {
     app.ask(&a, "").await.token();
 }
 
+#[tokio::test]
+async fn a_revoked_token_opens_nothing_here_either() {
+    let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let read = |token: &str| oauth::read_issued(&app.app, &issuer_id("default"), token, app.clock.now()).map(drop);
+    let (first, second) = (app.ask(&a, "").await.token().text, app.ask(&a, "").await.token().text);
+    assert_eq!((read(&first), read(&second)), (Ok(()), Ok(())));
+    app.revoke(&a, &first).await.assert_revocation_answered();
+    assert_eq!((read(&first), read(&second)), (Err(ErrorCode::TokenRevoked), Ok(())));
+    revocation::revoke_subject(&app.app, &by(), "client-a").await.unwrap();
+    assert_eq!(read(&second), Err(ErrorCode::TokenRevoked));
+}
+
 /// Claims that keep their signing thread busy until they are let go.
 struct Held(Mutex<mpsc::Receiver<()>>);
 
