@@ -93,12 +93,12 @@ pub async fn revoke_all(app: &App, by: &Actor, server: Option<&AuthorizationServ
 /// Revokes any client's token, for an operator.
 ///
 /// # Errors
-/// [`ChangeError::NotFound`] when no authorization server of this instance issued it,
-/// [`ChangeError::State`] when it has expired.
+/// [`ChangeError::State`] when no key of this instance signed it, or when it has
+/// expired.
 pub async fn revoke_any_token(app: &App, by: &Actor, token: &str) -> Result<RevokedToken, ChangeError> {
     let catalog = app.catalog();
     let found = catalog.authorization_servers().find_map(|server| IssuedToken::read(server, token).ok());
-    let own = found.ok_or_else(|| ChangeError::NotFound { kind: "token", id: "(as given)".to_owned() })?;
+    let own = found.ok_or_else(|| ChangeError::State("no key of this instance signed this token".to_owned()))?;
     let revoked = RevokedToken { server: own.server.id.clone(), token_id: own.token_id, expires_at: own.claims.expires_at };
     if revoked.expires_at <= app.clock.now() {
         return Err(ChangeError::State("the token has expired".to_owned()));
