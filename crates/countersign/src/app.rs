@@ -13,9 +13,11 @@ use crate::config::{BaseUrl, Network};
 use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
+use crate::revocation::Revocations;
 use crate::sealing::MasterKey;
 use crate::signing_keys::{ParsedKey, SigningPool};
 use crate::store::{ChangeKind, Store, StoreError, Tx, WorkFuture};
+use crate::timer::Timer;
 
 /// What an application is built from.
 pub struct AppParts {
@@ -25,6 +27,8 @@ pub struct AppParts {
     pub master_key: MasterKey,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Waits by that clock.
+    pub timer: Arc<dyn Timer>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// The public base URLs; the first is the default.
@@ -50,6 +54,8 @@ pub struct App {
     pub master_key: MasterKey,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Waits by that clock.
+    pub timer: Arc<dyn Timer>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// The public base URLs; the first is the default.
@@ -60,6 +66,8 @@ pub struct App {
     pub backdate_seconds: i64,
     /// Threads for RSA signatures.
     pub signing: SigningPool,
+    /// What is revoked.
+    pub revocations: Revocations,
     catalog: ArcSwap<Catalog>,
     /// Parsed keys, and the lock that keeps an older snapshot from replacing a newer one.
     parsed_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<ParsedKey>>>,
@@ -78,6 +86,9 @@ pub enum StartError {
     /// The database belongs to another master key, or is not set up.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// What is revoked cannot be read.
+    #[error(transparent)]
+    Revocations(#[from] StoreError),
     /// No thread can be started.
     #[error("no thread can be started")]
     Threads(#[from] std::io::Error),
@@ -92,15 +103,19 @@ impl App {
         instance::prepare(&parts.store, &parts.master_key, parts.clock.now(), parts.entropy.as_ref()).await?;
         let mut parsed = HashMap::new();
         let catalog = catalog::load(&parts.store, &parts.master_key, &mut parsed, parts.clock.now()).await?;
+        let revocations = Revocations::default();
+        revocations.load(&parts.store, parts.clock.now()).await?;
         Ok(Arc::new(Self {
             store: parts.store,
             master_key: parts.master_key,
             clock: parts.clock,
+            timer: parts.timer,
             entropy: parts.entropy,
             bases: parts.bases,
             trusted_proxies: parts.trusted_proxies,
             backdate_seconds: parts.backdate_seconds,
             signing: SigningPool::start(parts.signing_threads)?,
+            revocations,
             catalog: ArcSwap::from_pointee(catalog),
             parsed_keys: tokio::sync::Mutex::new(parsed),
             clients: ClientCache::new(parts.client_cache_capacity),
@@ -164,7 +179,9 @@ impl App {
                 Ok(())
             }
             Some(ChangeKind::Catalog) => self.reload_catalog().await,
-            None => self.resync().await,
+            Some(ChangeKind::RevocationMark) if self.revocations.apply_mark(object_id) => Ok(()),
+            Some(ChangeKind::RevokedToken) if self.revocations.apply_token(object_id) => Ok(()),
+            Some(ChangeKind::RevocationMark | ChangeKind::RevokedToken) | None => self.resync().await,
         }
     }
 
@@ -174,6 +191,7 @@ impl App {
     /// [`StoreError`] when it cannot be read; the old snapshot serves on.
     pub async fn resync(&self) -> Result<(), StoreError> {
         self.clients.clear();
+        self.revocations.load(&self.store, self.clock.now()).await?;
         self.reload_catalog().await
     }
 

@@ -12,6 +12,7 @@ mod init;
 mod instance;
 mod printer;
 mod resource_server;
+mod revoke;
 mod serve;
 mod signing_key;
 mod token;
@@ -67,6 +68,9 @@ enum Command {
     /// Manage client grants
     #[command(subcommand)]
     Grant(grant::GrantCommand),
+    /// Revoke tokens, and what obtains them
+    #[command(subcommand)]
+    Revoke(revoke::RevokeCommand),
     /// Manage signing keys
     #[command(subcommand)]
     SigningKey(signing_key::SigningKeyCommand),
@@ -100,6 +104,7 @@ async fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
         Command::Client(command) => client::run(command, printer).await,
         Command::Credential(command) => credential::run(command, printer).await,
         Command::Grant(command) => grant::run(command, printer).await,
+        Command::Revoke(command) => revoke::run(command, printer).await,
         Command::SigningKey(command) => signing_key::run(command, printer).await,
     }
 }

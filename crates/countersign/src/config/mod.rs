@@ -48,7 +48,7 @@ pub use server::ServerConfig;
 pub(crate) use setting::variable_of;
 pub use setting::{Fallback, Kind, SECTIONS, Section, Setting};
 pub use storage::{StorageConfig, StorageUrl};
-pub use tokens::TokensConfig;
+pub use tokens::{MAX_BACKDATE_SECONDS, TokensConfig};
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

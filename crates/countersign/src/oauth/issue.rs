@@ -40,12 +40,25 @@ pub struct AccessTokenSpec {
     pub now: Timestamp,
 }
 
+impl AccessTokenSpec {
+    /// `iat`: never ahead of the clock.
+    pub fn issued_at(&self, backdate_seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(self.now.as_seconds() - backdate_seconds)
+    }
+}
+
 /// Why a token that was granted cannot be made: always a fault of ours.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
     /// There is no active key for the algorithm.
     #[error("there is no active {0} signing key")]
     NoSigningKey(Algorithm),
+    /// A mark lies too far ahead to wait for: the clocks of the nodes differ.
+    #[error("a revocation mark at {} lies ahead of this node's clock", .0.as_seconds())]
+    MarkAhead(Timestamp),
+    /// Mark after mark was set while tokens were signed.
+    #[error("each token was revoked before it was signed")]
+    Overtaken,
     /// The signature was not made.
     #[error(transparent)]
     Signing(#[from] SignError),
@@ -75,7 +88,7 @@ impl OwnedClaims {
         let now = spec.now.as_seconds();
         Self {
             scope: spec.scope.to_string(),
-            iat: now - app.backdate_seconds,
+            iat: spec.issued_at(app.backdate_seconds).as_seconds(),
             exp: now + spec.lifetime_seconds,
             jti: base64url::encode(&random::<16>(app.entropy.as_ref())),
             spec,

@@ -1,6 +1,6 @@
 //! The keys of one authorization server, parsed and ready.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use countersign_protocol::jose::{Algorithm, Jwk, JwkSet, KeyType, SigningKey, base64url};
@@ -30,8 +30,9 @@ pub struct KeySetDocument {
 #[derive(Debug)]
 pub struct KeyRing {
     active: Vec<Arc<ParsedKey>>,
-    key_set: JwkSet,
     document: KeySetDocument,
+    /// Parsed when the first token is presented to us.
+    key_set: OnceLock<JwkSet>,
 }
 
 impl KeyRing {
@@ -46,8 +47,7 @@ impl KeyRing {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &document);
         let etag = format!("\"{}\"", base64url::encode(digest.as_ref()));
         let active = keys.into_iter().filter(|(state, _)| *state == SigningKeyState::Active).map(|(_, parsed)| parsed).collect();
-        let key_set = JwkSet::parse(&document).unwrap_or_default();
-        Self { active, key_set, document: KeySetDocument { bytes: document.into(), etag } }
+        Self { active, document: KeySetDocument { bytes: document.into(), etag }, key_set: OnceLock::new() }
     }
 
     /// The key that signs with `algorithm`.
@@ -61,8 +61,9 @@ impl KeyRing {
     }
 
     /// The published keys, ready to verify with.
-    pub const fn key_set(&self) -> &JwkSet {
-        &self.key_set
+    pub fn key_set(&self) -> &JwkSet {
+        // An authorization server without keys has an empty set.
+        self.key_set.get_or_init(|| JwkSet::parse(&self.document.bytes).unwrap_or_default())
     }
 
     /// The JWK Set.

@@ -13,6 +13,7 @@ use crate::entropy::SystemEntropy;
 use crate::management;
 use crate::sealing::MasterKey;
 use crate::store::{ConnectOptions, Durability, Store};
+use crate::timer::SystemTimer;
 
 /// The settings under which `dev` keeps its data in a folder. What the environment
 /// says of the database or the master key wins: `dev` can run on PostgreSQL too.
@@ -43,6 +44,7 @@ pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Res
     let parts = AppParts {
         store,
         master_key,
+        timer: Arc::new(SystemTimer::new(Arc::new(SystemClock))),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         bases,

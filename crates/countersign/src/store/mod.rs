@@ -17,11 +17,14 @@ mod error;
 mod facts;
 mod hash_keys;
 mod idempotency;
+mod introspection_clients;
 mod keyset;
 mod migrate;
 mod organizations;
 mod postgres;
 mod resource_servers;
+mod revocation_marks;
+mod revoked_tokens;
 mod session;
 mod signing_keys;
 mod sqlite;
@@ -52,9 +55,12 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         facts::ALL,
         hash_keys::ALL,
         idempotency::ALL,
+        introspection_clients::ALL,
         migrate::ALL,
         organizations::ALL,
         resource_servers::ALL,
+        revocation_marks::ALL,
+        revoked_tokens::ALL,
         signing_keys::ALL,
     ]
     .into_iter()

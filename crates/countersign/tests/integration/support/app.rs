@@ -14,7 +14,7 @@ use countersign::store::Store;
 use countersign_protocol::{ManualClock, Secret, Timestamp};
 use http::Method;
 
-use super::{CapturedLog, Database, Engine, Request};
+use super::{CapturedLog, Database, Engine, Request, TestTimer};
 
 /// What a test may want different.
 #[derive(Clone)]
@@ -44,6 +44,7 @@ impl Default for Setup {
 pub(crate) struct TestApp {
     pub(crate) app: Arc<App>,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) timer: Arc<TestTimer>,
     router: Router,
     setup: Setup,
     // Last: the database goes when every node is gone.
@@ -73,10 +74,12 @@ impl TestApp {
         // Nodes of one database must not make the same ids.
         static SEED: AtomicU64 = AtomicU64::new(1);
         let store = Store::open(database.options(setup.store_timeout, setup.listen)).await.unwrap();
+        let timer = Arc::new(TestTimer::new(Arc::clone(&clock)));
         let app = App::start(AppParts {
             store,
             master_key,
             clock: clock.clone(),
+            timer: timer.clone(),
             entropy: Arc::new(SeededEntropy::new(SEED.fetch_add(1, Ordering::Relaxed))),
             bases: setup.bases.iter().map(|base| BaseUrl::from_text(base).unwrap()).collect(),
             trusted_proxies: setup.trusted_proxies.clone(),
@@ -85,7 +88,7 @@ impl TestApp {
             signing_threads: 1,
         })
         .await?;
-        Ok(Self { router: router(&app, Duration::from_secs(30)), app, clock, setup, database })
+        Ok(Self { router: router(&app, Duration::from_secs(30)), app, clock, timer, setup, database })
     }
 
     /// Another node of the same instance, on the same clock.
