@@ -10,6 +10,7 @@ mod dev;
 mod grant;
 mod init;
 mod instance;
+mod master_key;
 mod printer;
 mod resource_server;
 mod serve;
@@ -67,6 +68,9 @@ enum Command {
     /// Manage client grants
     #[command(subcommand)]
     Grant(grant::GrantCommand),
+    /// Create and replace the master key
+    #[command(subcommand)]
+    MasterKey(master_key::MasterKeyCommand),
     /// Manage signing keys
     #[command(subcommand)]
     SigningKey(signing_key::SigningKeyCommand),
@@ -100,6 +104,7 @@ async fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
         Command::Client(command) => client::run(command, printer).await,
         Command::Credential(command) => credential::run(command, printer).await,
         Command::Grant(command) => grant::run(command, printer).await,
+        Command::MasterKey(command) => master_key::run(command, printer).await,
         Command::SigningKey(command) => signing_key::run(command, printer).await,
     }
 }

@@ -8,8 +8,11 @@ use super::statement::statements;
 use super::{Session, StoreError};
 
 /// Every migration, oldest first. Files that were released are never edited.
-const MIGRATIONS: &[(i64, &str)] =
-    &[(1, include_str!("../../../../migrations/0001_spine.sql")), (2, include_str!("../../../../migrations/0002_management.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../../../../migrations/0001_spine.sql")),
+    (2, include_str!("../../../../migrations/0002_management.sql")),
+    (5, include_str!("../../../../migrations/0005_signing_keys.sql")),
+];
 
 const CREATE_TABLE: &str =
     "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)";

@@ -22,6 +22,7 @@ mod migrate;
 mod organizations;
 mod postgres;
 mod resource_servers;
+mod sealed;
 mod session;
 mod signing_keys;
 mod sqlite;
@@ -35,6 +36,7 @@ pub use engine::{ConnectOptions, Durability, Store, WorkFuture};
 pub use error::StoreError;
 pub use idempotency::KeptReply;
 pub use keyset::Page;
+pub use sealed::{SEALED_COLUMNS, SealedColumn};
 pub use session::Session;
 pub use statement::Statement;
 pub use tx::{Committed, Tx};
@@ -55,6 +57,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         migrate::ALL,
         organizations::ALL,
         resource_servers::ALL,
+        sealed::ALL,
         signing_keys::ALL,
     ]
     .into_iter()

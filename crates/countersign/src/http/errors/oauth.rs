@@ -99,7 +99,9 @@ pub(in crate::http) fn token_refusal(error: &TokenError, used_header: bool) -> R
         TokenError::ClientAuth(ClientAuthError::Store(error)) => return store_fault(error),
         TokenError::ClientAuthParse(error) => client_auth_refusal(*error),
         TokenError::ClientCredentials(error) => grant_refusal(error),
-        TokenError::Issue(error @ IssueError::Signing(SignError::Busy)) => return fault(ErrorCode::Unavailable, chain(error)),
+        TokenError::Issue(error @ IssueError::Signing(SignError::Busy | SignError::Unavailable(_))) => {
+            return fault(ErrorCode::Unavailable, chain(error));
+        }
         TokenError::Issue(error) => return fault(ErrorCode::Internal, chain(error)),
         TokenError::Request(error) => request_refusal(*error),
     };
