@@ -13,6 +13,7 @@ use crate::config::{BaseUrl, Network};
 use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
+use crate::revocation::Revocations;
 use crate::sealing::MasterKey;
 use crate::signing_keys::{LocalSigners, Signer, Signers};
 use crate::store::{ChangeKind, Store, StoreError, Tx, WorkFuture};
@@ -59,6 +60,8 @@ pub struct App {
     /// How far `iat` lies before now, in seconds.
     pub backdate_seconds: i64,
     signers: Arc<dyn Signers>,
+    /// What is revoked.
+    pub revocations: Revocations,
     catalog: ArcSwap<Catalog>,
     /// Opened keys, and the lock that keeps an older snapshot from replacing a newer one.
     opened_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<dyn Signer>>>,
@@ -79,6 +82,9 @@ pub enum StartError {
     /// The database belongs to another master key, or is not set up.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// What is revoked cannot be read.
+    #[error(transparent)]
+    Revocations(#[from] StoreError),
     /// No thread can be started.
     #[error("no thread can be started")]
     Threads(#[from] std::io::Error),
@@ -102,6 +108,8 @@ impl App {
         instance::prepare(&parts.store, &parts.master_key, parts.clock.now(), parts.entropy.as_ref()).await?;
         let mut opened = HashMap::new();
         let catalog = catalog::load(&parts.store, &parts.master_key, signers.as_ref(), &mut opened).await?;
+        let revocations = Revocations::default();
+        revocations.load(&parts.store, parts.clock.now()).await?;
         Ok(Arc::new(Self {
             store: parts.store,
             master_key: parts.master_key,
@@ -111,6 +119,7 @@ impl App {
             trusted_proxies: parts.trusted_proxies,
             backdate_seconds: parts.backdate_seconds,
             signers,
+            revocations,
             catalog: ArcSwap::from_pointee(catalog),
             opened_keys: tokio::sync::Mutex::new(opened),
             sealed_out: AtomicBool::new(false),
@@ -175,7 +184,9 @@ impl App {
                 Ok(())
             }
             Some(ChangeKind::Catalog) => self.reload_catalog().await,
-            None => self.resync().await,
+            Some(ChangeKind::RevocationMark) if self.revocations.apply_mark(object_id) => Ok(()),
+            Some(ChangeKind::RevokedToken) if self.revocations.apply_token(object_id) => Ok(()),
+            Some(ChangeKind::RevocationMark | ChangeKind::RevokedToken) | None => self.resync().await,
         }
     }
 
@@ -185,6 +196,7 @@ impl App {
     /// [`StoreError`] when it cannot be read; the old snapshot serves on.
     pub async fn resync(&self) -> Result<(), StoreError> {
         self.clients.clear();
+        self.revocations.load(&self.store, self.clock.now()).await?;
         self.reload_catalog().await
     }
 

@@ -29,6 +29,7 @@ pub mod oauth;
 pub mod organizations;
 pub mod outbound;
 pub mod resource_servers;
+pub mod revocation;
 pub mod rewrap;
 pub mod sealing;
 pub mod signing_keys;

@@ -20,13 +20,21 @@ pub enum ChangeKind {
     Catalog,
     /// A client, its credentials or its grants; the object id is the client id.
     Client,
+    /// A revocation mark, which the object id spells out.
+    RevocationMark,
+    /// A revoked token, which the object id spells out.
+    RevokedToken,
 }
 
 impl ChangeKind {
+    const ALL: [Self; 4] = [Self::Catalog, Self::Client, Self::RevocationMark, Self::RevokedToken];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Catalog => "catalog",
             Self::Client => "client",
+            Self::RevocationMark => "revocation_mark",
+            Self::RevokedToken => "revoked_token",
         }
     }
 }
@@ -64,7 +72,7 @@ impl Session {
             .map(|mut row| {
                 let seq = row.integer()?;
                 let kind = row.text()?;
-                let kind = [ChangeKind::Catalog, ChangeKind::Client].into_iter().find(|known| known.as_str() == kind);
+                let kind = ChangeKind::ALL.into_iter().find(|known| known.as_str() == kind);
                 Ok(Change { seq, kind, object_id: row.text()? })
             })
             .collect()

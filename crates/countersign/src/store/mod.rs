@@ -22,6 +22,8 @@ mod migrate;
 mod organizations;
 mod postgres;
 mod resource_servers;
+mod revocation_marks;
+mod revoked_tokens;
 mod sealed;
 mod session;
 mod signing_keys;
@@ -57,6 +59,8 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         migrate::ALL,
         organizations::ALL,
         resource_servers::ALL,
+        revocation_marks::ALL,
+        revoked_tokens::ALL,
         sealed::ALL,
         signing_keys::ALL,
     ]
