@@ -9,6 +9,7 @@ use crate::audit::Actor;
 use crate::change::ChangeError;
 use crate::ids::SigningKeyId;
 use crate::instance::{HeldMasterKey, hold_master_key};
+use crate::revocation::{Marked, mark};
 use crate::store::{ChangeKind, Tx};
 
 /// The outcome of an emergency rotation.
@@ -52,6 +53,9 @@ pub async fn replace_compromised(
             require_live(compromised)?;
             let withdrawn = withdraw(tx, &keys, compromised, also_successor, now).await?;
             let (active, successor) = fill_places(tx, &held, &keys, &withdrawn, [new_active, new_successor], now).await?;
+            for key in &withdrawn {
+                mark(tx, &Marked::Key(key.clone()), now).await?;
+            }
             let names: Vec<&str> = withdrawn.iter().map(SigningKeyId::as_str).collect();
             let event = by
                 .event("signing_key.withdrawn", "signing_key", id.as_str())

@@ -8,5 +8,6 @@ mod oauth;
 mod oauth2;
 mod objects;
 mod sources;
+mod signing_keys;
 mod store;
 mod well_known;

@@ -7,6 +7,7 @@ mod http;
 mod log;
 mod postgres;
 mod random;
+mod signers;
 mod sqlite;
 mod stall;
 mod token;
@@ -17,5 +18,6 @@ pub(crate) use fixture::{API1, API2, Fixture, TestClient, api, issuer_id, scope}
 pub(crate) use http::{Answer, FORM, JSON, Pieces, Request};
 pub(crate) use log::CapturedLog;
 pub(crate) use random::Dice;
+pub(crate) use signers::{RemoteSigners, Service};
 pub(crate) use stall::Stall;
 pub(crate) use token::AccessToken;

@@ -4,5 +4,4 @@ use super::ENGINE;
 
 mod audit;
 mod creating;
-mod signing_keys;
 mod validation;
