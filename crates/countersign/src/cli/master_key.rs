@@ -54,6 +54,9 @@ pub(super) async fn run(command: MasterKeyCommand, printer: &Printer) -> anyhow:
         MasterKeyCommand::Rewrap(arguments) => {
             let config = arguments.instance.load()?.config;
             let path = arguments.new_master_key_file;
+            if !path.exists() {
+                bail!("{0} does not exist: make it with `countersign master-key create {0}`", path.display());
+            }
             let place = Place::WholeFile { path: path.display().to_string() };
             let new = load_master_key(&MasterKeySource::File { path, setting: "new_master_key_file", place })?;
             let old = configured_master_key(&config.keys)?;
