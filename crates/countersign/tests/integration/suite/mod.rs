@@ -7,7 +7,7 @@ mod nodes;
 mod oauth;
 mod oauth2;
 mod objects;
-mod sources;
 mod signing_keys;
+mod sources;
 mod store;
 mod well_known;
