@@ -46,6 +46,8 @@ struct Rows {
     hash_keys: Vec<(HashKeyId, String)>,
 }
 
+/// The keys of each authorization server, with their states.
+type KeysOfServers = HashMap<AuthorizationServerId, Vec<(SigningKeyState, Arc<dyn Signer>)>>;
 type OpenedKeys = HashMap<SigningKeyId, Arc<dyn Signer>>;
 
 /// Reads the snapshot. Signing keys that `opened` holds are taken from there:
@@ -74,7 +76,7 @@ pub async fn load(
 }
 
 fn assemble(rows: Rows, master_key: &MasterKey, signers: &dyn Signers, opened: &mut OpenedKeys) -> Result<Catalog, CatalogError> {
-    let mut keys: HashMap<AuthorizationServerId, Vec<(SigningKeyState, Arc<dyn Signer>)>> = HashMap::new();
+    let mut keys = KeysOfServers::new();
     let mut kept = OpenedKeys::new();
     for stored in &rows.signing_keys {
         let key = opened.get(&stored.id).map_or_else(|| open(stored, master_key, signers), |key| Ok(Arc::clone(key)))?;

@@ -58,11 +58,9 @@ pub async fn add_algorithm(
             Ok(Added { published: key.id, signs_from: now.plus_seconds(MIN_PUBLICATION_SECONDS) })
         })
     });
-    written.await.map_err(|error| match error {
-        // Two at once: the second finds the first one's key.
-        ChangeError::Store(StoreError::UniqueViolation) => has_it,
-        other => other,
-    })
+    let added = written.await;
+    // Two at once: the second finds the first one's key.
+    if matches!(added, Err(ChangeError::Store(StoreError::UniqueViolation))) { Err(has_it) } else { added }
 }
 
 /// Stops signing with an algorithm that nothing uses. The key that signed stays in
