@@ -15,7 +15,7 @@ use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
 use crate::revocation::Revocations;
 use crate::sealing::MasterKey;
-use crate::signing_keys::{ParsedKey, SigningPool};
+use crate::signing_keys::{LocalSigners, Signer, Signers};
 use crate::store::{ChangeKind, Store, StoreError, Tx, WorkFuture};
 use crate::timer::Timer;
 
@@ -64,13 +64,14 @@ pub struct App {
     pub trusted_proxies: Vec<Network>,
     /// How far `iat` lies before now, in seconds.
     pub backdate_seconds: i64,
-    /// Threads for RSA signatures.
-    pub signing: SigningPool,
+    signers: Arc<dyn Signers>,
     /// What is revoked.
     pub revocations: Revocations,
     catalog: ArcSwap<Catalog>,
-    /// Parsed keys, and the lock that keeps an older snapshot from replacing a newer one.
-    parsed_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<ParsedKey>>>,
+    /// Opened keys, and the lock that keeps an older snapshot from replacing a newer one.
+    opened_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<dyn Signer>>>,
+    /// Whether the catalog holds keys that this node's master key does not open.
+    sealed_out: AtomicBool,
     clients: ClientCache,
     draining: AtomicBool,
     /// When the change feed was last read to its end, in milliseconds; 0: nobody follows it.
@@ -100,9 +101,18 @@ impl App {
     /// # Errors
     /// [`StartError`].
     pub async fn start(parts: AppParts) -> Result<Arc<Self>, StartError> {
+        let signers = Arc::new(LocalSigners::start(parts.signing_threads)?);
+        Self::start_with(parts, signers).await
+    }
+
+    /// The same with signing keys that may be held elsewhere.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_with(parts: AppParts, signers: Arc<dyn Signers>) -> Result<Arc<Self>, StartError> {
         instance::prepare(&parts.store, &parts.master_key, parts.clock.now(), parts.entropy.as_ref()).await?;
-        let mut parsed = HashMap::new();
-        let catalog = catalog::load(&parts.store, &parts.master_key, &mut parsed, parts.clock.now()).await?;
+        let mut opened = HashMap::new();
+        let catalog = catalog::load(&parts.store, &parts.master_key, signers.as_ref(), &mut opened).await?;
         let revocations = Revocations::default();
         revocations.load(&parts.store, parts.clock.now()).await?;
         Ok(Arc::new(Self {
@@ -114,10 +124,11 @@ impl App {
             bases: parts.bases,
             trusted_proxies: parts.trusted_proxies,
             backdate_seconds: parts.backdate_seconds,
-            signing: SigningPool::start(parts.signing_threads)?,
+            signers,
             revocations,
             catalog: ArcSwap::from_pointee(catalog),
-            parsed_keys: tokio::sync::Mutex::new(parsed),
+            opened_keys: tokio::sync::Mutex::new(opened),
+            sealed_out: AtomicBool::new(false),
             clients: ClientCache::new(parts.client_cache_capacity),
             draining: AtomicBool::new(false),
             feed_read_at: AtomicI64::new(0),
@@ -196,8 +207,10 @@ impl App {
     }
 
     async fn reload_catalog(&self) -> Result<(), StoreError> {
-        let mut parsed = self.parsed_keys.lock().await;
-        match catalog::load(&self.store, &self.master_key, &mut parsed, self.clock.now()).await {
+        let mut opened = self.opened_keys.lock().await;
+        let loaded = catalog::load(&self.store, &self.master_key, self.signers.as_ref(), &mut opened).await;
+        self.sealed_out.store(matches!(loaded, Err(CatalogError::Sealing { .. })), Ordering::SeqCst);
+        match loaded {
             Ok(catalog) => self.catalog.store(Arc::new(catalog)),
             Err(CatalogError::Store(error @ (StoreError::Unavailable(_) | StoreError::Internal(_)))) => return Err(error),
             // A broken row: trying again does not help, and must not keep the next
@@ -217,6 +230,12 @@ impl App {
     pub fn is_behind(&self) -> bool {
         let read_at = self.feed_read_at.load(Ordering::SeqCst);
         read_at != 0 && self.clock.now() > Timestamp::from_millis(read_at).plus_seconds(MAX_FEED_SILENCE_SECONDS)
+    }
+
+    /// Whether the database is sealed by another master key than this node's: it serves
+    /// the last snapshot that it could open, and changes no longer reach it.
+    pub fn is_sealed_out(&self) -> bool {
+        self.sealed_out.load(Ordering::SeqCst)
     }
 
     /// Whether the process is on its way out and should get no new traffic.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use countersign_protocol::jose::Algorithm;
-use countersign_protocol::{Audience, ClientId, Issuer};
+use countersign_protocol::{Audience, ClientId, Issuer, Timestamp};
 
 use crate::clients::SecretHasher;
 use crate::config::BaseUrl;
@@ -35,6 +35,8 @@ pub struct LoadedAuthorizationServer {
     pub id: AuthorizationServerId,
     /// How tokens are signed unless the resource server says otherwise.
     pub signing_alg: Algorithm,
+    /// When it was created.
+    pub created_at: Timestamp,
     /// Its keys.
     pub keys: KeyRing,
     resource_servers: HashMap<ResourceServerId, Arc<ResourceServer>>,

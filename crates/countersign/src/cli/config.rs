@@ -27,7 +27,10 @@ pub(super) fn run(command: ConfigCommand, printer: &Printer) -> anyhow::Result<(
 
 fn check(instance: &InstanceArgs, printer: &Printer) -> anyhow::Result<()> {
     let loaded = instance.load()?;
-    load_master_key(&loaded.config.keys, &Disk)?;
+    let keys = &loaded.config.keys;
+    for source in std::iter::once(&keys.master_key).chain(&keys.previous_master_key) {
+        load_master_key(source, &Disk)?;
+    }
     let lines: Vec<String> = loaded.provenance.0.iter().map(ToString::to_string).collect();
     printer.result(&serde_json::json!({ "settings": loaded.provenance }), &lines.join("\n"));
     Ok(())

@@ -10,7 +10,7 @@ use super::given::Given;
 use super::place::Place;
 use super::provenance::Provenance;
 use super::reader::Reader;
-use super::{CacheConfig, Config, KeysConfig, LogConfig, ServerConfig, StorageConfig, TokensConfig};
+use super::{CacheConfig, Config, KeysConfig, LogConfig, ServerConfig, SigningKeysConfig, StorageConfig, TokensConfig};
 use super::{file, flags};
 
 /// Name of the configuration file that is read when none is named.
@@ -76,7 +76,16 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let tokens = TokensConfig::read(reader);
     let log = LogConfig::read(reader);
     let cache = CacheConfig::read(reader);
-    Some(Config { server: server?, storage: storage?, keys: keys?, tokens: tokens?, log: log?, cache: cache? })
+    let signing_keys = SigningKeysConfig::read(reader);
+    Some(Config {
+        server: server?,
+        storage: storage?,
+        keys: keys?,
+        tokens: tokens?,
+        log: log?,
+        cache: cache?,
+        signing_keys: signing_keys?,
+    })
 }
 
 /// The folder and the values of the configuration file.

@@ -22,6 +22,7 @@ mod reader;
 mod reference;
 mod server;
 mod setting;
+mod signing_keys;
 mod storage;
 mod storage_url;
 mod suggest;
@@ -47,6 +48,7 @@ pub use reference::reference_markdown;
 pub use server::ServerConfig;
 pub(crate) use setting::variable_of;
 pub use setting::{Fallback, Kind, SECTIONS, Section, Setting};
+pub use signing_keys::SigningKeysConfig;
 pub use storage::{StorageConfig, StorageUrl};
 pub use tokens::{MAX_BACKDATE_SECONDS, TokensConfig};
 
@@ -65,4 +67,6 @@ pub struct Config {
     pub log: LogConfig,
     /// What is kept in memory.
     pub cache: CacheConfig,
+    /// How signing keys are looked after.
+    pub signing_keys: SigningKeysConfig,
 }

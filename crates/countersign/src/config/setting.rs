@@ -1,11 +1,18 @@
 //! What a setting is. Every layer, check and document follows from the table in
 //! [`SECTIONS`].
 
-use super::{cache, keys, log, server, storage, tokens};
+use super::{cache, keys, log, server, signing_keys, storage, tokens};
 
 /// Every setting, by section, in the order in which they are documented.
-pub static SECTIONS: &[&Section] =
-    &[&server::SECTION, &storage::SECTION, &keys::SECTION, &tokens::SECTION, &log::SECTION, &cache::SECTION];
+pub static SECTIONS: &[&Section] = &[
+    &server::SECTION,
+    &storage::SECTION,
+    &keys::SECTION,
+    &tokens::SECTION,
+    &log::SECTION,
+    &cache::SECTION,
+    &signing_keys::SECTION,
+];
 
 /// A table of the configuration file.
 #[derive(Debug)]

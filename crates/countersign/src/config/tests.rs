@@ -305,7 +305,7 @@ fn a_secret_comes_from_a_value_or_from_a_file() {
         assert_eq!(layers.load().unwrap().config.storage.password.unwrap().expose(), "hunter2");
     }
     let key = Layers::new().variable("COUNTERSIGN__KEYS__MASTER_KEY", KEY).load().unwrap().config.keys;
-    assert_eq!(load_master_key(&key, &MemoryFiles::new()).unwrap().expose(), &[7; 32]);
+    assert_eq!(load_master_key(&key.master_key, &MemoryFiles::new()).unwrap().expose(), &[7; 32]);
 }
 
 #[test]

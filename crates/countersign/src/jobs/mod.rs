@@ -1,6 +1,7 @@
 //! What runs in the background of a serving process, one file per job.
 
 mod revocations;
+pub mod rotate_signing_keys;
 
 use std::sync::Arc;
 use std::time::Duration;

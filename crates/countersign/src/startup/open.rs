@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use countersign_protocol::Secret;
+use countersign_protocol::{Clock, Secret};
 use countersign_verify::SystemClock;
 
 use crate::app::{App, AppParts};
-use crate::config::{self, BaseUrl, Config, Disk, Environment, StorageConfig, StorageUrl};
+use crate::config::{self, BaseUrl, Config, Disk, Environment, KeysConfig, MasterKeySource, StorageConfig, StorageUrl};
 use crate::entropy::SystemEntropy;
 use crate::management;
 use crate::sealing::MasterKey;
@@ -38,14 +38,21 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Arc<App>> {
 
 /// The same, with base URLs that are known only now.
 pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Result<Arc<App>> {
-    let master_key = config::load_master_key(&config.keys, &Disk)?;
-    let master_key = MasterKey::new(&Secret::new(master_key.expose().to_vec()))?;
-    let store = Store::open(connect_options(&config.storage)).await.context("cannot open the database")?;
+    open_on_clock(config, bases, Arc::new(SystemClock)).await
+}
+
+/// The same on another clock than the machine's. For tests.
+///
+/// # Errors
+/// What stands in the way of opening the instance.
+pub async fn open_on_clock(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<App>> {
+    let master_key = configured_master_key(&config.keys)?;
+    let store = open_store(config).await?;
     let parts = AppParts {
         store,
         master_key,
-        timer: Arc::new(SystemTimer::new(Arc::new(SystemClock))),
-        clock: Arc::new(SystemClock),
+        timer: Arc::new(SystemTimer::new(Arc::clone(&clock))),
+        clock,
         entropy: Arc::new(SystemEntropy),
         bases,
         trusted_proxies: config.server.trusted_proxies.clone(),
@@ -56,6 +63,26 @@ pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Res
     let app = App::start(parts).await?;
     management::ensure_resource_server(&app).await?;
     Ok(app)
+}
+
+/// The database that a configuration names, its schema up to date.
+pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    Store::open(connect_options(&config.storage)).await.context("cannot open the database")
+}
+
+/// The master key that a configuration names, with the one before it if it names that.
+pub(crate) fn configured_master_key(keys: &KeysConfig) -> anyhow::Result<MasterKey> {
+    let key = load_master_key(&keys.master_key)?;
+    match &keys.previous_master_key {
+        Some(previous) => Ok(key.or_previous(&load_master_key(previous)?)),
+        None => Ok(key),
+    }
+}
+
+/// A master key, ready for use.
+pub(crate) fn load_master_key(source: &MasterKeySource) -> anyhow::Result<MasterKey> {
+    let bytes = config::load_master_key(source, &Disk)?;
+    Ok(MasterKey::new(&Secret::new(bytes.expose().to_vec()))?)
 }
 
 pub(crate) fn connect_options(storage: &StorageConfig) -> ConnectOptions {

@@ -25,6 +25,7 @@ mod postgres;
 mod resource_servers;
 mod revocation_marks;
 mod revoked_tokens;
+mod sealed;
 mod session;
 mod signing_keys;
 mod sqlite;
@@ -38,6 +39,7 @@ pub use engine::{ConnectOptions, Durability, Store, WorkFuture};
 pub use error::StoreError;
 pub use idempotency::KeptReply;
 pub use keyset::Page;
+pub use sealed::{SEALED_COLUMNS, SealedColumn};
 pub use session::Session;
 pub use statement::Statement;
 pub use tx::{Committed, Tx};
@@ -61,6 +63,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         resource_servers::ALL,
         revocation_marks::ALL,
         revoked_tokens::ALL,
+        sealed::ALL,
         signing_keys::ALL,
     ]
     .into_iter()

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::json::JsonError;
-use super::{Header, SigningKey, SigningKeyError, VerificationKey, base64url};
+use super::{Algorithm, Header, SigningKey, SigningKeyError, VerificationKey, base64url};
 
 /// Longest accepted token, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -105,25 +105,52 @@ impl<'a> UnverifiedJws<'a> {
     }
 }
 
+/// What a JWT's signature is made over: header and claims in base64url (RFC 7515
+/// section 5.1).
+#[derive(Clone, Debug)]
+pub struct SigningInput(String);
+
+impl SigningInput {
+    /// The input for `claims` under a header that has `alg`, `kid` and `typ`.
+    ///
+    /// # Errors
+    /// [`SigningKeyError::Claims`].
+    pub fn new(algorithm: Algorithm, key_id: &str, typ: &str, claims: &impl Serialize) -> Result<Self, SigningKeyError> {
+        #[derive(Serialize)]
+        struct WrittenHeader<'a> {
+            alg: &'a str,
+            kid: &'a str,
+            typ: &'a str,
+        }
+        let header = WrittenHeader { alg: algorithm.as_str(), kid: key_id, typ };
+        let header = serde_json::to_vec(&header).map_err(|_| SigningKeyError::Claims)?;
+        let claims = serde_json::to_vec(claims).map_err(|_| SigningKeyError::Claims)?;
+        let mut input = base64url::encode(&header);
+        input.push('.');
+        input.push_str(&base64url::encode(&claims));
+        Ok(Self(input))
+    }
+
+    /// What is signed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The token.
+    pub fn with_signature(self, signature: &[u8]) -> String {
+        let mut token = self.0;
+        token.push('.');
+        token.push_str(&base64url::encode(signature));
+        token
+    }
+}
+
 /// Signs `claims` as a JWT whose header has `alg`, `kid` and `typ`.
 ///
 /// # Errors
 /// [`SigningKeyError`] when the claims cannot be written or the signature fails.
 pub fn sign_jwt(key: &SigningKey, key_id: &str, typ: &str, claims: &impl Serialize) -> Result<String, SigningKeyError> {
-    #[derive(Serialize)]
-    struct WrittenHeader<'a> {
-        alg: &'a str,
-        kid: &'a str,
-        typ: &'a str,
-    }
-    let header = WrittenHeader { alg: key.algorithm().as_str(), kid: key_id, typ };
-    let header = serde_json::to_vec(&header).map_err(|_| SigningKeyError::Claims)?;
-    let claims = serde_json::to_vec(claims).map_err(|_| SigningKeyError::Claims)?;
-    let mut token = base64url::encode(&header);
-    token.push('.');
-    token.push_str(&base64url::encode(&claims));
-    let signature = key.sign(token.as_bytes())?;
-    token.push('.');
-    token.push_str(&base64url::encode(&signature));
-    Ok(token)
+    let input = SigningInput::new(key.algorithm(), key_id, typ, claims)?;
+    let signature = key.sign(input.as_str().as_bytes())?;
+    Ok(input.with_signature(&signature))
 }

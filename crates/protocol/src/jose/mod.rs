@@ -21,6 +21,6 @@ pub use claims::{AccessTokenClaims, AudienceClaim, Claims, ClaimsError};
 pub use header::Header;
 pub use jwk::{Jwk, JwkError, VerificationKey};
 pub use jwks::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES};
-pub use jws::{JwsError, MAX_TOKEN_BYTES, UnverifiedJws, sign_jwt};
+pub use jws::{JwsError, MAX_TOKEN_BYTES, SigningInput, UnverifiedJws, sign_jwt};
 pub use signing_key::{SigningKey, SigningKeyError};
 pub use thumbprint::thumbprint;

@@ -126,7 +126,9 @@ fn client_refusal(error: &ClientAuthError, used_header: bool) -> Response {
 
 fn issue_fault(error: &IssueError) -> Response {
     let code = match error {
-        IssueError::Signing(SignError::Busy) | IssueError::MarkAhead(_) | IssueError::Overtaken => ErrorCode::Unavailable,
+        IssueError::Signing(SignError::Busy | SignError::Unavailable(_)) | IssueError::MarkAhead(_) | IssueError::Overtaken => {
+            ErrorCode::Unavailable
+        }
         IssueError::Signing(SignError::Failed(_)) | IssueError::NoSigningKey(_) => ErrorCode::Internal,
     };
     fault(code, chain(error))

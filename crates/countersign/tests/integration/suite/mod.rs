@@ -7,6 +7,7 @@ mod nodes;
 mod oauth;
 mod oauth2;
 mod objects;
+mod signing_keys;
 mod sources;
 mod store;
 mod well_known;

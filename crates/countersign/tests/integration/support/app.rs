@@ -14,7 +14,7 @@ use countersign::store::Store;
 use countersign_protocol::{ManualClock, Secret, Timestamp};
 use http::Method;
 
-use super::{CapturedLog, Database, Engine, Request, TestTimer};
+use super::{CapturedLog, Database, Engine, RemoteSigners, Request, TestTimer};
 
 /// What a test may want different.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) client_cache_capacity: usize,
     pub(crate) store_timeout: Duration,
     pub(crate) listen: bool,
+    /// Where the signing keys are held; `None`: in the process.
+    pub(crate) signers: Option<RemoteSigners>,
 }
 
 impl Default for Setup {
@@ -36,6 +38,7 @@ impl Default for Setup {
             client_cache_capacity: 1_000,
             store_timeout: Duration::from_secs(20),
             listen: false,
+            signers: None,
         }
     }
 }
@@ -75,7 +78,7 @@ impl TestApp {
         static SEED: AtomicU64 = AtomicU64::new(1);
         let store = Store::open(database.options(setup.store_timeout, setup.listen)).await.unwrap();
         let timer = Arc::new(TestTimer::new(Arc::clone(&clock)));
-        let app = App::start(AppParts {
+        let parts = AppParts {
             store,
             master_key,
             clock: clock.clone(),
@@ -86,8 +89,11 @@ impl TestApp {
             backdate_seconds: setup.backdate_seconds,
             client_cache_capacity: setup.client_cache_capacity,
             signing_threads: 1,
-        })
-        .await?;
+        };
+        let app = match &setup.signers {
+            Some(signers) => App::start_with(parts, Arc::new(signers.clone())).await?,
+            None => App::start(parts).await?,
+        };
         Ok(Self { router: router(&app, Duration::from_secs(30)), app, clock, timer, setup, database })
     }
 

@@ -5,5 +5,4 @@ use super::ENGINE;
 mod audit;
 mod creating;
 mod introspection_clients;
-mod signing_keys;
 mod validation;
