@@ -116,29 +116,48 @@ fn answer(denied: Denied) -> http::Response<String> {
 pub mod axum;
 mod builder;
 mod clock;
+mod decision;
 mod denied;
+#[cfg(feature = "introspection")]
+mod introspection;
+mod issuers;
 mod keys;
 #[cfg(feature = "tower")]
 mod layer;
+#[cfg(feature = "tower")]
+mod metadata_service;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod policy;
 mod presented;
 mod requirements;
+mod resource_metadata;
+
 mod token_cache;
+mod trusted_issuer;
 mod verified;
 mod verifier;
 
 pub use countersign_protocol::jose::{Algorithm, AudienceClaim, Claims};
-pub use countersign_protocol::{Audience, Clock, ErrorCode, Issuer, ManualClock, Scope, ScopeToken, Timestamp};
+pub use countersign_protocol::{Audience, Clock, ErrorCode, Issuer, ManualClock, Scope, ScopeToken, Secret, Timestamp};
 
 pub use builder::{BuildError, VerifierBuilder};
 pub use clock::SystemClock;
 pub use denied::Denied;
+#[cfg(feature = "introspection")]
+pub use introspection::{HttpIntrospection, Introspect, IntrospectFuture, Introspection};
 #[cfg(feature = "http")]
 pub use keys::http::{HttpClient, HttpError, HttpFetch, Limits};
 pub use keys::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};
 #[cfg(feature = "tower")]
 pub use layer::{VerifyFuture, VerifyLayer, VerifyService};
+#[cfg(feature = "tower")]
+pub use metadata_service::MetadataService;
+#[cfg(feature = "metrics")]
+pub use metrics::{Decision, Metrics, Observer, Outcome};
 pub use presented::{Presented, PresentedError};
 pub use requirements::{Insufficient, Require, Requirements};
-pub use verified::Verified;
+pub use resource_metadata::{PublishedMetadata, ResourceMetadata};
+pub use trusted_issuer::TrustedIssuer;
+pub use verified::{Method, Verified};
 pub use verifier::{NotReady, Verifier};
