@@ -132,6 +132,8 @@ mod policy;
 mod presented;
 mod requirements;
 mod resource_metadata;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 mod token_cache;
 mod trusted_issuer;
