@@ -9,11 +9,23 @@ mod claims;
 mod dependencies;
 #[cfg(feature = "http")]
 mod http_fetch;
+#[cfg(feature = "introspection")]
+mod introspection;
+#[cfg(feature = "introspection")]
+mod introspection_http;
+mod issuers;
 mod key_discovery;
 mod key_faults;
 mod key_rotation;
 mod key_times;
+#[cfg(all(feature = "metrics", feature = "testing"))]
+mod metrics;
 mod requirements;
+mod resource_metadata;
+#[cfg(all(feature = "axum", feature = "testing"))]
+mod same_answers;
+#[cfg(feature = "http")]
+mod server;
 mod support;
 #[cfg(feature = "tower")]
 mod tower_layer;
