@@ -7,6 +7,8 @@ mod attacks;
 mod axum_extractor;
 mod claims;
 mod dependencies;
+#[cfg(all(feature = "axum", feature = "testing"))]
+mod examples;
 #[cfg(feature = "http")]
 mod http_fetch;
 #[cfg(feature = "introspection")]
