@@ -78,13 +78,13 @@ impl<'a> Judgement<'a> {
 /// What stands where something else was expected.
 fn found(code: ErrorCode, claims: Option<&Claims>) -> Option<&str> {
     let claims = claims?;
-    match code {
-        ErrorCode::IssuerMismatch => Some(&claims.issuer),
-        ErrorCode::AudienceMismatch => match &claims.audience {
-            AudienceClaim::One(audience) => Some(audience),
-            AudienceClaim::Several(several) => several.first().map(String::as_str),
-        },
-        _ => None,
+    if code == ErrorCode::IssuerMismatch {
+        return Some(&claims.issuer);
+    }
+    match &claims.audience {
+        _ if code != ErrorCode::AudienceMismatch => None,
+        AudienceClaim::One(audience) => Some(audience),
+        AudienceClaim::Several(several) => several.first().map(String::as_str),
     }
 }
 

@@ -57,7 +57,8 @@ impl ResourceMetadata {
             resource_name: self.name,
             resource_documentation: self.documentation,
         };
-        let document = serde_json::to_value(&document).map_or_else(|_| String::new(), |document| document.to_string());
+        // Texts are always JSON: there is no error to tell apart.
+        let document = serde_json::to_string(&document).map_err(|_| InvalidProtectedResource)?;
         Ok(PublishedMetadata { url: resource.metadata_url(), path: resource.metadata_path(), document })
     }
 }

@@ -278,7 +278,7 @@ impl Verifier {
         if let Err(code) = trusted.policy.check_header(jws.header()) {
             return Look::Judged(Judgement::new(trusted.policy.issuer.as_str(), Err(code.into())));
         }
-        self.judge(token, &jws, (index, trusted), waited)
+        self.judge(token, &jws, (index, trusted), now, waited)
     }
 
     /// The issuer, if there is only one: a token need not be looked into to choose.
@@ -311,6 +311,7 @@ impl Verifier {
         token: &str,
         jws: &UnverifiedJws<'_>,
         (index, trusted): (u16, &'a TrustedKeys),
+        mut now: Timestamp,
         waited: Option<Need>,
     ) -> Look<'a> {
         let TrustedKeys { policy, keys } = trusted;
@@ -318,7 +319,6 @@ impl Verifier {
         let wait = |need| Look::Wait(Pending::Keys { issuer: index, need });
         let key_id = jws.header().key_id.as_deref();
         loop {
-            let now = self.0.clock.now();
             let at_hand = match keys.usable(now) {
                 Usable::Now(at_hand) => at_hand,
                 Usable::Wait(need) => return wait(need),
@@ -336,7 +336,7 @@ impl Verifier {
                 return judged(verdict.map_err(Fault::from));
             }
             match keys.unknown(key_id, &at_hand, now, waited) {
-                UnknownKey::Again => {}
+                UnknownKey::Again => now = self.0.clock.now(),
                 UnknownKey::Refuse => return judged(Err(ErrorCode::UnknownKey.into())),
                 UnknownKey::Unavailable => return Look::Judged(no_keys(trusted)),
                 UnknownKey::Wait(need) => return wait(need),

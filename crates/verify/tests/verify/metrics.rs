@@ -8,8 +8,11 @@ use http::HeaderMap;
 
 const AUDIENCE: &str = "https://api.test";
 
+/// Outcome, code, issuer, and whether an earlier verdict was used.
+type Line = (Outcome, Option<&'static str>, Option<String>, bool);
+
 #[derive(Default)]
-struct Heard(Mutex<Vec<(Outcome, Option<&'static str>, Option<String>, bool)>>);
+struct Heard(Mutex<Vec<Line>>);
 
 impl Observer for Heard {
     fn decided(&self, decision: &Decision<'_>) {
