@@ -80,8 +80,16 @@ fn answer(denied: Denied) -> http::Response<String> {
 //! In this order: the size (16 KiB) and shape of the token; its algorithm, which
 //! must be the one its key is published with; its type, `at+jwt`; the signature;
 //! `iss` and `aud`, byte for byte; `exp`, `nbf` and `iat` with a leeway of 5
-//! seconds; the presence of `client_id`, `sub`, `jti` and `iat`; then what the
-//! route asks. `crit`, embedded keys, key URLs, `none` and HMAC do not exist here.
+//! seconds; that it is not bound to a key (`cnf`), for which nothing here asks; the
+//! presence of `client_id`, `sub`, `jti` and `iat`; then what the route asks.
+//! `crit`, embedded keys, key URLs, `none` and HMAC do not exist here.
+//!
+//! # Issuers
+//!
+//! A verifier takes tokens of one issuer, or of several ([`TrustedIssuer`]), each
+//! with its own rules and keys. Which of them applies is what the token says; the
+//! keys of that issuer, and no others, then prove it. With the feature
+//! `introspection` an issuer is asked about tokens that are no JWT.
 //!
 //! # Keys
 //!
@@ -108,8 +116,19 @@ fn answer(denied: Denied) -> http::Response<String> {
 //! | not enough | 403 | `error="insufficient_scope", scope="list:users"` |
 //! | no keys | 503 | none, `Retry-After: 5`: the token was not judged |
 //!
-//! Each carries a stable [`ErrorCode`]. A remembered token is accepted for at most
+//! With [`ResourceMetadata`] each challenge also names `resource_metadata`
+//! (RFC 9728 section 5.1). Each answer carries a stable [`ErrorCode`]. A remembered token is accepted for at most
 //! 60 seconds after it was verified.
+//!
+//! # Features
+//!
+//! | | |
+//! |---|---|
+//! | `http`, `tower` | on by default: fetches keys; the layer |
+//! | `axum` | extractors, and routes for the metadata |
+//! | `introspection` | asks about tokens that are no JWT (RFC 7662) |
+//! | `metrics` | an observer of every decision, and counters |
+//! | `testing` | tokens without a server, good and bad |
 #![warn(missing_docs)]
 
 #[cfg(feature = "axum")]
