@@ -2,5 +2,6 @@
 
 fn main() {
     println!("cargo::rustc-cfg=weakened");
+    println!(r#"cargo::rustc-check-cfg=cfg(feature, values("axum", "http", "introspection", "metrics", "tower"))"#);
     println!("cargo::rerun-if-changed=build.rs");
 }
