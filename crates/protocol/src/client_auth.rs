@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::form::form_decode;
+use crate::form::{form_decode, form_encode};
 use crate::{Parameters, Secret};
 
 /// A registered token endpoint authentication method.
@@ -94,6 +94,16 @@ pub fn parse_client_authentication<'a>(
     }
 }
 
+/// The value of an `Authorization` header that presents a client secret
+/// (RFC 6749 section 2.3.1: both halves are form-urlencoded first).
+pub fn basic_authorization(client_id: &str, client_secret: &Secret<String>) -> Secret<String> {
+    let mut pair = form_encode(client_id);
+    pair.push(':');
+    pair.push_str(&form_encode(client_secret.expose()));
+    let pair = Secret::new(pair);
+    Secret::new(format!("Basic {}", STANDARD.encode(pair.expose())))
+}
+
 fn parse_basic(header: &[u8]) -> Result<ClientSecretCredentials, ClientAuthParseError> {
     let header = std::str::from_utf8(header).map_err(|_| ClientAuthParseError::BasicMalformed)?;
     let (scheme, encoded) = header.split_once(' ').unwrap_or((header, ""));
@@ -133,6 +143,15 @@ mod tests {
         assert_eq!(credentials.client_id, "my-client_1");
         assert_eq!(credentials.client_secret.expose(), "s:e c%");
         assert_eq!(credentials.method, ClientAuthMethod::ClientSecretBasic);
+    }
+
+    #[test]
+    fn what_is_presented_is_what_is_read() {
+        for (id, secret) in [("client-a", "s"), ("a:b c%", "s:e c%+\u{e9}&="), ("https://c.test/x", "")] {
+            let header = basic_authorization(id, &Secret::new(secret.to_owned()));
+            let read = parse(&[header.expose()], "").unwrap();
+            assert_eq!((read.client_id.as_str(), read.client_secret.expose().as_str()), (id, secret));
+        }
     }
 
     #[test]

@@ -60,6 +60,10 @@ error_codes! {
     BadSignature = 1014,
     /// The issuer's keys cannot be had at the moment; the token was not judged.
     KeysUnavailable = 1015,
+    /// The issuer says that the token is not active.
+    TokenInactive = 1016,
+    /// The issuer cannot be asked about the token at the moment; the token was not judged.
+    IntrospectionUnavailable = 1017,
     /// The token is not valid yet.
     NotYetValid = 1101,
     /// The token has expired.
@@ -76,6 +80,8 @@ error_codes! {
     AudienceMismatch = 1204,
     /// The token lacks a claim value that is needed here.
     ClaimMismatch = 1205,
+    /// The token is bound to a key and is no bearer token.
+    PossessionNotProven = 1206,
     /// The token's client or credential is not accepted any more.
     ClientRevoked = 1301,
     /// The token was revoked.

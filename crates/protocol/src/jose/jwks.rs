@@ -70,6 +70,12 @@ impl JwkSet {
         }
     }
 
+    #[cfg(weakened)]
+    #[expect(missing_docs, reason = "not part of the library")]
+    pub fn find_by_algorithm(&self, algorithm: super::Algorithm) -> Option<&VerificationKey> {
+        self.keys.values().find(|key| key.algorithm() == algorithm)
+    }
+
     /// How many keys of the document were skipped.
     pub const fn skipped(&self) -> usize {
         self.skipped

@@ -212,7 +212,12 @@ impl HttpFetch {
 
 impl Fetch for HttpFetch {
     fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
-        Box::pin(async move { self.get_with_retries(request).await.map_err(FetchError::new) })
+        Box::pin(async move {
+            self.get_with_retries(request).await.map_err(|error| {
+                let is_absent = matches!(&error, HttpError::Status(status) if status.is_client_error());
+                if is_absent { FetchError::absent(error) } else { FetchError::new(error) }
+            })
+        })
     }
 }
 
