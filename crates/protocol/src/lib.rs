@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod audience;
+mod client_assertion;
 mod client_auth;
 mod client_id;
 mod credential_text;
@@ -24,7 +25,12 @@ mod secret;
 mod time;
 
 pub use audience::{Audience, InvalidAudience};
-pub use client_auth::{ClientAuthMethod, ClientAuthParseError, ClientSecretCredentials, parse_client_authentication};
+pub use client_assertion::{
+    AcceptableAssertion, AssertionError, ClientAssertion, MAX_ASSERTION_LIFETIME_SECONDS, UnverifiedAssertion, VerifiedAssertion,
+};
+pub use client_auth::{
+    ClientAuthMethod, ClientAuthParseError, ClientSecretCredentials, PresentedCredentials, parse_client_authentication,
+};
 pub use client_id::{ClientId, InvalidClientId};
 pub use credential_text::{CredentialText, CredentialTextError};
 pub use error::{BearerChallenge, OAuthErrorCode};

@@ -70,6 +70,11 @@ impl JwkSet {
         }
     }
 
+    /// Every usable key with its id, which is empty where it has none; in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &VerificationKey)> {
+        self.keys.iter().map(|(id, key)| (id.as_str(), key))
+    }
+
     /// How many keys of the document were skipped.
     pub const fn skipped(&self) -> usize {
         self.skipped
