@@ -15,7 +15,9 @@ mod given;
 mod keys;
 mod load;
 mod log;
+mod named_file;
 mod network;
+mod outbound;
 mod place;
 mod provenance;
 mod reader;
@@ -40,7 +42,9 @@ pub use flags::{InvalidFlag, split_flag};
 pub use keys::{KeysConfig, MASTER_KEY_LENGTH, MasterKeyBytes, MasterKeySource, load_master_key};
 pub use load::{ConfigFile, DEFAULT_FILE, Loaded, Sources, load};
 pub use log::{LogConfig, LogFormat, LogLevel};
+pub use named_file::NamedFile;
 pub use network::Network;
+pub use outbound::OutboundConfig;
 pub use place::{Layer, Place};
 pub use provenance::{Origin, Provenance};
 pub use reference::reference_markdown;
@@ -61,6 +65,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// What holds for every token.
     pub tokens: TokensConfig,
+    /// Requests that the server makes itself.
+    pub outbound: OutboundConfig,
     /// What is logged and how.
     pub log: LogConfig,
     /// What is kept in memory.
