@@ -73,9 +73,12 @@ impl ClientAssertion {
     /// [`AssertionError`].
     pub fn parse(&self) -> Result<UnverifiedAssertion<'_>, AssertionError> {
         let jwt = self.jwt.expose();
-        let jws = UnverifiedJws::parse(jwt).map_err(|error| match error {
-            JwsError::AlgorithmNotAllowed if is_signed_with_hmac(jwt) => AssertionError::ClientSecretJwt,
-            error => AssertionError::Malformed(error),
+        let jws = UnverifiedJws::parse(jwt).map_err(|error| {
+            if error == JwsError::AlgorithmNotAllowed && is_signed_with_hmac(jwt) {
+                AssertionError::ClientSecretJwt
+            } else {
+                AssertionError::Malformed(error)
+            }
         })?;
         let header = jws.header();
         if header.typ.is_some() && !header.has_type(GENERIC_TYPE) && !header.has_type(ASSERTION_TYPE) {
@@ -115,14 +118,9 @@ impl UnverifiedAssertion<'_> {
         self.jws.header()
     }
 
-    /// Whether `key` made the signature.
-    pub fn is_signed_by(&self, key: &VerificationKey) -> bool {
-        self.jws.verify(key).is_ok()
-    }
-
-    /// The claims, once `key` turns out to have made the signature.
-    pub fn verify(self, key: &VerificationKey) -> Option<VerifiedAssertion> {
-        self.is_signed_by(key).then_some(VerifiedAssertion(self.claims))
+    /// The claims, if `key` made the signature.
+    pub fn verify(&self, key: &VerificationKey) -> Option<VerifiedAssertion> {
+        self.jws.verify(key).is_ok().then(|| VerifiedAssertion(self.claims.clone()))
     }
 }
 

@@ -225,7 +225,7 @@ impl VerifierBuilder {
 }
 
 /// Random numbers that need not be secret: a seeded hash of a counter.
-fn random_numbers() -> Box<dyn Fn() -> u32 + Send + Sync> {
+pub(crate) fn random_numbers() -> Box<dyn Fn() -> u32 + Send + Sync> {
     let (hasher, counter) = (RandomState::new(), AtomicU32::new(0));
     Box::new(move || (hasher.hash_one(counter.fetch_add(1, Ordering::Relaxed)) >> 32) as u32)
 }

@@ -135,7 +135,7 @@ pub use clock::SystemClock;
 pub use denied::Denied;
 #[cfg(feature = "http")]
 pub use keys::http::{HttpClient, HttpError, HttpFetch, Limits};
-pub use keys::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};
+pub use keys::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched, KeysUnavailable, RemoteKeys};
 #[cfg(feature = "tower")]
 pub use layer::{VerifyFuture, VerifyLayer, VerifyService};
 pub use presented::{Presented, PresentedError};

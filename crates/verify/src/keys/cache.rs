@@ -99,6 +99,11 @@ impl Keys {
         self.0.keys.set.find(key_id)
     }
 
+    /// All of them.
+    pub(crate) fn set(&self) -> &JwkSet {
+        &self.0.keys.set
+    }
+
     /// The number of the set.
     pub(crate) fn number(&self) -> u64 {
         self.0.keys.number
