@@ -8,13 +8,15 @@ use arc_swap::ArcSwap;
 use countersign_protocol::{ClientId, Clock, Timestamp};
 
 use crate::catalog::{self, Catalog, CatalogError};
-use crate::clients::{Client, ClientCache};
+use crate::clients::{Client, ClientCache, ClientKeySets, CredentialUses};
 use crate::config::{BaseUrl, Network};
 use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
-use crate::revocation::Revocations;
+use crate::jobs::ExpiryCounts;
+use crate::oauth::DecoyKeys;
 use crate::outbound::Outbound;
+use crate::revocation::Revocations;
 use crate::sealing::MasterKey;
 use crate::signing_keys::{ParsedKey, SigningPool};
 use crate::store::{ChangeKind, Store, StoreError, Tx, WorkFuture};
@@ -73,6 +75,13 @@ pub struct App {
     pub revocations: Revocations,
     /// Makes HTTP requests.
     pub outbound: Outbound,
+    /// Keys that clients keep at a URL.
+    pub client_keys: ClientKeySets,
+    /// Last uses that are not written yet.
+    pub credential_uses: CredentialUses,
+    /// Tried where there is no key to try.
+    pub decoy_keys: DecoyKeys,
+    expiring: ArcSwap<ExpiryCounts>,
     catalog: ArcSwap<Catalog>,
     /// Parsed keys, and the lock that keeps an older snapshot from replacing a newer one.
     parsed_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<ParsedKey>>>,
@@ -110,6 +119,7 @@ impl App {
         let catalog = catalog::load(&parts.store, &parts.master_key, &mut parsed, parts.clock.now()).await?;
         let revocations = Revocations::default();
         revocations.load(&parts.store, parts.clock.now()).await?;
+        let client_keys = ClientKeySets::new(parts.outbound.guarded(), Arc::clone(&parts.clock));
         Ok(Arc::new(Self {
             store: parts.store,
             master_key: parts.master_key,
@@ -121,6 +131,10 @@ impl App {
             backdate_seconds: parts.backdate_seconds,
             signing: SigningPool::start(parts.signing_threads)?,
             revocations,
+            client_keys,
+            credential_uses: CredentialUses::default(),
+            decoy_keys: DecoyKeys::new(),
+            expiring: ArcSwap::default(),
             outbound: parts.outbound,
             catalog: ArcSwap::from_pointee(catalog),
             parsed_keys: tokio::sync::Mutex::new(parsed),
@@ -211,6 +225,16 @@ impl App {
             Err(error) => tracing::error!(error = %crate::log::chain(&error), "the catalog cannot be read"),
         }
         Ok(())
+    }
+
+    /// How many credentials end soon, as of this node's last look. For metrics.
+    pub fn credentials_expiring(&self) -> Arc<ExpiryCounts> {
+        self.expiring.load_full()
+    }
+
+    pub(crate) fn note_expiring(&self, within: &[(i64, u64)], warned: usize) {
+        let warned = u64::try_from(warned).unwrap_or(u64::MAX);
+        self.expiring.rcu(|known| ExpiryCounts { within: within.to_vec(), warnings: known.warnings.saturating_add(warned) });
     }
 
     /// Says that this node has applied every change committed until now.

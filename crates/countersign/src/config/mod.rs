@@ -6,6 +6,7 @@
 
 mod base_url;
 mod cache;
+mod credentials;
 mod env;
 mod error;
 mod file;
@@ -35,6 +36,7 @@ mod tokens;
 
 pub use base_url::BaseUrl;
 pub use cache::CacheConfig;
+pub use credentials::CredentialsConfig;
 pub use env::{Environment, ProcessEnvironment};
 pub use error::{ConfigError, ConfigErrors};
 pub use files::{Disk, FileContent, Files};
@@ -67,6 +69,8 @@ pub struct Config {
     pub tokens: TokensConfig,
     /// Requests that the server makes itself.
     pub outbound: OutboundConfig,
+    /// What holds for the credentials of clients.
+    pub credentials: CredentialsConfig,
     /// What is logged and how.
     pub log: LogConfig,
     /// What is kept in memory.

@@ -1,11 +1,19 @@
 //! What a setting is. Every layer, check and document follows from the table in
 //! [`SECTIONS`].
 
-use super::{cache, keys, log, outbound, server, storage, tokens};
+use super::{cache, credentials, keys, log, outbound, server, storage, tokens};
 
 /// Every setting, by section, in the order in which they are documented.
-pub static SECTIONS: &[&Section] =
-    &[&server::SECTION, &storage::SECTION, &keys::SECTION, &tokens::SECTION, &outbound::SECTION, &log::SECTION, &cache::SECTION];
+pub static SECTIONS: &[&Section] = &[
+    &server::SECTION,
+    &storage::SECTION,
+    &keys::SECTION,
+    &tokens::SECTION,
+    &credentials::SECTION,
+    &outbound::SECTION,
+    &log::SECTION,
+    &cache::SECTION,
+];
 
 /// A table of the configuration file.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::change_feed::Follower;
 use crate::config::Config;
 use crate::http::{Listeners, ServeOptions, router, serve};
-use crate::jobs;
+use crate::jobs::Jobs;
 
 /// Serves an application until the process is told to stop.
 pub(crate) async fn serve_app(
@@ -20,7 +20,7 @@ pub(crate) async fn serve_app(
 ) -> anyhow::Result<()> {
     let follower = Follower::start(Arc::clone(&app), config.storage.poll_interval).await?;
     let mut following = tokio::spawn(follower.run());
-    let jobs = tokio::spawn(jobs::run(Arc::clone(&app), jobs::INTERVAL));
+    let jobs = Jobs::start(Arc::clone(&app), &config.credentials);
     let router = router(&app, config.server.request_timeout);
     let options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
     let addresses: Vec<String> =
@@ -33,7 +33,7 @@ pub(crate) async fn serve_app(
         ended = &mut following => bail!("the change feed is not followed any more: {ended:?}"),
     };
     following.abort();
-    jobs.abort();
+    jobs.stop().await;
     if let Err(error) = app.store.settle().await {
         tracing::warn!(error = %crate::log::chain(&error), "the database file needs its write-ahead log beside it");
     }

@@ -4,6 +4,7 @@ use super::ENGINE;
 
 mod audit;
 mod creating;
+mod credentials;
 mod introspection_clients;
 mod signing_keys;
 mod validation;
