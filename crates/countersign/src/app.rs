@@ -8,11 +8,14 @@ use arc_swap::ArcSwap;
 use countersign_protocol::{ClientId, Clock, Timestamp};
 
 use crate::catalog::{self, Catalog, CatalogError};
-use crate::clients::{Client, ClientCache};
+use crate::clients::{Client, ClientCache, ClientKeySets, CredentialUses};
 use crate::config::{BaseUrl, Network};
 use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
+use crate::jobs::ExpiryCounts;
+use crate::oauth::DecoyKeys;
+use crate::outbound::Outbound;
 use crate::revocation::Revocations;
 use crate::sealing::MasterKey;
 use crate::signing_keys::{LocalSigners, Signer, Signers};
@@ -41,6 +44,8 @@ pub struct AppParts {
     pub client_cache_capacity: usize,
     /// Threads for RSA signatures.
     pub signing_threads: usize,
+    /// Makes HTTP requests.
+    pub outbound: Outbound,
 }
 
 /// How long the change feed may be unreadable before a node says that it is not ready.
@@ -67,6 +72,15 @@ pub struct App {
     signers: Arc<dyn Signers>,
     /// What is revoked.
     pub revocations: Revocations,
+    /// Makes HTTP requests.
+    pub outbound: Outbound,
+    /// Keys that clients keep at a URL.
+    pub client_keys: ClientKeySets,
+    /// Last uses that are not written yet.
+    pub credential_uses: CredentialUses,
+    /// Tried where there is no key to try.
+    pub decoy_keys: DecoyKeys,
+    expiring: ArcSwap<ExpiryCounts>,
     catalog: ArcSwap<Catalog>,
     /// Opened keys, and the lock that keeps an older snapshot from replacing a newer one.
     opened_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<dyn Signer>>>,
@@ -115,6 +129,7 @@ impl App {
         let catalog = catalog::load(&parts.store, &parts.master_key, signers.as_ref(), &mut opened).await?;
         let revocations = Revocations::default();
         revocations.load(&parts.store, parts.clock.now()).await?;
+        let client_keys = ClientKeySets::new(parts.outbound.guarded(), Arc::clone(&parts.clock));
         Ok(Arc::new(Self {
             store: parts.store,
             master_key: parts.master_key,
@@ -126,6 +141,11 @@ impl App {
             backdate_seconds: parts.backdate_seconds,
             signers,
             revocations,
+            client_keys,
+            credential_uses: CredentialUses::default(),
+            decoy_keys: DecoyKeys::new(),
+            expiring: ArcSwap::default(),
+            outbound: parts.outbound,
             catalog: ArcSwap::from_pointee(catalog),
             opened_keys: tokio::sync::Mutex::new(opened),
             sealed_out: AtomicBool::new(false),
@@ -218,6 +238,16 @@ impl App {
             Err(error) => tracing::error!(error = %crate::log::chain(&error), "the catalog cannot be read"),
         }
         Ok(())
+    }
+
+    /// How many credentials end soon, as of this node's last look. For metrics.
+    pub fn credentials_expiring(&self) -> Arc<ExpiryCounts> {
+        self.expiring.load_full()
+    }
+
+    pub(crate) fn note_expiring(&self, within: &[(i64, u64)], warned: usize) {
+        let warned = u64::try_from(warned).unwrap_or(u64::MAX);
+        self.expiring.rcu(|known| ExpiryCounts { within: within.to_vec(), warnings: known.warnings.saturating_add(warned) });
     }
 
     /// Says that this node has applied every change committed until now.

@@ -100,6 +100,28 @@ error_codes! {
     AuthenticationMethodNotOfClient = 2006,
     /// A credential was sent in the URL, where it is logged by others.
     SecretInUrl = 2007,
+    /// The client assertion is not a signed JWT that is accepted: three base64url parts, an asymmetric algorithm, `typ` absent, `JWT` or `client-authentication+jwt`.
+    AssertionMalformed = 2010,
+    /// `client_assertion` and `client_assertion_type` come together, and the type is that of a JWT.
+    AssertionTypeUnsupported = 2011,
+    /// `client_secret_jwt` is not supported: sign the assertion with a private key.
+    ClientSecretJwtUnsupported = 2012,
+    /// A claim of the client assertion is missing or of the wrong type; it needs `iss`, `sub`, `aud`, `exp` and `jti`.
+    AssertionClaimMissing = 2013,
+    /// `iss`, `sub` and `client_id` of the client assertion are not the same client.
+    AssertionClientMismatch = 2014,
+    /// `aud` of the client assertion is not the issuer whose endpoint it was sent to, as a string.
+    AssertionAudience = 2015,
+    /// The client assertion has expired.
+    AssertionExpired = 2016,
+    /// The client assertion is not valid yet, or was issued in the future.
+    AssertionNotYetValid = 2017,
+    /// The client assertion is valid for longer than an hour.
+    AssertionLivesTooLong = 2018,
+    /// The `jti` of the client assertion was used before.
+    AssertionReplayed = 2019,
+    /// The `jti` of the client assertion is too long.
+    AssertionIdTooLong = 2020,
     /// `token` is missing.
     TokenParameterMissing = 2030,
     /// The request body cannot be read as what its Content-Type says.

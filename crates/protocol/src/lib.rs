@@ -8,6 +8,7 @@
 
 mod audience;
 mod check;
+mod client_assertion;
 mod client_auth;
 mod client_id;
 mod credential_text;
@@ -29,8 +30,12 @@ pub mod weakened;
 
 pub use audience::{Audience, InvalidAudience};
 pub use check::Check;
+pub use client_assertion::{
+    AcceptableAssertion, AssertionError, ClientAssertion, MAX_ASSERTION_LIFETIME_SECONDS, UnverifiedAssertion, VerifiedAssertion,
+};
 pub use client_auth::{
-    ClientAuthMethod, ClientAuthParseError, ClientSecretCredentials, basic_authorization, parse_client_authentication,
+    ClientAuthMethod, ClientAuthParseError, ClientSecretCredentials, PresentedCredentials, basic_authorization,
+    parse_client_authentication,
 };
 pub use client_id::{ClientId, InvalidClientId};
 pub use credential_text::{CredentialText, CredentialTextError};

@@ -394,7 +394,7 @@ fn start_fetching(issuers: &Issuers, clock: &dyn Clock, is_real_time: bool) {
 }
 
 /// Random numbers that need not be secret: a seeded hash of a counter.
-fn random_numbers() -> Arc<dyn Fn() -> u32 + Send + Sync> {
+pub(crate) fn random_numbers() -> Arc<dyn Fn() -> u32 + Send + Sync> {
     let (hasher, counter) = (RandomState::new(), AtomicU32::new(0));
     Arc::new(move || (hasher.hash_one(counter.fetch_add(1, Ordering::Relaxed)) >> 32) as u32)
 }

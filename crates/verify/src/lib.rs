@@ -169,7 +169,7 @@ pub use denied::Denied;
 pub use introspection::{HttpIntrospection, Introspect, IntrospectFuture, Introspection};
 #[cfg(feature = "http")]
 pub use keys::http::{HttpClient, HttpError, HttpFetch, Limits};
-pub use keys::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};
+pub use keys::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched, KeysUnavailable, RemoteKeys};
 #[cfg(feature = "tower")]
 pub use layer::{VerifyFuture, VerifyLayer, VerifyService};
 #[cfg(feature = "tower")]

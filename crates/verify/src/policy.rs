@@ -115,21 +115,11 @@ impl Policy {
 }
 
 fn is_access_token(header: &Header) -> bool {
-    header.typ.as_deref().is_some_and(|typ| is_media_type(typ, ACCESS_TOKEN_TYPE))
+    header.has_type(ACCESS_TOKEN_TYPE)
 }
 
 fn is_untyped(header: &Header) -> bool {
-    header.typ.as_deref().is_none_or(|typ| is_media_type(typ, GENERIC_TYPE))
-}
-
-/// RFC 7515 section 4.1.9.
-fn is_media_type(typ: &str, short: &str) -> bool {
-    const PREFIX: &str = "application/";
-    let rest = match typ.split_at_checked(PREFIX.len()) {
-        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
-        Some(_) | None => typ,
-    };
-    rest.eq_ignore_ascii_case(short)
+    header.typ.is_none() || header.has_type(GENERIC_TYPE)
 }
 
 /// RFC 9068 section 2.2: `iss`, `aud` and `exp` are required of every token.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use countersign_protocol::jose::Algorithm;
-use countersign_protocol::{Audience, ClientId, Issuer, Timestamp};
+use countersign_protocol::{Audience, ClientId, EndpointPaths, Issuer, Timestamp};
 
 use crate::clients::SecretHasher;
 use crate::config::BaseUrl;
@@ -72,6 +72,8 @@ struct LoadedMount {
 pub struct ResolvedMount {
     /// The `iss` of its tokens.
     pub issuer: Issuer,
+    /// The URL of its token endpoint.
+    pub token_endpoint: String,
     /// Whose mount it is.
     pub server: Arc<LoadedAuthorizationServer>,
     /// The audience of requests that name none.
@@ -109,8 +111,11 @@ impl Catalog {
     pub fn mount(&self, base: &BaseUrl, path: &str) -> Option<ResolvedMount> {
         let at = |bound: &str| self.mounts.get(&(bound.to_owned(), path.to_owned()));
         let mount = at(base.as_str()).or_else(|| at(""))?;
+        let issuer = base.issuer(path)?;
+        let endpoints = if path == "/" { EndpointPaths::ROOT } else { EndpointPaths::NESTED };
         Some(ResolvedMount {
-            issuer: base.issuer(path)?,
+            token_endpoint: issuer.endpoint(endpoints.token),
+            issuer,
             server: Arc::clone(&mount.server),
             default_audience: mount.default_audience.clone(),
         })

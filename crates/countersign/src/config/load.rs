@@ -10,7 +10,10 @@ use super::given::Given;
 use super::place::Place;
 use super::provenance::Provenance;
 use super::reader::Reader;
-use super::{CacheConfig, Config, KeysConfig, LogConfig, ServerConfig, SigningKeysConfig, StorageConfig, TokensConfig};
+use super::{
+    CacheConfig, Config, CredentialsConfig, KeysConfig, LogConfig, OutboundConfig, ServerConfig, SigningKeysConfig, StorageConfig,
+    TokensConfig,
+};
 use super::{file, flags};
 
 /// Name of the configuration file that is read when none is named.
@@ -74,6 +77,8 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let storage = StorageConfig::read(reader, database.clone());
     let keys = KeysConfig::read(reader, database.as_ref());
     let tokens = TokensConfig::read(reader);
+    let credentials = CredentialsConfig::read(reader);
+    let outbound = OutboundConfig::read(reader);
     let log = LogConfig::read(reader);
     let cache = CacheConfig::read(reader);
     let signing_keys = SigningKeysConfig::read(reader);
@@ -82,6 +87,8 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
         storage: storage?,
         keys: keys?,
         tokens: tokens?,
+        credentials: credentials?,
+        outbound: outbound?,
         log: log?,
         cache: cache?,
         signing_keys: signing_keys?,

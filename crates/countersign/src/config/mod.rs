@@ -6,6 +6,7 @@
 
 mod base_url;
 mod cache;
+mod credentials;
 mod env;
 mod error;
 mod file;
@@ -15,7 +16,9 @@ mod given;
 mod keys;
 mod load;
 mod log;
+mod named_file;
 mod network;
+mod outbound;
 mod place;
 mod provenance;
 mod reader;
@@ -34,6 +37,7 @@ mod tokens;
 
 pub use base_url::BaseUrl;
 pub use cache::CacheConfig;
+pub use credentials::CredentialsConfig;
 pub use env::{Environment, ProcessEnvironment};
 pub use error::{ConfigError, ConfigErrors};
 pub use files::{Disk, FileContent, Files};
@@ -41,7 +45,9 @@ pub use flags::{InvalidFlag, split_flag};
 pub use keys::{KeysConfig, MASTER_KEY_LENGTH, MasterKeyBytes, MasterKeySource, load_master_key};
 pub use load::{ConfigFile, DEFAULT_FILE, Loaded, Sources, load};
 pub use log::{LogConfig, LogFormat, LogLevel};
+pub use named_file::NamedFile;
 pub use network::Network;
+pub use outbound::OutboundConfig;
 pub use place::{Layer, Place};
 pub use provenance::{Origin, Provenance};
 pub use reference::reference_markdown;
@@ -63,6 +69,10 @@ pub struct Config {
     pub keys: KeysConfig,
     /// What holds for every token.
     pub tokens: TokensConfig,
+    /// Requests that the server makes itself.
+    pub outbound: OutboundConfig,
+    /// What holds for the credentials of clients.
+    pub credentials: CredentialsConfig,
     /// What is logged and how.
     pub log: LogConfig,
     /// What is kept in memory.

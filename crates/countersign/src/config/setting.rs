@@ -1,7 +1,7 @@
 //! What a setting is. Every layer, check and document follows from the table in
 //! [`SECTIONS`].
 
-use super::{cache, keys, log, server, signing_keys, storage, tokens};
+use super::{cache, credentials, keys, log, outbound, server, signing_keys, storage, tokens};
 
 /// Every setting, by section, in the order in which they are documented.
 pub static SECTIONS: &[&Section] = &[
@@ -9,6 +9,8 @@ pub static SECTIONS: &[&Section] = &[
     &storage::SECTION,
     &keys::SECTION,
     &tokens::SECTION,
+    &credentials::SECTION,
+    &outbound::SECTION,
     &log::SECTION,
     &cache::SECTION,
     &signing_keys::SECTION,

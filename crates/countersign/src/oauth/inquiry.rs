@@ -4,6 +4,7 @@ use countersign_protocol::{ClientId, Parameters, PresentedToken, TokenParameterM
 
 use super::client_auth::{AuthenticatedClient, ClientAuthError, authenticate};
 use crate::app::App;
+use crate::catalog::ResolvedMount;
 use crate::store::StoreError;
 
 /// Why a request about a token was not answered.
@@ -29,11 +30,12 @@ pub type TokenInquiry<T> = (Option<AuthenticatedClient>, Result<T, TokenInquiryE
 /// Authenticates who asks, and lets `answer` say what the token is to them.
 pub(super) async fn inquire<'h, T>(
     app: &App,
+    mount: &ResolvedMount,
     authorization: impl IntoIterator<Item = &'h [u8]>,
     parameters: &Parameters,
     answer: impl AsyncFnOnce(&ClientId, &PresentedToken) -> Result<T, TokenInquiryError>,
 ) -> TokenInquiry<T> {
-    let client = match authenticate(app, authorization, parameters, app.clock.now()).await {
+    let client = match authenticate(app, mount, authorization, parameters, app.clock.now()).await {
         Ok(client) => client,
         Err(error) => return (None, Err(error.into())),
     };

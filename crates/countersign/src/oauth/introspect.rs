@@ -18,7 +18,7 @@ pub async fn introspect<'h>(
     authorization: impl IntoIterator<Item = &'h [u8]>,
     parameters: &Parameters,
 ) -> TokenInquiry<IntrospectionResponse> {
-    inquire(app, authorization, parameters, async |caller, presented| judge(app, mount, caller, presented).await).await
+    inquire(app, mount, authorization, parameters, async |caller, presented| judge(app, mount, caller, presented).await).await
 }
 
 async fn judge(

@@ -21,7 +21,7 @@ pub async fn revoke<'h>(
     parameters: &Parameters,
     by: impl FnOnce(ClientId) -> Actor,
 ) -> TokenInquiry<RevocationResponse> {
-    inquire(app, authorization, parameters, async |client, presented| {
+    inquire(app, mount, authorization, parameters, async |client, presented| {
         revoke_own(app, mount, client, presented, by).await?;
         Ok(RevocationResponse {})
     })

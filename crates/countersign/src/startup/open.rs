@@ -8,9 +8,12 @@ use countersign_protocol::{Clock, Secret};
 use countersign_verify::SystemClock;
 
 use crate::app::{App, AppParts};
-use crate::config::{self, BaseUrl, Config, Disk, Environment, KeysConfig, MasterKeySource, StorageConfig, StorageUrl};
+use crate::config::{
+    self, BaseUrl, Config, Disk, Environment, KeysConfig, MasterKeySource, OutboundConfig, StorageConfig, StorageUrl,
+};
 use crate::entropy::SystemEntropy;
 use crate::management;
+use crate::outbound::{Outbound, OutboundOptions};
 use crate::sealing::MasterKey;
 use crate::store::{ConnectOptions, Durability, Store};
 use crate::timer::SystemTimer;
@@ -47,6 +50,7 @@ pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Res
 /// What stands in the way of opening the instance.
 pub async fn open_on_clock(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<App>> {
     let master_key = configured_master_key(&config.keys)?;
+    let outbound = outbound(&config.outbound)?;
     let store = open_store(config).await?;
     let parts = AppParts {
         store,
@@ -59,6 +63,7 @@ pub async fn open_on_clock(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn 
         backdate_seconds: config.tokens.backdate_seconds.into(),
         client_cache_capacity: config.cache.clients,
         signing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        outbound,
     };
     let app = App::start(parts).await?;
     management::ensure_resource_server(&app).await?;
@@ -83,6 +88,17 @@ pub(crate) fn configured_master_key(keys: &KeysConfig) -> anyhow::Result<MasterK
 pub(crate) fn load_master_key(source: &MasterKeySource) -> anyhow::Result<MasterKey> {
     let bytes = config::load_master_key(source, &Disk)?;
     Ok(MasterKey::new(&Secret::new(bytes.expose().to_vec()))?)
+}
+
+/// The client for requests of our own that a configuration describes.
+fn outbound(config: &OutboundConfig) -> anyhow::Result<Outbound> {
+    let extra_roots = config.ca_file.as_ref().map(|file| file.read_certificates(&Disk)).transpose()?.unwrap_or_default();
+    let options = OutboundOptions { extra_roots, allow_private_addresses: config.allow_private_addresses };
+    match (Outbound::new(&options), &config.ca_file) {
+        (Ok(outbound), _) => Ok(outbound),
+        (Err(error), Some(file)) => Err(file.wrong(format!("holds a certificate that cannot be trusted: {error}")).into()),
+        (Err(error), None) => Err(error.into()),
+    }
 }
 
 pub(crate) fn connect_options(storage: &StorageConfig) -> ConnectOptions {

@@ -10,10 +10,12 @@ mod authorization_servers;
 mod changes;
 mod client_grants;
 mod clients;
+mod credential_uses;
 mod credentials;
 mod dump;
 mod engine;
 mod error;
+mod expiry_warnings;
 mod facts;
 mod hash_keys;
 mod idempotency;
@@ -31,12 +33,14 @@ mod signing_keys;
 mod sqlite;
 mod statement;
 mod tx;
+mod used_jtis;
 mod value;
 
 pub use changes::{Change, ChangeKind};
 pub use dump::DumpPart;
 pub use engine::{ConnectOptions, Durability, Store, WorkFuture};
 pub use error::StoreError;
+pub use expiry_warnings::ExpiringCredential;
 pub use idempotency::KeptReply;
 pub use keyset::Page;
 pub use sealed::{SEALED_COLUMNS, SealedColumn};
@@ -53,7 +57,9 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         changes::ALL,
         client_grants::ALL,
         clients::ALL,
+        credential_uses::ALL,
         credentials::ALL,
+        expiry_warnings::ALL,
         facts::ALL,
         hash_keys::ALL,
         idempotency::ALL,
@@ -65,6 +71,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         revoked_tokens::ALL,
         sealed::ALL,
         signing_keys::ALL,
+        used_jtis::ALL,
     ]
     .into_iter()
     .flatten()

@@ -47,6 +47,18 @@ impl Header {
             has_any_algorithm,
         })
     }
+
+    /// Whether `typ` is the media type `application/{short}`, with or without the
+    /// prefix and in any case (RFC 7515 section 4.1.9).
+    pub fn has_type(&self, short: &str) -> bool {
+        const PREFIX: &str = "application/";
+        let Some(typ) = self.typ.as_deref() else { return false };
+        let rest = match typ.split_at_checked(PREFIX.len()) {
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
+            Some(_) | None => typ,
+        };
+        rest.eq_ignore_ascii_case(short)
+    }
 }
 
 fn optional_string(member: Option<Value>) -> Result<Option<String>, JwsError> {

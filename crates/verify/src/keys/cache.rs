@@ -101,6 +101,11 @@ impl Keys {
         self.0.keys.set.find(key_id)
     }
 
+    /// All of them.
+    pub(crate) fn set(&self) -> &JwkSet {
+        &self.0.keys.set
+    }
+
     #[cfg(weakened)]
     pub(crate) fn find_by_algorithm(&self, algorithm: countersign_protocol::jose::Algorithm) -> Option<&VerificationKey> {
         self.0.keys.set.find_by_algorithm(algorithm)

@@ -29,5 +29,5 @@ async fn introspect(app: &App, path: &str, request: Request) -> Response {
         Err(response) => return response,
     };
     let answered = oauth::introspect(app, &mount, authorization(&parts), &parameters).await;
-    respond(&parts, answered)
+    respond(app, &parts, answered)
 }

@@ -9,7 +9,7 @@ pub(super) mod token;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::response::Response;
-use http::header::HOST;
+use http::header::{HOST, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Uri};
 
@@ -17,6 +17,8 @@ use super::errors::unknown_path;
 use crate::app::App;
 use crate::bases;
 use crate::catalog::ResolvedMount;
+use crate::oauth::AuthenticatedClient;
+use crate::source_address::SourceAddress;
 
 /// The mount that a request reached: `path` below the base that its Host names.
 fn resolve(app: &App, uri: &Uri, headers: &HeaderMap, path: &str) -> Option<ResolvedMount> {
@@ -37,4 +39,11 @@ impl<S: Send + Sync> FromRequestParts<S> for NestedMount {
         let Path(server) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| unknown_path())?;
         Ok(Self(format!("/oauth2/{server}")))
     }
+}
+
+/// Notes whence and by what the client authenticated.
+fn record_use(app: &App, parts: &Parts, client: &AuthenticatedClient) {
+    let source = parts.extensions.get::<SourceAddress>().filter(|source| **source != SourceAddress::NONE).map(|source| source.ip());
+    let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    app.credential_uses.record(client.credential_id(), app.clock.now(), client.method(), source, user_agent);
 }

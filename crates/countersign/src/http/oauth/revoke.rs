@@ -35,5 +35,5 @@ async fn revoke(app: &App, path: &str, accepts: Accepts, request: Request) -> Re
     let source = parts.extensions.get::<SourceAddress>().filter(|source| **source != SourceAddress::NONE).map(|source| source.ip());
     let by = |client| Actor::client(client, request_id, source);
     let answered = oauth::revoke(app, &mount, authorization(&parts), &parameters, by).await;
-    respond(&parts, answered)
+    respond(app, &parts, answered)
 }

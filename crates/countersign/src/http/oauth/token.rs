@@ -8,7 +8,7 @@ use countersign_protocol::{ErrorCode, OAuthErrorCode};
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{StatusCode, Uri};
 
-use super::{NestedMount, resolve};
+use super::{NestedMount, record_use, resolve};
 use crate::app::App;
 use crate::http::body::{Accepts, read_parameters};
 use crate::http::errors::{OAuthRefusal, Outcome, json, token_refusal, unknown_path};
@@ -47,6 +47,7 @@ async fn token(app: &App, path: &str, accepts: Accepts, request: Request) -> Res
         Err(error) => token_refusal(&error, used_header),
     };
     if let Some(client) = client {
+        record_use(app, &parts, &client);
         let known = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
         Outcome { client_id: Some(client.client().id.to_string()), ..known }.attach(response.extensions_mut());
     }

@@ -1,0 +1,91 @@
+//! Warns of credentials that end soon and have no successor.
+
+use crate::app::App;
+use crate::audit::Actor;
+use crate::store::{ExpiringCredential, StoreError};
+
+/// Credentials read at a time.
+const PAGE: i64 = 500;
+/// Who says so in the audit log.
+const BY: Actor = Actor::system("credential_expiry");
+
+/// A warning that this node gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpiryWarning {
+    /// Of which credential.
+    pub credential: ExpiringCredential,
+    /// Which threshold it crossed, in seconds before its end.
+    pub threshold_seconds: i64,
+}
+
+/// How many credentials end soon, as of the last look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExpiryCounts {
+    /// For each threshold in seconds, shortest first, how many end within it.
+    pub within: Vec<(i64, u64)>,
+    /// Warnings that this node gave since it was started.
+    pub warnings: u64,
+}
+
+/// Warns once of each credential at each of `thresholds`, in seconds before its end:
+/// of several nodes exactly one does. A credential that crossed several since the last
+/// look gets one warning, that of the shortest.
+///
+/// # Errors
+/// [`StoreError`]; what was not warned of is, the next time.
+pub async fn warn_of_expiry(app: &App, thresholds: &[i64]) -> Result<Vec<ExpiryWarning>, StoreError> {
+    let mut thresholds = thresholds.to_vec();
+    thresholds.sort_unstable();
+    let Some(longest) = thresholds.last() else { return Ok(Vec::new()) };
+    let now = app.clock.now();
+    let until = now.plus_seconds(*longest);
+    let mut within: Vec<(i64, u64)> = thresholds.iter().map(|threshold| (*threshold, 0)).collect();
+    let (mut given, mut after) = (Vec::new(), String::new());
+    loop {
+        let last = std::mem::take(&mut after);
+        let page =
+            app.store.read(move |session| Box::pin(async move { session.expiring_credentials(now, until, &last, PAGE).await }));
+        let page = page.await?;
+        let Some(newest) = page.last() else { break };
+        newest.id.as_str().clone_into(&mut after);
+        for credential in page {
+            let left = credential.expires_at.millis_since(now);
+            let crossed = |threshold: i64| left <= threshold.saturating_mul(1_000);
+            within.iter_mut().filter(|(threshold, _)| crossed(*threshold)).for_each(|(_, count)| *count += 1);
+            if let Some(threshold) = thresholds.iter().copied().find(|threshold| crossed(*threshold)) {
+                given.extend(warn(app, credential, threshold).await?);
+            }
+        }
+    }
+    app.note_expiring(&within, given.len());
+    Ok(given)
+}
+
+async fn warn(app: &App, credential: ExpiringCredential, threshold_seconds: i64) -> Result<Option<ExpiryWarning>, StoreError> {
+    let now = app.clock.now();
+    let warned = credential.clone();
+    let event = BY
+        .event("credential.expiring", "credential", credential.id.as_str())
+        .with_detail("client_id", credential.client_id.as_str())
+        .with_detail("expires_at", credential.expires_at.as_millis())
+        .with_detail("threshold_seconds", threshold_seconds);
+    let is_first = app.store.write(move |tx| {
+        Box::pin(async move {
+            let is_first = tx.warn_of_expiry(&warned, threshold_seconds, now).await?;
+            if is_first {
+                tx.record_event(event, now);
+            }
+            Ok::<_, StoreError>(is_first)
+        })
+    });
+    if !is_first.await?.value {
+        return Ok(None);
+    }
+    tracing::warn!(
+        credential_id = credential.id.as_str(),
+        client.id = credential.client_id.as_str(),
+        seconds_left = credential.expires_at.millis_since(now) / 1_000,
+        "a credential ends soon: rotate it"
+    );
+    Ok(Some(ExpiryWarning { credential, threshold_seconds }))
+}
