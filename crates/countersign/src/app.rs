@@ -17,6 +17,7 @@ use crate::revocation::Revocations;
 use crate::sealing::MasterKey;
 use crate::signing_keys::{LocalSigners, Signer, Signers};
 use crate::store::{ChangeKind, Store, StoreError, Tx, WorkFuture};
+use crate::timer::Timer;
 
 /// What an application is built from.
 pub struct AppParts {
@@ -26,6 +27,8 @@ pub struct AppParts {
     pub master_key: MasterKey,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Waits by that clock.
+    pub timer: Arc<dyn Timer>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// The public base URLs; the first is the default.
@@ -51,6 +54,8 @@ pub struct App {
     pub master_key: MasterKey,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Waits by that clock.
+    pub timer: Arc<dyn Timer>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// The public base URLs; the first is the default.
@@ -114,6 +119,7 @@ impl App {
             store: parts.store,
             master_key: parts.master_key,
             clock: parts.clock,
+            timer: parts.timer,
             entropy: parts.entropy,
             bases: parts.bases,
             trusted_proxies: parts.trusted_proxies,

@@ -5,7 +5,7 @@ use std::fmt;
 macro_rules! error_codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal),+ $(,)?) => {
         /// A stable code, `CS-nnnn`: 10xx form of a token, 11xx time, 12xx claims,
-        /// 20xx client authentication, 21xx grants, 30xx management, 90xx our own
+        /// 13xx revocation, 20xx client authentication, 21xx grants, 30xx management, 90xx our own
         /// faults. A number is never reused or renumbered.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u16)]
@@ -78,6 +78,8 @@ error_codes! {
     ClaimMismatch = 1205,
     /// The token's client or credential is not accepted any more.
     ClientRevoked = 1301,
+    /// The token was revoked.
+    TokenRevoked = 1302,
     /// The client is unknown, disabled, or its secret is wrong.
     ClientAuthenticationFailed = 2001,
     /// The request does not authenticate a client.
@@ -92,6 +94,8 @@ error_codes! {
     AuthenticationMethodNotOfClient = 2006,
     /// A credential was sent in the URL, where it is logged by others.
     SecretInUrl = 2007,
+    /// `token` is missing.
+    TokenParameterMissing = 2030,
     /// The request body cannot be read as what its Content-Type says.
     BodyMalformed = 2101,
     /// A parameter was sent twice.

@@ -100,8 +100,17 @@ impl Parameters {
 }
 
 /// Parameters whose JSON value must be a string.
-const KNOWN: &[&str] =
-    &["grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "audience", "resource", "scope"];
+const KNOWN: &[&str] = &[
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "audience",
+    "resource",
+    "scope",
+    "token",
+];
 
 impl fmt::Debug for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

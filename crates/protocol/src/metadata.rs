@@ -12,13 +12,18 @@ pub struct EndpointPaths {
     pub token: &'static str,
     /// The JWK Set.
     pub keys: &'static str,
+    /// The introspection endpoint.
+    pub introspection: &'static str,
+    /// The revocation endpoint.
+    pub revocation: &'static str,
 }
 
 impl EndpointPaths {
     /// The paths of an issuer at the root of its host.
-    pub const ROOT: Self = Self { token: "oauth/token", keys: ".well-known/jwks.json" };
+    pub const ROOT: Self =
+        Self { token: "oauth/token", keys: ".well-known/jwks.json", introspection: "oauth/introspect", revocation: "oauth/revoke" };
     /// The paths of an issuer below `/oauth2/`.
-    pub const NESTED: Self = Self { token: "v1/token", keys: "v1/keys" };
+    pub const NESTED: Self = Self { token: "v1/token", keys: "v1/keys", introspection: "v1/introspect", revocation: "v1/revoke" };
 }
 
 /// The metadata document. It names only what works.
@@ -34,6 +39,14 @@ pub struct AuthorizationServerMetadata {
     pub grant_types_supported: Vec<&'static str>,
     /// Client authentication methods of the token endpoint.
     pub token_endpoint_auth_methods_supported: Vec<&'static str>,
+    /// URL of the introspection endpoint (RFC 7662).
+    pub introspection_endpoint: String,
+    /// Client authentication methods of the introspection endpoint.
+    pub introspection_endpoint_auth_methods_supported: Vec<&'static str>,
+    /// URL of the revocation endpoint (RFC 7009).
+    pub revocation_endpoint: String,
+    /// Client authentication methods of the revocation endpoint.
+    pub revocation_endpoint_auth_methods_supported: Vec<&'static str>,
     /// Empty: there is no authorization endpoint. Both specifications require the member.
     pub response_types_supported: [&'static str; 0],
     /// Required by OpenID Connect Discovery.
@@ -46,12 +59,18 @@ pub struct AuthorizationServerMetadata {
 impl AuthorizationServerMetadata {
     /// The document of `issuer`, whose tokens are signed with `algorithms`.
     pub fn new(issuer: &Issuer, paths: EndpointPaths, algorithms: &[Algorithm]) -> Self {
+        // One function authenticates clients at every endpoint.
+        let auth_methods = ClientAuthMethod::ALL.map(ClientAuthMethod::as_str).to_vec();
         Self {
             issuer: issuer.to_string(),
             token_endpoint: issuer.endpoint(paths.token),
             jwks_uri: issuer.endpoint(paths.keys),
             grant_types_supported: GrantType::ALL.map(GrantType::as_str).to_vec(),
-            token_endpoint_auth_methods_supported: ClientAuthMethod::ALL.map(ClientAuthMethod::as_str).to_vec(),
+            introspection_endpoint: issuer.endpoint(paths.introspection),
+            introspection_endpoint_auth_methods_supported: auth_methods.clone(),
+            revocation_endpoint: issuer.endpoint(paths.revocation),
+            revocation_endpoint_auth_methods_supported: auth_methods.clone(),
+            token_endpoint_auth_methods_supported: auth_methods,
             response_types_supported: [],
             subject_types_supported: ["public"],
             id_token_signing_alg_values_supported: algorithms.iter().map(|algorithm| algorithm.as_str()).collect(),

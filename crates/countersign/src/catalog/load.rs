@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use countersign_protocol::ClientId;
 use countersign_protocol::jose::SigningKeyError;
 
 use super::{Catalog, LoadedAuthorizationServer, LoadedMount, SecretHashers};
 use crate::authorization_servers::{AuthorizationServer, Mount};
 use crate::clients::SecretHasher;
-use crate::ids::{AuthorizationServerId, HashKeyId, SigningKeyId};
+use crate::ids::{AuthorizationServerId, HashKeyId, ResourceServerId, SigningKeyId};
 use crate::resource_servers::ResourceServer;
 use crate::sealing::{MasterKey, SealingError};
 use crate::signing_keys::{KeyRing, Signer, Signers, SigningKeyState, StoredSigningKey};
@@ -44,6 +45,7 @@ struct Rows {
     resource_servers: Vec<ResourceServer>,
     signing_keys: Vec<StoredSigningKey>,
     hash_keys: Vec<(HashKeyId, String)>,
+    introspection_clients: Vec<(ClientId, ResourceServerId)>,
 }
 
 /// The keys of each authorization server, with their states.
@@ -69,6 +71,7 @@ pub async fn load(
                 resource_servers: session.resource_servers().await?,
                 signing_keys: session.signing_keys().await?,
                 hash_keys: session.hash_keys().await?,
+                introspection_clients: session.introspection_clients().await?,
             })
         })
     });
@@ -90,10 +93,19 @@ fn assemble(rows: Rows, master_key: &MasterKey, signers: &dyn Signers, opened: &
         .servers
         .into_iter()
         .map(|server| {
-            let own = resource_servers.iter().filter(|resource_server| resource_server.authorization_server_id == server.id);
+            let own = || resource_servers.iter().filter(|resource_server| resource_server.authorization_server_id == server.id);
+            let own_by_id: HashMap<_, _> =
+                own().map(|resource_server| (resource_server.id.clone(), Arc::clone(resource_server))).collect();
             let loaded = LoadedAuthorizationServer {
                 keys: KeyRing::new(keys.remove(&server.id).unwrap_or_default()),
-                resource_servers: own.map(|resource_server| (resource_server.id.clone(), Arc::clone(resource_server))).collect(),
+                by_audience: own().map(|resource_server| (resource_server.audience.clone(), Arc::clone(resource_server))).collect(),
+                introspection_clients: rows
+                    .introspection_clients
+                    .iter()
+                    .filter(|(_, resource_server)| own_by_id.contains_key(resource_server))
+                    .cloned()
+                    .collect(),
+                resource_servers: own_by_id,
                 signing_alg: server.signing_alg,
                 created_at: server.created_at,
                 id: server.id.clone(),

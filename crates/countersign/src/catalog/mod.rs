@@ -3,11 +3,11 @@
 
 mod load;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use countersign_protocol::jose::Algorithm;
-use countersign_protocol::{Audience, Issuer, Timestamp};
+use countersign_protocol::{Audience, ClientId, Issuer, Timestamp};
 
 use crate::clients::SecretHasher;
 use crate::config::BaseUrl;
@@ -40,12 +40,24 @@ pub struct LoadedAuthorizationServer {
     /// Its keys.
     pub keys: KeyRing,
     resource_servers: HashMap<ResourceServerId, Arc<ResourceServer>>,
+    by_audience: HashMap<Audience, Arc<ResourceServer>>,
+    introspection_clients: HashSet<(ClientId, ResourceServerId)>,
 }
 
 impl LoadedAuthorizationServer {
     /// One of its resource servers.
     pub fn find_resource_server(&self, id: &ResourceServerId) -> Option<&Arc<ResourceServer>> {
         self.resource_servers.get(id)
+    }
+
+    /// Its resource server with this audience.
+    pub fn find_audience(&self, audience: &Audience) -> Option<&Arc<ResourceServer>> {
+        self.by_audience.get(audience)
+    }
+
+    /// Whether a client may introspect tokens for one of its resource servers.
+    pub fn may_introspect(&self, client: &ClientId, resource_server: &ResourceServerId) -> bool {
+        self.introspection_clients.contains(&(client.clone(), resource_server.clone()))
     }
 }
 
@@ -85,6 +97,12 @@ impl Catalog {
     /// Every authorization server, in no order.
     pub fn authorization_servers(&self) -> impl Iterator<Item = &Arc<LoadedAuthorizationServer>> {
         self.servers.values()
+    }
+
+    /// The mount as it is in this snapshot; as it was where it is gone.
+    pub fn refreshed(&self, mount: &ResolvedMount) -> ResolvedMount {
+        let server = self.servers.get(&mount.server.id).unwrap_or(&mount.server);
+        ResolvedMount { server: Arc::clone(server), ..mount.clone() }
     }
 
     /// The mount at `path`: one bound to `base` wins over one for every base.

@@ -13,6 +13,7 @@ mod instance;
 mod master_key;
 mod printer;
 mod resource_server;
+mod revoke;
 mod serve;
 mod signing_key;
 mod token;
@@ -71,6 +72,9 @@ enum Command {
     /// Create and replace the master key
     #[command(subcommand)]
     MasterKey(master_key::MasterKeyCommand),
+    /// Revoke tokens, and what obtains them
+    #[command(subcommand)]
+    Revoke(revoke::RevokeCommand),
     /// Manage signing keys
     #[command(subcommand)]
     SigningKey(signing_key::SigningKeyCommand),
@@ -105,6 +109,7 @@ async fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
         Command::Credential(command) => credential::run(command, printer).await,
         Command::Grant(command) => grant::run(command, printer).await,
         Command::MasterKey(command) => master_key::run(command, printer).await,
+        Command::Revoke(command) => revoke::run(command, printer).await,
         Command::SigningKey(command) => signing_key::run(command, printer).await,
     }
 }

@@ -4,14 +4,16 @@ use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, ScopeToken};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::authorization_server::{parse_algorithm, parse_audience, parse_id};
 use super::printer::table;
 use super::{InstanceArgs, Printer};
 use crate::audit::Actor;
 use crate::ids::AuthorizationServerId;
-use crate::resource_servers::{DEFAULT_TOKEN_LIFETIME_SECONDS, NewResourceServer, Profile, ScopeDefinition, create};
+use crate::resource_servers::{
+    DEFAULT_TOKEN_LIFETIME_SECONDS, NewResourceServer, Profile, ScopeDefinition, create, create_introspection_client,
+};
 
 /// The verbs of `resource-server`.
 #[derive(Debug, Subcommand)]
@@ -46,6 +48,9 @@ pub(crate) struct CreateArgs {
     /// Lifetime of its tokens, 60 to 86400
     #[arg(long, default_value_t = DEFAULT_TOKEN_LIFETIME_SECONDS)]
     token_lifetime_seconds: i64,
+    /// Create a client that may introspect its tokens; the secret is shown once
+    #[arg(long)]
+    with_introspection_client: bool,
     #[command(flatten)]
     instance: InstanceArgs,
 }
@@ -64,10 +69,20 @@ pub(super) async fn run(command: ResourceServerCommand, printer: &Printer) -> an
                 scopes: arguments.scopes,
             };
             let made = create(&app, &Actor::command_line(), new).await?;
-            printer.result(
-                &json!({ "id": made.id.as_str(), "audience": made.audience.as_str(), "token_lifetime_seconds": made.token_lifetime_seconds }),
-                &format!("created {} for {}", made.id, made.audience),
-            );
+            let mut text = format!("created {} for {}", made.id, made.audience);
+            let mut introspection_client = Value::Null;
+            if arguments.with_introspection_client {
+                let created = create_introspection_client(&app, &Actor::command_line(), &made.id).await?;
+                let (id, secret) = (created.client.id.as_str(), created.secret.text.expose());
+                text = format!("{text}\nclient_id      {id}\nclient_secret  {secret}");
+                introspection_client = json!({ "client_id": id, "client_secret": secret });
+                printer.note("Keep the secret: it is not shown again.");
+            }
+            let value = json!({
+                "id": made.id.as_str(), "audience": made.audience.as_str(), "token_lifetime_seconds": made.token_lifetime_seconds,
+                "introspection_client": introspection_client,
+            });
+            printer.result(&value, &text);
             Ok(())
         }
         ResourceServerCommand::List(instance) => list(&instance, printer).await,

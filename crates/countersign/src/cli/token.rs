@@ -77,13 +77,9 @@ async fn get(arguments: GetArgs, printer: &Printer) -> anyhow::Result<()> {
 }
 
 fn decode(token: &str, printer: &Printer) -> anyhow::Result<()> {
-    let mut input = token.to_owned();
-    if token == "-" {
-        input.clear();
-        std::io::stdin().read_to_string(&mut input).context("cannot read standard input")?;
-    }
+    let token = read_argument(token)?;
     // Whatever its algorithm: a token that no verifier accepts is worth a look too.
-    let parts: Vec<&str> = input.trim().split('.').collect();
+    let parts: Vec<&str> = token.trim().split('.').collect();
     let &[header, claims, signature] = parts.as_slice() else {
         bail!("a JWT in compact form has three parts joined by dots, this has {}", parts.len());
     };
@@ -93,6 +89,17 @@ fn decode(token: &str, printer: &Printer) -> anyhow::Result<()> {
     printer.result(&json!({ "header": header, "claims": claims }), &text);
     printer.note("The signature was not checked: this shows what the token says, not whether it is true.");
     Ok(())
+}
+
+/// An argument that `-` takes from standard input, where the list of processes does
+/// not show it.
+pub(super) fn read_argument(argument: &str) -> anyhow::Result<String> {
+    let mut input = argument.to_owned();
+    if argument == "-" {
+        input.clear();
+        std::io::stdin().read_to_string(&mut input).context("cannot read standard input")?;
+    }
+    Ok(input)
 }
 
 fn decode_part(name: &str, part: &str) -> anyhow::Result<Map<String, Value>> {

@@ -7,10 +7,10 @@ use super::secrets::{CreatedSecret, make_secret};
 use super::update::check_organization;
 use super::{Client, check_external_id, check_metadata};
 use crate::app::App;
-use crate::audit::Actor;
+use crate::audit::{Actor, AuditEvent};
 use crate::change::{ChangeError, check_name};
 use crate::ids::{OrganizationId, generate_client_id};
-use crate::store::ChangeKind;
+use crate::store::{ChangeKind, Tx};
 
 /// What a new client is to be.
 #[derive(Clone, Debug)]
@@ -60,6 +60,22 @@ pub struct CreatedClient {
 /// # Errors
 /// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`].
 pub async fn create(app: &App, by: &Actor, new: NewClient) -> Result<CreatedClient, ChangeError> {
+    let created = make(app, new)?;
+    let (client, now) = (created.client.clone(), created.client.created_at);
+    let event = created_event(by, &client);
+    let written = app.write(move |tx| {
+        Box::pin(async move {
+            insert(tx, &client).await?;
+            tx.record_event(event, now);
+            Ok(())
+        })
+    });
+    written.await.map_err(|error: ChangeError| error.or_already_exists("client", &created.client.id))?;
+    Ok(created)
+}
+
+/// A client that is not stored yet.
+pub(crate) fn make(app: &App, new: NewClient) -> Result<CreatedClient, ChangeError> {
     check_name("name", &new.name)?;
     if let Some(external_id) = &new.external_id {
         check_external_id(external_id)?;
@@ -85,23 +101,24 @@ pub async fn create(app: &App, by: &Actor, new: NewClient) -> Result<CreatedClie
         credentials: vec![secret.credential.clone()],
         grants: Vec::new(),
     };
-    let stored = client.clone();
-    let event = by.event("client.created", "client", client.id.as_str()).with_detail("name", client.name.as_str());
-    let event = event.in_organization(client.organization_id.as_ref().map(OrganizationId::as_str));
-    let written = app.write(move |tx| {
-        Box::pin(async move {
-            if let Some(organization) = &stored.organization_id {
-                check_organization(tx, organization).await?;
-            }
-            tx.insert_client(&stored).await?;
-            for credential in &stored.credentials {
-                tx.insert_credential(&stored.id, credential, now).await?;
-            }
-            tx.record_event(event, now);
-            tx.record_change(ChangeKind::Client, stored.id.as_str(), now);
-            Ok(())
-        })
-    });
-    written.await.map_err(|error: ChangeError| error.or_already_exists("client", &client.id))?;
     Ok(CreatedClient { client, secret })
+}
+
+/// What the audit log says about a new client.
+pub(crate) fn created_event(by: &Actor, client: &Client) -> AuditEvent {
+    let event = by.event("client.created", "client", client.id.as_str()).with_detail("name", client.name.as_str());
+    event.in_organization(client.organization_id.as_ref().map(OrganizationId::as_str))
+}
+
+/// Stores a new client with its credentials.
+pub(crate) async fn insert(tx: &mut Tx, client: &Client) -> Result<(), ChangeError> {
+    if let Some(organization) = &client.organization_id {
+        check_organization(tx, organization).await?;
+    }
+    tx.insert_client(client).await?;
+    for credential in &client.credentials {
+        tx.insert_credential(&client.id, credential, client.created_at).await?;
+    }
+    tx.record_change(ChangeKind::Client, client.id.as_str(), client.created_at);
+    Ok(())
 }

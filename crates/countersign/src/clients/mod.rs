@@ -16,6 +16,7 @@ use crate::ids::{ClientGrantId, CredentialId, HashKeyId, OrganizationId, Resourc
 
 pub use cache::ClientCache;
 pub use create::{CreatedClient, NewClient, create};
+pub(crate) use create::{created_event, insert, make};
 pub use grants::{NewClientGrant, grant};
 pub use list::{find, list};
 pub use secrets::{CreatedSecret, SecretHash, SecretHasher, create_secret, revoke_credential};

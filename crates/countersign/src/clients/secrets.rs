@@ -1,6 +1,7 @@
 //! Client secrets: made by us, shown once, stored as a keyed hash.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::{constant_time, hmac};
 use countersign_protocol::jose::base64url;
@@ -12,6 +13,7 @@ use crate::audit::Actor;
 use crate::change::{ChangeError, check_name};
 use crate::entropy::random;
 use crate::ids::{CredentialId, HashKeyId};
+use crate::revocation::{self, Marked};
 use crate::store::ChangeKind;
 
 /// What client secrets begin with.
@@ -127,7 +129,7 @@ pub async fn create_secret(app: &App, by: &Actor, client_id: &ClientId, label: &
     Ok(secret)
 }
 
-/// Revokes a credential of a client for good.
+/// Revokes a credential of a client for good, and every token that was obtained with it.
 ///
 /// # Errors
 /// [`ChangeError::NotFound`] when the client has no such credential that is not revoked.
@@ -137,18 +139,20 @@ pub async fn revoke_credential(
     client_id: &ClientId,
     credential_id: &CredentialId,
 ) -> Result<(), ChangeError> {
-    let now = app.clock.now();
-    let (client_id, credential_id) = (client_id.clone(), credential_id.clone());
+    let (client_id, credential_id, clock) = (client_id.clone(), credential_id.clone(), Arc::clone(&app.clock));
     let event = by.event("credential.revoked", "credential", credential_id.as_str()).with_detail("client_id", client_id.as_str());
-    app.write(move |tx| {
+    let written = app.write(move |tx| {
         Box::pin(async move {
+            let now = clock.now();
             if !tx.revoke_credential(&client_id, &credential_id, now).await? {
                 return Err(ChangeError::NotFound { kind: "credential", id: credential_id.to_string() });
             }
+            let marked = Marked::Credential(credential_id);
+            let not_before = revocation::mark(tx, &marked, now).await?;
             tx.record_event(event, now);
             tx.record_change(ChangeKind::Client, client_id.as_str(), now);
-            Ok(())
+            Ok(vec![(marked, not_before)])
         })
-    })
-    .await
+    });
+    revocation::outlast(app, written).await
 }

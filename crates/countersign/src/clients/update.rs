@@ -1,5 +1,7 @@
 //! Changing and deleting a client.
 
+use std::sync::Arc;
+
 use countersign_protocol::{ClientAuthMethod, ClientId};
 use serde_json::{Map, Value};
 
@@ -8,6 +10,7 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, check_name};
 use crate::ids::OrganizationId;
+use crate::revocation::{self, Marked};
 use crate::store::{ChangeKind, Tx};
 
 /// What is to change; `None` keeps.
@@ -98,25 +101,31 @@ pub async fn update(
     .await
 }
 
-/// Deletes a client with its credentials and grants.
+/// Deletes a client with its credentials and grants. Every token it has is dead, also
+/// for a later client of the same id.
 ///
 /// # Errors
 /// [`ChangeError::NotFound`], [`ChangeError::VersionMismatch`].
 pub async fn delete(app: &App, by: &Actor, id: &ClientId, if_version: Option<i64>) -> Result<(), ChangeError> {
-    let now = app.clock.now();
     let event = by.event("client.deleted", "client", id.as_str());
-    let id = id.clone();
-    app.write(move |tx| {
+    let (id, clock) = (id.clone(), Arc::clone(&app.clock));
+    let written = app.write(move |tx| {
         Box::pin(async move {
+            let now = clock.now();
             let client = locked(tx, &id, if_version, now).await?;
+            if tx.delete_introspection_of(&id).await? {
+                tx.record_change(ChangeKind::Catalog, id.as_str(), now);
+            }
             tx.delete_client(&id).await?;
+            let marked = Marked::Client(id.clone());
+            let not_before = revocation::mark(tx, &marked, now).await?;
             let event = event.with_detail("name", client.name.as_str());
             tx.record_event(event.in_organization(client.organization_id.as_ref().map(OrganizationId::as_str)), now);
             tx.record_change(ChangeKind::Client, id.as_str(), now);
-            Ok(())
+            Ok(vec![(marked, not_before)])
         })
-    })
-    .await
+    });
+    revocation::outlast(app, written).await
 }
 
 async fn locked(

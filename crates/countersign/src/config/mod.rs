@@ -50,7 +50,7 @@ pub(crate) use setting::variable_of;
 pub use setting::{Fallback, Kind, SECTIONS, Section, Setting};
 pub use signing_keys::SigningKeysConfig;
 pub use storage::{StorageConfig, StorageUrl};
-pub use tokens::TokensConfig;
+pub use tokens::{MAX_BACKDATE_SECONDS, TokensConfig};
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,9 @@
 use super::reader::Reader;
 use super::setting::{Fallback, Kind, Section, Setting};
 
+/// The most that `iat` may lie before the server's clock.
+pub const MAX_BACKDATE_SECONDS: i64 = 60;
+
 /// What holds for every token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokensConfig {
@@ -14,7 +17,7 @@ pub(super) static SECTION: Section = Section { name: "tokens", doc: "What holds 
 
 static BACKDATE: Setting = Setting {
     key: "tokens.backdate_seconds",
-    kind: Kind::Integer { min: 0, max: 60, unit: "seconds" },
+    kind: Kind::Integer { min: 0, max: MAX_BACKDATE_SECONDS.unsigned_abs(), unit: "seconds" },
     default: Fallback::Value("0"),
     doc: "How far `iat` lies before the clock of the server, for verifiers whose clocks are behind and that refuse a token from the future.",
 };

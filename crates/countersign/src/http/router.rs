@@ -17,11 +17,15 @@ pub fn router(app: &Arc<App>, request_timeout: Duration) -> Router {
         .route("/health/ready", get(health::ready))
         // The root mount.
         .route("/oauth/token", post(oauth::token::at_root))
+        .route("/oauth/introspect", post(oauth::introspect::at_root))
+        .route("/oauth/revoke", post(oauth::revoke::at_root))
         .route("/.well-known/jwks.json", get(oauth::keys::at_root))
         .route("/.well-known/openid-configuration", get(oauth::metadata::at_root))
         .route("/.well-known/oauth-authorization-server", get(oauth::metadata::at_root))
         // Every mount below /oauth2/.
         .route("/oauth2/{server}/v1/token", post(oauth::token::at_server))
+        .route("/oauth2/{server}/v1/introspect", post(oauth::introspect::at_server))
+        .route("/oauth2/{server}/v1/revoke", post(oauth::revoke::at_server))
         .route("/oauth2/{server}/v1/keys", get(oauth::keys::at_server))
         .route("/oauth2/{server}/.well-known/openid-configuration", get(oauth::metadata::at_server))
         .route("/oauth2/{server}/.well-known/oauth-authorization-server", get(oauth::metadata::at_server))

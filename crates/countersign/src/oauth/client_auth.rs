@@ -1,9 +1,11 @@
-//! Verifying a client's secret (RFC 6749 section 2.3.1).
+//! Authenticating a client, the same way at every endpoint (RFC 6749 section 2.3).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use countersign_protocol::{ClientId, ClientSecretCredentials, Timestamp};
+use countersign_protocol::{
+    ClientAuthParseError, ClientId, ClientSecretCredentials, Parameters, Timestamp, parse_client_authentication,
+};
 
 use crate::app::App;
 use crate::catalog::SecretHashers;
@@ -52,6 +54,9 @@ pub enum ClientAuthError {
     /// The store failed: the client was not judged.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The request's credentials cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] ClientAuthParseError),
 }
 
 /// Why an authentication was refused; never sent.
@@ -76,11 +81,22 @@ impl RefusalReason {
     }
 }
 
-/// Authenticates a client by its secret.
+/// Authenticates the client of a request, by its `Authorization` header values and
+/// its body.
 ///
 /// # Errors
 /// [`ClientAuthError`].
-pub async fn authenticate(
+pub async fn authenticate<'h>(
+    app: &App,
+    authorization: impl IntoIterator<Item = &'h [u8]>,
+    parameters: &Parameters,
+    now: Timestamp,
+) -> Result<AuthenticatedClient, ClientAuthError> {
+    let presented = parse_client_authentication(authorization, parameters)?;
+    authenticate_by_secret(app, presented, now).await
+}
+
+async fn authenticate_by_secret(
     app: &App,
     presented: ClientSecretCredentials,
     now: Timestamp,

@@ -39,12 +39,25 @@ pub struct AccessTokenSpec {
     pub now: Timestamp,
 }
 
+impl AccessTokenSpec {
+    /// `iat`: never ahead of the clock.
+    pub fn issued_at(&self, backdate_seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(self.now.as_seconds() - backdate_seconds)
+    }
+}
+
 /// Why a token that was granted cannot be made: always a fault of ours.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
     /// There is no active key for the algorithm.
     #[error("there is no active {0} signing key")]
     NoSigningKey(Algorithm),
+    /// A mark lies too far ahead to wait for: the clocks of the nodes differ.
+    #[error("a revocation mark at {} lies ahead of this node's clock", .0.as_seconds())]
+    MarkAhead(Timestamp),
+    /// Mark after mark was set while tokens were signed.
+    #[error("each token was revoked before it was signed")]
+    Overtaken,
     /// The signature was not made.
     #[error(transparent)]
     Signing(#[from] SignError),
@@ -53,24 +66,16 @@ pub enum IssueError {
 /// Signs the access token that `spec` describes.
 pub(super) async fn access_token(app: &App, spec: AccessTokenSpec) -> Result<TokenResponse, IssueError> {
     let (scope, token_id) = (spec.scope.to_string(), base64url::encode(&random::<16>(app.entropy.as_ref())));
-    let access_token = sign(app, &spec, &claims(app, &spec, &scope, &token_id)).await?;
+    let access_token = sign(&spec, &claims(app, &spec, &scope, &token_id)).await?;
     Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: spec.lifetime_seconds, scope })
 }
 
-/// Signs with the active key; with its successor if it was withdrawn meanwhile, for
-/// nobody would accept the token.
-async fn sign(app: &App, spec: &AccessTokenSpec, claims: &AccessTokenClaims<'_>) -> Result<String, IssueError> {
-    let mut server = Arc::clone(&spec.server);
-    loop {
-        let key = server.keys.active(spec.signing_alg).ok_or(IssueError::NoSigningKey(spec.signing_alg))?;
-        let input = SigningInput::new(key.algorithm(), key.key_id().as_str(), ACCESS_TOKEN_TYPE, claims);
-        let input = input.map_err(SignError::from)?;
-        let signature = key.sign(input.as_str()).await?;
-        match app.catalog().authorization_server(&server.id) {
-            Some(current) if !current.keys.publishes(key.key_id()) => server = Arc::clone(current),
-            Some(_) | None => return Ok(input.with_signature(&signature)),
-        }
-    }
+async fn sign(spec: &AccessTokenSpec, claims: &AccessTokenClaims<'_>) -> Result<String, IssueError> {
+    let key = spec.server.keys.active(spec.signing_alg).ok_or(IssueError::NoSigningKey(spec.signing_alg))?;
+    let input = SigningInput::new(key.algorithm(), key.key_id().as_str(), ACCESS_TOKEN_TYPE, claims);
+    let input = input.map_err(SignError::from)?;
+    let signature = key.sign(input.as_str()).await?;
+    Ok(input.with_signature(&signature))
 }
 
 fn claims<'a>(app: &App, spec: &'a AccessTokenSpec, scope: &'a str, token_id: &'a str) -> AccessTokenClaims<'a> {
@@ -81,7 +86,7 @@ fn claims<'a>(app: &App, spec: &'a AccessTokenSpec, scope: &'a str, token_id: &'
         aud: spec.resource_server.audience.as_str(),
         client_id: spec.client_id.as_str(),
         cred: spec.credential_id.as_str(),
-        iat: now - app.backdate_seconds,
+        iat: spec.issued_at(app.backdate_seconds).as_seconds(),
         exp: now + spec.lifetime_seconds,
         jti: token_id,
         scope,

@@ -1,57 +1,118 @@
 //! Reading an access token of our own: the same checks as any verifier's, with the
-//! keys and the clients at hand.
+//! keys, the clients and what is revoked at hand.
 
 use std::sync::Arc;
 
 use countersign_protocol::jose::{Claims, UnverifiedJws};
-use countersign_protocol::{ClientId, ErrorCode, Scope, Timestamp};
+use countersign_protocol::{Audience, ClientId, ErrorCode, Scope, Timestamp};
+use serde_json::Value;
 
 use super::issue::ACCESS_TOKEN_TYPE;
 use crate::app::App;
 use crate::catalog::{Catalog, LoadedAuthorizationServer};
 use crate::ids::{AuthorizationServerId, CredentialId};
+use crate::revocation::TokenFacts;
 
-/// An access token that this instance issued and that has not expired.
+/// An access token that an authorization server of ours signed. Whether it has
+/// expired or was revoked is another question.
 #[derive(Clone, Debug)]
 pub struct IssuedToken {
     /// Who issued it.
     pub server: Arc<LoadedAuthorizationServer>,
     /// Its claims.
     pub claims: Claims,
+    /// `aud`.
+    pub audience: Audience,
     /// `client_id`.
     pub client_id: ClientId,
     /// `cred`.
     pub credential_id: CredentialId,
     /// `scope`.
     pub scope: Scope,
+    /// `sub`.
+    pub subject: String,
+    /// `jti`.
+    pub token_id: String,
+    /// `iat`.
+    pub issued_at: Timestamp,
     /// Which key signed it.
     pub key_id: String,
 }
 
-/// Reads a token that the authorization server `server` is said to have issued.
+impl IssuedToken {
+    /// Reads a token that `server` signed.
+    ///
+    /// # Errors
+    /// The code of the first check that fails.
+    pub fn read(server: &Arc<LoadedAuthorizationServer>, token: &str) -> Result<Self, ErrorCode> {
+        let jws = UnverifiedJws::parse(token).map_err(|_| ErrorCode::TokenMalformed)?;
+        if jws.header().typ.as_deref() != Some(ACCESS_TOKEN_TYPE) {
+            return Err(ErrorCode::TypeNotAllowed);
+        }
+        let key_id = jws.header().key_id.clone().ok_or(ErrorCode::UnknownKey)?;
+        let key = server.keys.key_set().find(Some(&key_id)).ok_or(ErrorCode::UnknownKey)?;
+        let payload = jws.verify(key).map_err(|_| ErrorCode::BadSignature)?;
+        let claims = Claims::parse(&payload).map_err(|_| ErrorCode::ClaimMissing)?;
+        Self::from_claims(server, key_id, claims).ok_or(ErrorCode::ClaimMissing)
+    }
+
+    fn from_claims(server: &Arc<LoadedAuthorizationServer>, key_id: String, claims: Claims) -> Option<Self> {
+        let text = |name: &str| claims.all.get(name).and_then(Value::as_str);
+        Some(Self {
+            server: Arc::clone(server),
+            audience: Audience::try_from(text("aud")?).ok()?,
+            client_id: ClientId::try_from(text("client_id")?).ok()?,
+            credential_id: CredentialId::from_stored(text("cred")?),
+            scope: Scope::parse(text("scope").unwrap_or_default()).ok()?,
+            subject: text("sub")?.to_owned(),
+            token_id: text("jti")?.to_owned(),
+            issued_at: claims.issued_at?,
+            key_id,
+            claims,
+        })
+    }
+
+    /// Whether a mark, or a revocation of its own, is about it.
+    pub fn is_revoked(&self, app: &App) -> bool {
+        let facts = TokenFacts {
+            server: &self.server.id,
+            audience: self.audience.as_str(),
+            client_id: self.client_id.as_str(),
+            credential_id: self.credential_id.as_str(),
+            key_id: &self.key_id,
+            subject: &self.subject,
+        };
+        app.revocations.marks.revoking(&facts, self.issued_at).is_some()
+            || app.revocations.tokens.contains(&self.server.id, &self.token_id, self.claims.expires_at)
+    }
+}
+
+/// Reads a token that an authorization server issued at any of its mounts.
+///
+/// # Errors
+/// The code of the first check that fails.
+pub(super) fn read_of_mount(app: &App, server: &Arc<LoadedAuthorizationServer>, token: &str) -> Result<IssuedToken, ErrorCode> {
+    let token = IssuedToken::read(server, token)?;
+    check_issuer(app, &app.catalog(), server, &token.claims.issuer)?;
+    Ok(token)
+}
+
+/// Reads a token that the authorization server `server` is said to have issued, and
+/// that has neither expired nor been revoked.
 ///
 /// # Errors
 /// The code of the first check that fails.
 pub fn read_issued(app: &App, server: &AuthorizationServerId, token: &str, now: Timestamp) -> Result<IssuedToken, ErrorCode> {
     let catalog = app.catalog();
     let server = catalog.authorization_server(server).ok_or(ErrorCode::IssuerMismatch)?;
-    let jws = UnverifiedJws::parse(token).map_err(|_| ErrorCode::TokenMalformed)?;
-    if jws.header().typ.as_deref() != Some(ACCESS_TOKEN_TYPE) {
-        return Err(ErrorCode::TypeNotAllowed);
-    }
-    let key_id = jws.header().key_id.clone().ok_or(ErrorCode::UnknownKey)?;
-    let key = server.keys.key_set().find(Some(&key_id)).ok_or(ErrorCode::UnknownKey)?;
-    let payload = jws.verify(key).map_err(|_| ErrorCode::BadSignature)?;
-    let claims = Claims::parse(&payload).map_err(|_| ErrorCode::ClaimMissing)?;
-    check_issuer(app, &catalog, server, &claims.issuer)?;
-    if claims.expires_at <= now {
+    let token = read_of_mount(app, server, token)?;
+    if token.claims.expires_at <= now {
         return Err(ErrorCode::Expired);
     }
-    let text = |name: &str| claims.all.get(name).and_then(serde_json::Value::as_str);
-    let client_id = claims.client_id.as_deref().and_then(|id| ClientId::try_from(id).ok()).ok_or(ErrorCode::ClaimMissing)?;
-    let credential_id = CredentialId::from_stored(text("cred").ok_or(ErrorCode::ClaimMissing)?);
-    let scope = Scope::parse(text("scope").unwrap_or_default()).map_err(|_| ErrorCode::ClaimMissing)?;
-    Ok(IssuedToken { server: Arc::clone(server), client_id, credential_id, scope, key_id, claims })
+    if token.is_revoked(app) {
+        return Err(ErrorCode::TokenRevoked);
+    }
+    Ok(token)
 }
 
 /// The issuer must be one of the server's own mounts.

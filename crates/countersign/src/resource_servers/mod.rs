@@ -1,5 +1,7 @@
 //! Resource servers: the APIs that tokens are for.
 
+mod introspection;
+
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, ScopeToken, Timestamp};
 
@@ -10,6 +12,8 @@ use crate::ids::{AuthorizationServerId, ResourceServerId};
 use crate::instance::hold_master_key;
 use crate::signing_keys::{self, StoredSigningKey};
 use crate::store::{ChangeKind, StoreError};
+
+pub use introspection::{allow_introspection, create_introspection_client, forbid_introspection};
 
 /// Lifetime of access tokens unless the resource server says otherwise, in seconds.
 pub const DEFAULT_TOKEN_LIFETIME_SECONDS: i64 = 600;

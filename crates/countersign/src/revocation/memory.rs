@@ -2,7 +2,7 @@
 
 use countersign_protocol::Timestamp;
 
-use super::{Marks, RevokedToken, RevokedTokens, StoredMark, TokenFacts};
+use super::{Marks, RevokedToken, RevokedTokens, StoredMark};
 use crate::store::{Store, StoreError};
 
 /// Rows read at a time.
@@ -48,21 +48,4 @@ impl Revocations {
     pub(crate) fn apply_token(&self, change: &str) -> bool {
         RevokedToken::parse(change).map(|token| self.tokens.add(&token)).is_some()
     }
-
-    /// Whether a token is revoked, by a mark or alone.
-    pub fn cover(&self, facts: &TokenFacts<'_>, token: IssuedToken<'_>) -> bool {
-        self.marks.revoking(facts, token.issued_at).is_some()
-            || self.tokens.contains(facts.server, token.token_id, token.expires_at)
-    }
-}
-
-/// A token as an instance of what its facts say.
-#[derive(Clone, Copy, Debug)]
-pub struct IssuedToken<'a> {
-    /// Its `jti`.
-    pub token_id: &'a str,
-    /// Its `iat`.
-    pub issued_at: Timestamp,
-    /// Its `exp`.
-    pub expires_at: Timestamp,
 }

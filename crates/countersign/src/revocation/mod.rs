@@ -5,10 +5,13 @@ mod mark;
 mod marked;
 mod marks;
 mod memory;
+mod revoke;
 mod tokens;
 
 pub use mark::mark;
 pub use marked::{MarkName, Marked, StoredMark, TokenFacts};
 pub use marks::Marks;
-pub use memory::{IssuedToken, Revocations};
+pub use memory::Revocations;
+pub(crate) use revoke::{outlast, revoke_token};
+pub use revoke::{revoke_all, revoke_any_token, revoke_audience, revoke_client, revoke_subject};
 pub use tokens::{RevokedToken, RevokedTokens};

@@ -1,6 +1,6 @@
 //! The keys of one authorization server, ready for use.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use countersign_protocol::jose::{Algorithm, Jwk, JwkSet, KeyType, base64url};
@@ -23,8 +23,9 @@ pub struct KeyRing {
     active: Vec<Arc<dyn Signer>>,
     /// Every key in the document, in its order.
     published: Vec<(SigningKeyId, Algorithm)>,
-    key_set: JwkSet,
     document: KeySetDocument,
+    /// Parsed when the first token is presented to us.
+    key_set: OnceLock<JwkSet>,
 }
 
 impl KeyRing {
@@ -40,8 +41,7 @@ impl KeyRing {
         let etag = format!("\"{}\"", base64url::encode(digest.as_ref()));
         let published = keys.iter().map(|(_, key)| (key.key_id().clone(), key.algorithm())).collect();
         let active = keys.into_iter().filter(|(state, _)| *state == SigningKeyState::Active).map(|(_, key)| key).collect();
-        let key_set = JwkSet::parse(&document).unwrap_or_default();
-        Self { active, published, key_set, document: KeySetDocument { bytes: document.into(), etag } }
+        Self { active, published, document: KeySetDocument { bytes: document.into(), etag }, key_set: OnceLock::new() }
     }
 
     /// The key that signs with `algorithm`.
@@ -63,8 +63,9 @@ impl KeyRing {
     }
 
     /// The published keys, ready to verify with.
-    pub const fn key_set(&self) -> &JwkSet {
-        &self.key_set
+    pub fn key_set(&self) -> &JwkSet {
+        // An authorization server without keys has an empty set.
+        self.key_set.get_or_init(|| JwkSet::parse(&self.document.bytes).unwrap_or_default())
     }
 
     /// The JWK Set.

@@ -13,6 +13,7 @@ use crate::entropy::SystemEntropy;
 use crate::management;
 use crate::sealing::MasterKey;
 use crate::store::{ConnectOptions, Durability, Store};
+use crate::timer::SystemTimer;
 
 /// The settings under which `dev` keeps its data in a folder. What the environment
 /// says of the database or the master key wins: `dev` can run on PostgreSQL too.
@@ -50,6 +51,7 @@ pub async fn open_on_clock(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn 
     let parts = AppParts {
         store,
         master_key,
+        timer: Arc::new(SystemTimer::new(Arc::clone(&clock))),
         clock,
         entropy: Arc::new(SystemEntropy),
         bases,

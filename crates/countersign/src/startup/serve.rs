@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::change_feed::Follower;
 use crate::config::Config;
 use crate::http::{Listeners, ServeOptions, router, serve};
-use crate::jobs::rotate_signing_keys;
+use crate::jobs::{self, rotate_signing_keys};
 
 /// Serves an application until the process is told to stop.
 ///
@@ -19,6 +19,7 @@ pub async fn serve_app(app: Arc<App>, listeners: Listeners, config: &Config, sto
     let follower = Follower::start(Arc::clone(&app), config.storage.poll_interval).await?;
     let mut following = tokio::spawn(follower.run());
     let mut rotating = tokio::spawn(rotate_signing_keys::run(Arc::clone(&app), config.signing_keys.check_interval));
+    let jobs = tokio::spawn(jobs::run(Arc::clone(&app), jobs::INTERVAL));
     let router = router(&app, config.server.request_timeout);
     let options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
     let addresses: Vec<String> =
@@ -33,6 +34,7 @@ pub async fn serve_app(app: Arc<App>, listeners: Listeners, config: &Config, sto
     };
     following.abort();
     rotating.abort();
+    jobs.abort();
     if let Err(error) = app.store.settle().await {
         tracing::warn!(error = %crate::log::chain(&error), "the database file needs its write-ahead log beside it");
     }

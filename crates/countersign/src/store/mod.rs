@@ -17,6 +17,7 @@ mod error;
 mod facts;
 mod hash_keys;
 mod idempotency;
+mod introspection_clients;
 mod keyset;
 mod migrate;
 mod organizations;
@@ -56,6 +57,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         facts::ALL,
         hash_keys::ALL,
         idempotency::ALL,
+        introspection_clients::ALL,
         migrate::ALL,
         organizations::ALL,
         resource_servers::ALL,

@@ -11,6 +11,7 @@ statements! {
               ON CONFLICT (kind, authorization_server_id, value) DO UPDATE SET not_before = \
               CASE WHEN excluded.not_before > revocation_marks.not_before THEN excluded.not_before ELSE revocation_marks.not_before END \
               RETURNING not_before";
+    DELETE_BEFORE = "DELETE FROM revocation_marks WHERE not_before < $1";
     ALL_ROWS = "SELECT kind, authorization_server_id, value, not_before FROM revocation_marks";
 }
 
@@ -20,6 +21,11 @@ impl Tx {
         let values = [marked.kind().into(), marked.authorization_server().into(), marked.value().into(), not_before.into()];
         let row = self.query_optional(&UPSERT, &values).await?;
         row.ok_or_else(|| StoreError::internal("an upsert returned no row"))?.time()
+    }
+
+    /// Deletes the marks before `time`.
+    pub(crate) async fn delete_revocation_marks(&mut self, time: Timestamp) -> Result<(), StoreError> {
+        self.query(&DELETE_BEFORE, &[time.into()]).await.map(drop)
     }
 }
 

@@ -12,7 +12,8 @@ statements! {
               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (authorization_server_id, jti) DO NOTHING RETURNING jti";
     LIVE_AFTER = "SELECT authorization_server_id, jti, expires_at FROM revoked_tokens \
                   WHERE (authorization_server_id, jti) > ($1, $2) AND expires_at > $3 ORDER BY authorization_server_id, jti LIMIT $4";
-    DELETE_EXPIRED = "DELETE FROM revoked_tokens WHERE expires_at <= $1";
+    DELETE_EXPIRED = "DELETE FROM revoked_tokens WHERE (authorization_server_id, jti) IN \
+                      (SELECT authorization_server_id, jti FROM revoked_tokens WHERE expires_at <= $1 LIMIT $2) RETURNING jti";
 }
 
 impl Tx {
@@ -33,9 +34,9 @@ impl Tx {
         Ok(self.query_optional(&INSERT, &values).await?.is_some())
     }
 
-    /// Deletes the tokens that had expired at `time`.
-    pub(crate) async fn delete_revoked_tokens_expired_at(&mut self, time: Timestamp) -> Result<(), StoreError> {
-        self.query(&DELETE_EXPIRED, &[time.into()]).await.map(drop)
+    /// Deletes up to `limit` tokens that had expired at `time`; how many there were.
+    pub(crate) async fn delete_revoked_tokens(&mut self, time: Timestamp, limit: i64) -> Result<usize, StoreError> {
+        Ok(self.query(&DELETE_EXPIRED, &[time.into(), limit.into()]).await?.len())
     }
 }
 

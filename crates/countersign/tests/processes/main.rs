@@ -16,6 +16,7 @@ mod drain;
 mod durability;
 mod logs;
 mod node_changes;
+mod revocation;
 mod rotation;
 mod secrets;
 mod support;

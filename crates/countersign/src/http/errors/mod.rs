@@ -10,7 +10,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Extensions, StatusCode};
 use serde::Serialize;
 
-pub(super) use oauth::{OAuthRefusal, token_refusal};
+pub(super) use oauth::{OAuthRefusal, inquiry_refusal, token_refusal};
 pub(super) use problem::{Problem, ProblemField, change_refusal, invalid_query, problem_with};
 
 use crate::log::chain;

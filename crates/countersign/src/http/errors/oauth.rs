@@ -10,7 +10,7 @@ use crate::http::body::ReadError;
 use crate::http::middleware::forbid_storing;
 use crate::log::chain;
 use crate::oauth::grants::client_credentials::ClientCredentialsError;
-use crate::oauth::{ClientAuthError, IssueError, TokenError};
+use crate::oauth::{ClientAuthError, IssueError, TokenError, TokenInquiryError};
 use crate::signing_keys::SignError;
 
 /// A refusal on its way to the client.
@@ -87,25 +87,51 @@ impl From<ReadError> for OAuthRefusal {
 /// Renders what the token endpoint did not do: a refusal, or a fault of ours.
 pub(in crate::http) fn token_refusal(error: &TokenError, used_header: bool) -> Response {
     let refusal = match error {
-        TokenError::ClientAuth(error @ ClientAuthError::HashKeyMissing) => return fault(ErrorCode::Internal, chain(error)),
-        TokenError::ClientAuth(ClientAuthError::MethodNotOfClient) => {
+        TokenError::ClientAuth(error) => return client_refusal(error, used_header),
+        TokenError::ClientCredentials(error) => grant_refusal(error),
+        TokenError::Issue(error) => return issue_fault(error),
+        TokenError::Request(error) => request_refusal(*error),
+    };
+    OAuthRefusal { used_header, ..refusal }.into_response()
+}
+
+/// Renders what an endpoint that is asked about a token did not do.
+pub(in crate::http) fn inquiry_refusal(error: &TokenInquiryError, used_header: bool) -> Response {
+    match error {
+        TokenInquiryError::Behind => fault(ErrorCode::Unavailable, chain(error)),
+        TokenInquiryError::ClientAuth(error) => client_refusal(error, used_header),
+        TokenInquiryError::Store(error) => store_fault(error),
+        TokenInquiryError::TokenMissing(_) => {
+            OAuthRefusal::new(OAuthErrorCode::InvalidRequest, ErrorCode::TokenParameterMissing).into_response()
+        }
+    }
+}
+
+fn client_refusal(error: &ClientAuthError, used_header: bool) -> Response {
+    let refusal = match error {
+        ClientAuthError::HashKeyMissing => return fault(ErrorCode::Internal, chain(error)),
+        ClientAuthError::MethodNotOfClient => {
             OAuthRefusal::new(OAuthErrorCode::InvalidClient, ErrorCode::AuthenticationMethodNotOfClient)
         }
-        TokenError::ClientAuth(ClientAuthError::Refused { client_id, reason }) => OAuthRefusal {
+        ClientAuthError::Refused { client_id, reason } => OAuthRefusal {
             client_id: client_id.as_ref().map(ToString::to_string),
             reason: Some(reason.as_str()),
             ..OAuthRefusal::new(OAuthErrorCode::InvalidClient, ErrorCode::ClientAuthenticationFailed)
         },
-        TokenError::ClientAuth(ClientAuthError::Store(error)) => return store_fault(error),
-        TokenError::ClientAuthParse(error) => client_auth_refusal(*error),
-        TokenError::ClientCredentials(error) => grant_refusal(error),
-        TokenError::Issue(error @ IssueError::Signing(SignError::Busy | SignError::Unavailable(_))) => {
-            return fault(ErrorCode::Unavailable, chain(error));
-        }
-        TokenError::Issue(error) => return fault(ErrorCode::Internal, chain(error)),
-        TokenError::Request(error) => request_refusal(*error),
+        ClientAuthError::Store(error) => return store_fault(error),
+        ClientAuthError::Unreadable(error) => client_auth_refusal(*error),
     };
     OAuthRefusal { used_header, ..refusal }.into_response()
+}
+
+fn issue_fault(error: &IssueError) -> Response {
+    let code = match error {
+        IssueError::Signing(SignError::Busy | SignError::Unavailable(_)) | IssueError::MarkAhead(_) | IssueError::Overtaken => {
+            ErrorCode::Unavailable
+        }
+        IssueError::Signing(SignError::Failed(_)) | IssueError::NoSigningKey(_) => ErrorCode::Internal,
+    };
+    fault(code, chain(error))
 }
 
 fn body_refusal(error: &BodyError) -> OAuthRefusal {

@@ -1,7 +1,10 @@
 //! The endpoints of an authorization server.
 
+mod inquiry;
+pub(super) mod introspect;
 pub(super) mod keys;
 pub(super) mod metadata;
+pub(super) mod revoke;
 pub(super) mod token;
 
 use axum::extract::{FromRequestParts, Path};

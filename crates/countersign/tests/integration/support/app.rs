@@ -14,7 +14,7 @@ use countersign::store::Store;
 use countersign_protocol::{ManualClock, Secret, Timestamp};
 use http::Method;
 
-use super::{CapturedLog, Database, Engine, RemoteSigners, Request};
+use super::{CapturedLog, Database, Engine, RemoteSigners, Request, TestTimer};
 
 /// What a test may want different.
 #[derive(Clone)]
@@ -47,6 +47,7 @@ impl Default for Setup {
 pub(crate) struct TestApp {
     pub(crate) app: Arc<App>,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) timer: Arc<TestTimer>,
     router: Router,
     setup: Setup,
     // Last: the database goes when every node is gone.
@@ -76,10 +77,12 @@ impl TestApp {
         // Nodes of one database must not make the same ids.
         static SEED: AtomicU64 = AtomicU64::new(1);
         let store = Store::open(database.options(setup.store_timeout, setup.listen)).await.unwrap();
+        let timer = Arc::new(TestTimer::new(Arc::clone(&clock)));
         let parts = AppParts {
             store,
             master_key,
             clock: clock.clone(),
+            timer: timer.clone(),
             entropy: Arc::new(SeededEntropy::new(SEED.fetch_add(1, Ordering::Relaxed))),
             bases: setup.bases.iter().map(|base| BaseUrl::from_text(base).unwrap()).collect(),
             trusted_proxies: setup.trusted_proxies.clone(),
@@ -91,7 +94,7 @@ impl TestApp {
             Some(signers) => App::start_with(parts, Arc::new(signers.clone())).await?,
             None => App::start(parts).await?,
         };
-        Ok(Self { router: router(&app, Duration::from_secs(30)), app, clock, setup, database })
+        Ok(Self { router: router(&app, Duration::from_secs(30)), app, clock, timer, setup, database })
     }
 
     /// Another node of the same instance, on the same clock.

@@ -7,9 +7,11 @@ mod http;
 mod log;
 mod postgres;
 mod random;
+mod revocation;
 mod signers;
 mod sqlite;
 mod stall;
+mod timer;
 mod token;
 
 pub(crate) use app::{Setup, TestApp, master_key};
@@ -18,6 +20,8 @@ pub(crate) use fixture::{API1, API2, Fixture, TestClient, api, issuer_id, scope}
 pub(crate) use http::{Answer, FORM, JSON, Pieces, Request};
 pub(crate) use log::CapturedLog;
 pub(crate) use random::Dice;
+pub(crate) use revocation::by;
 pub(crate) use signers::{RemoteSigners, Service};
 pub(crate) use stall::Stall;
+pub(crate) use timer::TestTimer;
 pub(crate) use token::AccessToken;

@@ -15,6 +15,7 @@ use countersign::clients::{self, NewClient};
 use countersign::entropy::{Entropy, SeededEntropy, SystemEntropy, random};
 use countersign::sealing::MasterKey;
 use countersign::store::{ConnectOptions, Durability, Store};
+use countersign::timer::SystemTimer;
 use countersign_protocol::{ClientAuthMethod, Secret};
 use countersign_verify::SystemClock;
 
@@ -51,6 +52,7 @@ async fn open(path: PathBuf, durability: Durability) -> anyhow::Result<Arc<App>>
         store: Store::open(ConnectOptions::Sqlite { path, durability }).await?,
         master_key: MasterKey::new(&Secret::new(vec![7; 32]))?,
         clock: Arc::new(SystemClock),
+        timer: Arc::new(SystemTimer::new(Arc::new(SystemClock))),
         entropy: Arc::new(SystemEntropy),
         bases: Vec::new(),
         backdate_seconds: 0,

@@ -100,7 +100,7 @@ impl Instance {
         self.serve_as(port, port, settings).await
     }
 
-    fn flags(&self, more: &[&str]) -> Vec<String> {
+    pub(crate) fn flags(&self, more: &[&str]) -> Vec<String> {
         self.settings
             .iter()
             .map(String::as_str)

@@ -4,4 +4,5 @@ use super::ENGINE;
 
 mod change_feed;
 mod client_cache;
+mod revocation_marks;
 mod starting;

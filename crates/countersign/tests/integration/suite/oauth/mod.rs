@@ -2,4 +2,6 @@
 
 use super::ENGINE;
 
+mod introspect;
+mod revoke;
 mod token;

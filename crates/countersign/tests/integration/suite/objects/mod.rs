@@ -4,4 +4,5 @@ use super::ENGINE;
 
 mod audit;
 mod creating;
+mod introspection_clients;
 mod validation;

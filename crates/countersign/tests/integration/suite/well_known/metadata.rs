@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::ENGINE;
-use crate::support::{Fixture, JSON, TestApp, api, issuer_id};
+use crate::support::{Answer, Fixture, JSON, TestApp, TestClient, api, issuer_id};
 
 const ROOT: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
 
@@ -26,6 +26,10 @@ fn expected(issuer: &str, token: &str, keys: &str, alg: &str) -> Value {
         "issuer": issuer,
         "token_endpoint": token,
         "jwks_uri": keys,
+        "introspection_endpoint": token.replace("token", "introspect"),
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "revocation_endpoint": token.replace("token", "revoke"),
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "response_types_supported": [],
@@ -66,6 +70,17 @@ async fn g102_every_url_form_answers_with_its_issuer_whatever_the_headers_say() 
     }
 }
 
+/// A request to an endpoint as a client would make it: the URL is taken as it is.
+async fn authenticated(app: &TestApp, metadata: &Value, endpoint: &str, method: &str, client: &TestClient, form: String) -> Answer {
+    let request = app.post(metadata[format!("{endpoint}_endpoint")].as_str().unwrap());
+    let request = match method {
+        "client_secret_basic" => request.basic(client.id.as_str(), &client.secret).form(form),
+        "client_secret_post" => request.form(format!("{form}&client_id={}&client_secret={}", client.id, client.secret)),
+        other => panic!("{other} is advertised and not tested"),
+    };
+    request.send().await
+}
+
 #[tokio::test]
 async fn g108_everything_advertised_works() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
@@ -93,16 +108,24 @@ async fn g108_everything_advertised_works() {
             for method in list("token_endpoint_auth_methods_supported") {
                 for number in 0..2 {
                     let form = format!("grant_type={grant_type}&audience=https://{server}{number}.test");
-                    let request = app.post(metadata["token_endpoint"].as_str().unwrap());
-                    let request = match method.as_str() {
-                        "client_secret_basic" => request.basic("client-a", &a.secret).form(form),
-                        "client_secret_post" => request.form(format!("{form}&client_id=client-a&client_secret={}", a.secret)),
-                        other => panic!("{other} is advertised and not tested"),
-                    };
-                    let token = request.send().await.token();
+                    let token = authenticated(&app, &metadata, "token", &method, &a, form).await.token();
                     assert!(token.verifies_with(&keys));
                     assert_eq!(token.claims["iss"], metadata["issuer"]);
                     algs.push(token.alg().to_owned());
+                }
+            }
+        }
+        for endpoint in ["introspection", "revocation"] {
+            for method in list(&format!("{endpoint}_endpoint_auth_methods_supported")) {
+                let form = format!("grant_type=client_credentials&audience=https://{server}0.test");
+                let token = authenticated(&app, &metadata, "token", "client_secret_basic", &a, form).await.token().text;
+                let answer = authenticated(&app, &metadata, endpoint, &method, &a, format!("token={token}")).await;
+                if endpoint == "introspection" {
+                    assert!(answer.is_active());
+                } else {
+                    answer.assert_revocation_answered();
+                    let form = format!("token={token}");
+                    assert!(!authenticated(&app, &metadata, "introspection", &method, &a, form).await.is_active());
                 }
             }
         }
@@ -113,6 +136,6 @@ async fn g108_everything_advertised_works() {
         assert_eq!(advertised, algs);
         assert_eq!(list("response_types_supported"), Vec::<String>::new());
         let urls: Vec<&String> = metadata.as_object().unwrap().keys().filter(|name| name.ends_with("_endpoint")).collect();
-        assert_eq!(urls, ["token_endpoint"]);
+        assert_eq!(urls, ["introspection_endpoint", "revocation_endpoint", "token_endpoint"]);
     }
 }

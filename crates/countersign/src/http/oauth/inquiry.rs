@@ -1,0 +1,54 @@
+//! What the introspection and the revocation endpoint do alike: read a request about
+//! a token, and answer it.
+
+use axum::extract::Request;
+use axum::response::Response;
+use countersign_protocol::{ErrorCode, OAuthErrorCode, Parameters};
+use http::header::{AUTHORIZATION, HeaderValue};
+use http::request::Parts;
+use http::{StatusCode, Uri};
+use serde::Serialize;
+
+use crate::http::body::{Accepts, read_parameters};
+use crate::http::errors::{OAuthRefusal, Outcome, inquiry_refusal, json};
+use crate::http::middleware::forbid_storing;
+use crate::oauth::TokenInquiry;
+
+/// Reads the parameters; a token is taken from nowhere but the body.
+pub(super) async fn read(request: Request, accepts: Accepts) -> Result<(Parts, Parameters), Response> {
+    let (parts, body) = request.into_parts();
+    if is_in_query(&parts.uri) {
+        return Err(OAuthRefusal::new(OAuthErrorCode::InvalidRequest, ErrorCode::SecretInUrl).into_response());
+    }
+    match read_parameters(&parts.headers, body, accepts).await {
+        Ok(parameters) => Ok((parts, parameters)),
+        Err(error) => Err(OAuthRefusal::from(error).into_response()),
+    }
+}
+
+fn is_in_query(uri: &Uri) -> bool {
+    let names = uri.query().unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+    names.into_iter().any(|name| matches!(name, "client_secret" | "client_assertion" | "token"))
+}
+
+/// The values of the `Authorization` header.
+pub(super) fn authorization(parts: &Parts) -> impl Iterator<Item = &[u8]> {
+    parts.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes)
+}
+
+/// Renders the answer.
+pub(super) fn respond<T: Serialize>(parts: &Parts, (client, answered): TokenInquiry<T>) -> Response {
+    let mut response = match answered {
+        Ok(answer) => {
+            let mut response = json(StatusCode::OK, &answer);
+            forbid_storing(response.headers_mut());
+            response
+        }
+        Err(error) => inquiry_refusal(&error, parts.headers.contains_key(AUTHORIZATION)),
+    };
+    if let Some(client) = client {
+        let known = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
+        Outcome { client_id: Some(client.client().id.to_string()), ..known }.attach(response.extensions_mut());
+    }
+    response
+}

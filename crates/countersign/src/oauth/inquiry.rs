@@ -1,0 +1,46 @@
+//! What introspection and revocation share: who asks about which token.
+
+use countersign_protocol::{ClientId, Parameters, PresentedToken, TokenParameterMissing};
+
+use super::client_auth::{AuthenticatedClient, ClientAuthError, authenticate};
+use crate::app::App;
+use crate::store::StoreError;
+
+/// Why a request about a token was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenInquiryError {
+    /// This node may not know what others have revoked, nor which keys they use.
+    #[error("the change feed was not read for too long: what is revoked is not known")]
+    Behind,
+    /// The client is not authenticated.
+    #[error(transparent)]
+    ClientAuth(#[from] ClientAuthError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no token to answer for.
+    #[error(transparent)]
+    TokenMissing(#[from] TokenParameterMissing),
+}
+
+/// An answer about a token, with the client as far as it was authenticated.
+pub type TokenInquiry<T> = (Option<AuthenticatedClient>, Result<T, TokenInquiryError>);
+
+/// Authenticates who asks, and lets `answer` say what the token is to them.
+pub(super) async fn inquire<'h, T>(
+    app: &App,
+    authorization: impl IntoIterator<Item = &'h [u8]>,
+    parameters: &Parameters,
+    answer: impl AsyncFnOnce(&ClientId, &PresentedToken) -> Result<T, TokenInquiryError>,
+) -> TokenInquiry<T> {
+    let client = match authenticate(app, authorization, parameters, app.clock.now()).await {
+        Ok(client) => client,
+        Err(error) => return (None, Err(error.into())),
+    };
+    let answered = match PresentedToken::parse(parameters) {
+        Ok(_) if app.is_behind() => Err(TokenInquiryError::Behind),
+        Ok(presented) => answer(&client.client().id, &presented).await,
+        Err(error) => Err(error.into()),
+    };
+    (Some(client), answered)
+}
