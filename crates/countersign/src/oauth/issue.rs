@@ -66,24 +66,16 @@ pub enum IssueError {
 /// Signs the access token that `spec` describes.
 pub(super) async fn access_token(app: &App, spec: AccessTokenSpec) -> Result<TokenResponse, IssueError> {
     let (scope, token_id) = (spec.scope.to_string(), base64url::encode(&random::<16>(app.entropy.as_ref())));
-    let access_token = sign(app, &spec, &claims(app, &spec, &scope, &token_id)).await?;
+    let access_token = sign(&spec, &claims(app, &spec, &scope, &token_id)).await?;
     Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: spec.lifetime_seconds, scope })
 }
 
-/// Signs with the active key; with its successor if it was withdrawn meanwhile, for
-/// nobody would accept the token.
-async fn sign(app: &App, spec: &AccessTokenSpec, claims: &AccessTokenClaims<'_>) -> Result<String, IssueError> {
-    let mut server = Arc::clone(&spec.server);
-    loop {
-        let key = server.keys.active(spec.signing_alg).ok_or(IssueError::NoSigningKey(spec.signing_alg))?;
-        let input = SigningInput::new(key.algorithm(), key.key_id().as_str(), ACCESS_TOKEN_TYPE, claims);
-        let input = input.map_err(SignError::from)?;
-        let signature = key.sign(input.as_str()).await?;
-        match app.catalog().authorization_server(&server.id) {
-            Some(current) if !current.keys.publishes(key.key_id()) => server = Arc::clone(current),
-            Some(_) | None => return Ok(input.with_signature(&signature)),
-        }
-    }
+async fn sign(spec: &AccessTokenSpec, claims: &AccessTokenClaims<'_>) -> Result<String, IssueError> {
+    let key = spec.server.keys.active(spec.signing_alg).ok_or(IssueError::NoSigningKey(spec.signing_alg))?;
+    let input = SigningInput::new(key.algorithm(), key.key_id().as_str(), ACCESS_TOKEN_TYPE, claims);
+    let input = input.map_err(SignError::from)?;
+    let signature = key.sign(input.as_str()).await?;
+    Ok(input.with_signature(&signature))
 }
 
 fn claims<'a>(app: &App, spec: &'a AccessTokenSpec, scope: &'a str, token_id: &'a str) -> AccessTokenClaims<'a> {
