@@ -14,6 +14,7 @@ use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
 use crate::revocation::Revocations;
+use crate::outbound::Outbound;
 use crate::sealing::MasterKey;
 use crate::signing_keys::{ParsedKey, SigningPool};
 use crate::store::{ChangeKind, Store, StoreError, Tx, WorkFuture};
@@ -41,6 +42,8 @@ pub struct AppParts {
     pub client_cache_capacity: usize,
     /// Threads for RSA signatures.
     pub signing_threads: usize,
+    /// Makes HTTP requests.
+    pub outbound: Outbound,
 }
 
 /// How long the change feed may be unreadable before a node says that it is not ready.
@@ -68,6 +71,8 @@ pub struct App {
     pub signing: SigningPool,
     /// What is revoked.
     pub revocations: Revocations,
+    /// Makes HTTP requests.
+    pub outbound: Outbound,
     catalog: ArcSwap<Catalog>,
     /// Parsed keys, and the lock that keeps an older snapshot from replacing a newer one.
     parsed_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<ParsedKey>>>,
@@ -116,6 +121,7 @@ impl App {
             backdate_seconds: parts.backdate_seconds,
             signing: SigningPool::start(parts.signing_threads)?,
             revocations,
+            outbound: parts.outbound,
             catalog: ArcSwap::from_pointee(catalog),
             parsed_keys: tokio::sync::Mutex::new(parsed),
             clients: ClientCache::new(parts.client_cache_capacity),

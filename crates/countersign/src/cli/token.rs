@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::Printer;
 use crate::dev::{DEFAULT_DATA, EnvFile};
 use crate::log::rfc3339;
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, OutboundOptions};
 
 /// The verbs of `token`.
 #[derive(Debug, Subcommand)]
@@ -69,7 +69,7 @@ async fn get(arguments: GetArgs, printer: &Printer) -> anyhow::Result<()> {
         form.push(("scope", scope));
     }
     let secret = countersign_protocol::Secret::new(value("CLIENT_SECRET")?.to_owned());
-    let body = Outbound::new()?.request_token(&token_url, value("CLIENT_ID")?, &secret, &form).await?;
+    let body = Outbound::new(&OutboundOptions::default())?.request_token(&token_url, value("CLIENT_ID")?, &secret, &form).await?;
     let response: Value = serde_json::from_slice(&body).context("the token response is not JSON")?;
     let Some(token) = response.get("access_token").and_then(Value::as_str) else { bail!("the token response has no access_token") };
     printer.result(&response, token);

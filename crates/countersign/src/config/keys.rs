@@ -8,6 +8,7 @@ use countersign_protocol::jose::base64url;
 
 use super::error::{ConfigError, Refusal, shown};
 use super::files::{FileContent, Files};
+use super::named_file::shell_word;
 use super::place::{Layer, Place};
 use super::reader::{Reader, SecretSource};
 use super::setting::{Fallback, Kind, Section, Setting};
@@ -152,12 +153,6 @@ fn wrong_file(path: &Path, place: &Place, problem: impl Into<Box<str>>) -> Confi
     ConfigError { value: Some(shown(&path.to_string_lossy())), ..error }
 }
 
-fn shell_word(path: &Path) -> String {
-    let text = shown(&path.to_string_lossy());
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
-    if is_plain { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
 fn parse_refusing(text: &str) -> Result<MasterKeyBytes, Refusal> {
     parse(text).ok_or_else(|| Refusal::new("is no master key"))
 }
@@ -212,11 +207,5 @@ mod tests {
         let error = load_master_key(&from_file(), &MemoryFiles::new()).unwrap_err();
         assert_eq!(&*error.problem, "does not exist");
         assert!(error.fix.unwrap().starts_with("run countersign init"));
-    }
-
-    #[test]
-    fn paths_are_quoted_for_the_shell() {
-        assert_eq!(shell_word(Path::new("/a/b.key")), "/a/b.key");
-        assert_eq!(shell_word(Path::new("/a b/it's")), r"'/a b/it'\''s'");
     }
 }

@@ -10,7 +10,7 @@ use super::given::Given;
 use super::place::Place;
 use super::provenance::Provenance;
 use super::reader::Reader;
-use super::{CacheConfig, Config, KeysConfig, LogConfig, ServerConfig, StorageConfig, TokensConfig};
+use super::{CacheConfig, Config, KeysConfig, LogConfig, OutboundConfig, ServerConfig, StorageConfig, TokensConfig};
 use super::{file, flags};
 
 /// Name of the configuration file that is read when none is named.
@@ -74,9 +74,10 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let storage = StorageConfig::read(reader, database.clone());
     let keys = KeysConfig::read(reader, database.as_ref());
     let tokens = TokensConfig::read(reader);
+    let outbound = OutboundConfig::read(reader);
     let log = LogConfig::read(reader);
     let cache = CacheConfig::read(reader);
-    Some(Config { server: server?, storage: storage?, keys: keys?, tokens: tokens?, log: log?, cache: cache? })
+    Some(Config { server: server?, storage: storage?, keys: keys?, tokens: tokens?, outbound: outbound?, log: log?, cache: cache? })
 }
 
 /// The folder and the values of the configuration file.

@@ -16,6 +16,8 @@ mod keys;
 mod load;
 mod log;
 mod network;
+mod named_file;
+mod outbound;
 mod place;
 mod provenance;
 mod reader;
@@ -41,6 +43,8 @@ pub use keys::{KeysConfig, MASTER_KEY_LENGTH, MasterKeyBytes, MasterKeySource, l
 pub use load::{ConfigFile, DEFAULT_FILE, Loaded, Sources, load};
 pub use log::{LogConfig, LogFormat, LogLevel};
 pub use network::Network;
+pub use named_file::NamedFile;
+pub use outbound::OutboundConfig;
 pub use place::{Layer, Place};
 pub use provenance::{Origin, Provenance};
 pub use reference::reference_markdown;
@@ -61,6 +65,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// What holds for every token.
     pub tokens: TokensConfig,
+    /// Requests that the server makes itself.
+    pub outbound: OutboundConfig,
     /// What is logged and how.
     pub log: LogConfig,
     /// What is kept in memory.

@@ -8,6 +8,7 @@ use countersign_protocol::Secret;
 use super::error::{ConfigError, Refusal, shown};
 use super::files::Files;
 use super::given::Given;
+use super::named_file::NamedFile;
 use super::place::{Layer, Place};
 use super::provenance::{Origin, Provenance};
 use super::setting::{Kind, Setting, settings};
@@ -100,6 +101,12 @@ impl<'a> Reader<'a> {
         let non_empty = |text: &str| if text.is_empty() { Err(Refusal::new("is empty")) } else { Ok(PathBuf::from(text)) };
         let path = self.value(setting, non_empty)?;
         Some(self.resolve(setting, &path))
+    }
+
+    /// The file that a setting names, to be read when the server starts.
+    pub(super) fn named_file(&mut self, setting: &'static Setting) -> Option<NamedFile> {
+        let path = self.path(setting)?;
+        Some(NamedFile { key: setting.key, path, place: self.place(setting) })
     }
 
     /// A path that `setting` names. A relative one counts from the folder of the

@@ -8,9 +8,10 @@ use countersign_protocol::Secret;
 use countersign_verify::SystemClock;
 
 use crate::app::{App, AppParts};
-use crate::config::{self, BaseUrl, Config, Disk, Environment, StorageConfig, StorageUrl};
+use crate::config::{self, BaseUrl, Config, Disk, Environment, OutboundConfig, StorageConfig, StorageUrl};
 use crate::entropy::SystemEntropy;
 use crate::management;
+use crate::outbound::{Outbound, OutboundOptions};
 use crate::sealing::MasterKey;
 use crate::store::{ConnectOptions, Durability, Store};
 use crate::timer::SystemTimer;
@@ -40,6 +41,7 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Arc<App>> {
 pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Result<Arc<App>> {
     let master_key = config::load_master_key(&config.keys, &Disk)?;
     let master_key = MasterKey::new(&Secret::new(master_key.expose().to_vec()))?;
+    let outbound = outbound(&config.outbound)?;
     let store = Store::open(connect_options(&config.storage)).await.context("cannot open the database")?;
     let parts = AppParts {
         store,
@@ -52,10 +54,22 @@ pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Res
         backdate_seconds: config.tokens.backdate_seconds.into(),
         client_cache_capacity: config.cache.clients,
         signing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        outbound,
     };
     let app = App::start(parts).await?;
     management::ensure_resource_server(&app).await?;
     Ok(app)
+}
+
+/// The client for requests of our own that a configuration describes.
+fn outbound(config: &OutboundConfig) -> anyhow::Result<Outbound> {
+    let extra_roots = config.ca_file.as_ref().map(|file| file.read_certificates(&Disk)).transpose()?.unwrap_or_default();
+    let options = OutboundOptions { extra_roots, allow_private_addresses: config.allow_private_addresses };
+    match (Outbound::new(&options), &config.ca_file) {
+        (Ok(outbound), _) => Ok(outbound),
+        (Err(error), Some(file)) => Err(file.wrong(format!("holds a certificate that cannot be trusted: {error}")).into()),
+        (Err(error), None) => Err(error.into()),
+    }
 }
 
 pub(crate) fn connect_options(storage: &StorageConfig) -> ConnectOptions {

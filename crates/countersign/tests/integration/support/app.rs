@@ -9,6 +9,7 @@ use countersign::app::{App, AppParts, StartError};
 use countersign::config::{BaseUrl, Network};
 use countersign::entropy::SeededEntropy;
 use countersign::http::router;
+use countersign::outbound::{Outbound, OutboundOptions};
 use countersign::sealing::MasterKey;
 use countersign::store::Store;
 use countersign_protocol::{ManualClock, Secret, Timestamp};
@@ -86,6 +87,7 @@ impl TestApp {
             backdate_seconds: setup.backdate_seconds,
             client_cache_capacity: setup.client_cache_capacity,
             signing_threads: 1,
+            outbound: Outbound::new(&OutboundOptions { allow_private_addresses: true, ..OutboundOptions::default() }).unwrap(),
         })
         .await?;
         Ok(Self { router: router(&app, Duration::from_secs(30)), app, clock, timer, setup, database })

@@ -13,6 +13,7 @@ use countersign::app::{App, AppParts};
 use countersign::audit::Actor;
 use countersign::clients::{self, NewClient};
 use countersign::entropy::{Entropy, SeededEntropy, SystemEntropy, random};
+use countersign::outbound::{Outbound, OutboundOptions};
 use countersign::sealing::MasterKey;
 use countersign::store::{ConnectOptions, Durability, Store};
 use countersign::timer::SystemTimer;
@@ -59,6 +60,7 @@ async fn open(path: PathBuf, durability: Durability) -> anyhow::Result<Arc<App>>
         client_cache_capacity: 1_000,
         signing_threads: 1,
         trusted_proxies: Vec::new(),
+        outbound: Outbound::new(&OutboundOptions::default())?,
     };
     Ok(App::start(parts).await?)
 }

@@ -1,5 +1,14 @@
 //! The only place that makes HTTP requests: bounded in time and size, without
 //! redirects, https unless the host is the loopback.
+//!
+//! Whom the operator configures is reached by [`Outbound`]; whom a user of the API
+//! names, by [`Outbound::guarded`] only.
+
+mod addresses;
+mod guarded;
+
+use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,10 +17,30 @@ use countersign_protocol::Secret;
 use countersign_verify::{HttpClient, HttpError, HttpFetch, Limits};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::TlsConnector;
 
-/// The client.
+use addresses::AddressPolicy;
+pub use guarded::{GuardedFetch, GuardedFetchError};
+
+/// The client. Cheap to clone.
 #[derive(Clone)]
-pub struct Outbound(HttpClient);
+pub struct Outbound {
+    client: HttpClient,
+    guarded: GuardedFetch,
+}
+
+/// Whom the client trusts and where it goes.
+#[derive(Clone, Debug, Default)]
+pub struct OutboundOptions {
+    /// Certificate authorities that are trusted besides Mozilla's.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+    /// Whether URLs that users name may lead into private networks and, by plain
+    /// http, to the loopback.
+    pub allow_private_addresses: bool,
+}
 
 /// A token request that did not get a token.
 #[derive(Debug, thiserror::Error)]
@@ -43,14 +72,22 @@ impl Outbound {
     /// A client with the default limits.
     ///
     /// # Errors
-    /// [`HttpError::Tls`] when TLS cannot be set up.
-    pub fn new() -> Result<Self, HttpError> {
-        HttpClient::new().map(Self)
+    /// [`rustls::Error`] for a certificate authority that cannot be used.
+    pub fn new(options: &OutboundOptions) -> Result<Self, rustls::Error> {
+        let tls = tls_config(&options.extra_roots)?;
+        let addresses = if options.allow_private_addresses { AddressPolicy::PublicAndPrivate } else { AddressPolicy::Public };
+        let guarded = GuardedFetch::new(TlsConnector::from(Arc::new(tls.clone())), addresses);
+        Ok(Self { client: HttpClient::with_tls(tls), guarded })
     }
 
-    /// Fetches keys and metadata for a verifier.
+    /// Fetches keys and metadata for a verifier, from an issuer that the operator chose.
     pub fn fetch(&self) -> HttpFetch {
-        HttpFetch::new(self.0.clone())
+        HttpFetch::new(self.client.clone())
+    }
+
+    /// Fetches from URLs that users name, such as the `jwks_uri` of a client.
+    pub fn guarded(&self) -> GuardedFetch {
+        self.guarded.clone()
     }
 
     /// Asks a token endpoint for a token with `client_secret_basic`
@@ -72,8 +109,8 @@ impl Outbound {
             .header(AUTHORIZATION, basic(client_id, client_secret)?)
             .body(Bytes::from(body))?;
         let transport = |source| NoToken::Transport { url: token_url.to_owned(), source };
-        self.0.check_url(token_url).map_err(transport)?;
-        let response = self.0.send(request, Limits::default()).await.map_err(transport)?;
+        self.client.check_url(token_url).map_err(transport)?;
+        let response = self.client.send(request, Limits::default()).await.map_err(transport)?;
         let (parts, body) = response.into_parts();
         if parts.status != StatusCode::OK {
             let body = String::from_utf8_lossy(&body).into_owned();
@@ -90,4 +127,20 @@ fn basic(client_id: &str, client_secret: &Secret<String>) -> Result<HeaderValue,
     let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair.expose())))?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// TLS 1.2 and 1.3 by aws-lc-rs, trusting Mozilla's roots and `extra_roots`.
+fn tls_config(extra_roots: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for root in extra_roots {
+        roots.add(root.clone())?;
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound").field("guarded", &self.guarded).finish_non_exhaustive()
+    }
 }
