@@ -10,7 +10,7 @@ use super::given::Given;
 use super::place::Place;
 use super::provenance::Provenance;
 use super::reader::Reader;
-use super::{CacheConfig, Config, KeysConfig, LogConfig, OutboundConfig, ServerConfig, StorageConfig, TokensConfig};
+use super::{CacheConfig, Config, KeysConfig, LogConfig, OutboundConfig, ServerConfig, StorageConfig, TlsConfig, TokensConfig};
 use super::{file, flags};
 
 /// Name of the configuration file that is read when none is named.
@@ -70,6 +70,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
 
 fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let server = ServerConfig::read(reader);
+    let tls = TlsConfig::read(reader).accepted();
     let database = StorageConfig::read_url(reader);
     let storage = StorageConfig::read(reader, database.clone());
     let keys = KeysConfig::read(reader, database.as_ref());
@@ -77,7 +78,16 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let outbound = OutboundConfig::read(reader);
     let log = LogConfig::read(reader);
     let cache = CacheConfig::read(reader);
-    Some(Config { server: server?, storage: storage?, keys: keys?, tokens: tokens?, outbound: outbound?, log: log?, cache: cache? })
+    Some(Config {
+        server: server?,
+        tls: tls?,
+        storage: storage?,
+        keys: keys?,
+        tokens: tokens?,
+        outbound: outbound?,
+        log: log?,
+        cache: cache?,
+    })
 }
 
 /// The folder and the values of the configuration file.

@@ -1,11 +1,20 @@
 //! What a setting is. Every layer, check and document follows from the table in
 //! [`SECTIONS`].
 
-use super::{cache, keys, log, outbound, server, storage, tokens};
+use super::{acme, cache, keys, log, outbound, server, storage, tls, tokens};
 
 /// Every setting, by section, in the order in which they are documented.
-pub static SECTIONS: &[&Section] =
-    &[&server::SECTION, &storage::SECTION, &keys::SECTION, &tokens::SECTION, &outbound::SECTION, &log::SECTION, &cache::SECTION];
+pub static SECTIONS: &[&Section] = &[
+    &server::SECTION,
+    &tls::SECTION,
+    &acme::SECTION,
+    &storage::SECTION,
+    &keys::SECTION,
+    &tokens::SECTION,
+    &outbound::SECTION,
+    &log::SECTION,
+    &cache::SECTION,
+];
 
 /// A table of the configuration file.
 #[derive(Debug)]

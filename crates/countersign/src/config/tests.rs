@@ -244,7 +244,7 @@ fn listening_beyond_loopback_needs_an_explicit_setting() {
     assert_eq!(
         open.errors()[0],
         "environment COUNTERSIGN__SERVER__LISTEN: server.listen: `0.0.0.0:1` is reachable from other machines, and the server speaks \
-         plain HTTP\n  fix: listen on loopback behind a proxy that terminates TLS, or set server.allow_plaintext = true if such a proxy \
+         plain HTTP here\n  fix: use tls.listen, or listen on loopback behind a proxy that terminates TLS, or set server.allow_plaintext = true if such a proxy \
          reaches this address over a trusted network"
     );
     let base_url_too = open.errors();

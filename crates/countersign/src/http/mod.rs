@@ -12,7 +12,7 @@ mod router;
 mod serve;
 mod source_address;
 
-pub use listener::{BindError, Listeners, bind};
+pub use listener::{BindError, Endpoint, Listeners, bind};
 pub use manage::document as management_document;
 pub use router::router;
-pub use serve::{PeerAddress, ServeOptions, serve};
+pub use serve::{PeerAddress, ServeOptions, serve, serve_all};

@@ -34,7 +34,9 @@ pub(crate) fn data_folder_settings(data: &Path, environment: &dyn Environment) -
 
 /// Builds the application that a configuration describes.
 pub(crate) async fn open(config: &Config) -> anyhow::Result<Arc<App>> {
-    open_at(config, config.server.base_urls.clone()).await
+    // Those that callers elsewhere use come first.
+    let secure = config.tls.iter().flat_map(|tls| tls.base_urls.iter());
+    open_at(config, secure.chain(&config.server.base_urls).cloned().collect()).await
 }
 
 /// The same, with base URLs that are known only now.

@@ -5,29 +5,35 @@ use std::sync::Arc;
 use anyhow::bail;
 use tokio::sync::watch;
 
+use super::tls::SecureListeners;
 use crate::app::App;
 use crate::change_feed::Follower;
 use crate::config::Config;
-use crate::http::{Listeners, ServeOptions, router, serve};
+use crate::http::{Endpoint, Listeners, ServeOptions, router, serve_all};
 use crate::jobs;
+
+/// The sockets of a server.
+pub(crate) struct ServerListeners {
+    /// Plain HTTP.
+    pub(crate) plain: Listeners,
+    /// TLS.
+    pub(crate) secure: Option<SecureListeners>,
+}
 
 /// Serves an application until the process is told to stop.
 pub(crate) async fn serve_app(
     app: Arc<App>,
-    listeners: Listeners,
+    listeners: ServerListeners,
     config: &Config,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let follower = Follower::start(Arc::clone(&app), config.storage.poll_interval).await?;
     let mut following = tokio::spawn(follower.run());
     let jobs = tokio::spawn(jobs::run(Arc::clone(&app), jobs::INTERVAL));
-    let router = router(&app, config.server.request_timeout);
     let options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
-    let addresses: Vec<String> =
-        listeners.0.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect();
-    tracing::info!(listen = addresses.join(","), "ready");
+    let endpoints = endpoints(&app, listeners, config);
     let drained = tokio::select! {
-        drained = serve(listeners, router, options, stop) => drained,
+        drained = serve_all(endpoints, options, stop) => drained,
         // It never ends by itself: without it this node would serve what other
         // nodes have revoked.
         ended = &mut following => bail!("the change feed is not followed any more: {ended:?}"),
@@ -42,4 +48,22 @@ pub(crate) async fn serve_app(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn endpoints(app: &Arc<App>, listeners: ServerListeners, config: &Config) -> Vec<Endpoint> {
+    let router = router(app, config.server.request_timeout);
+    let ServerListeners { plain, secure } = listeners;
+    let plain_addresses = plain.addresses();
+    // Without TLS, every base of the application is that of the plain listeners.
+    let own_bases = secure.as_ref().map(|secure| secure.other_bases.clone());
+    let mut endpoints = vec![Endpoint { listeners: plain, router: router.clone(), bases: own_bases, tls: None }];
+    match secure {
+        Some(secure) => {
+            let SecureListeners { listeners, bases, terms, .. } = secure;
+            tracing::info!(listen = plain_addresses, tls_listen = listeners.addresses(), "ready");
+            endpoints.push(Endpoint { listeners, router, bases: Some(bases), tls: Some(terms) });
+        }
+        None => tracing::info!(listen = plain_addresses, "ready"),
+    }
+    endpoints
 }
