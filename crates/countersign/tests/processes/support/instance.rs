@@ -94,6 +94,11 @@ impl Instance {
         Server { process, port: listen, base: format!("http://localhost:{port}") }
     }
 
+    /// Starts a server with exactly these settings besides the instance's own.
+    pub(crate) fn start(&self, settings: &[&str]) -> Process {
+        Process::start(self.command(&["serve"]).args(self.flags(settings)))
+    }
+
     /// Starts a server of this instance.
     pub(crate) async fn serve(&self, settings: &[&str]) -> Server {
         let port = free_port();
