@@ -158,6 +158,7 @@ impl Https {
             bases: Arc::new([url.clone()]),
             other_bases: Arc::new([plain.clone()]),
             terms: terms(current, HandshakeLimits::default())?,
+            challenges: None,
         };
         Ok(Self { secure, url, ca_file: made.ca_file })
     }

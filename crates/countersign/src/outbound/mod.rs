@@ -4,6 +4,7 @@
 //! Whom the operator configures is reached by [`Outbound`]; whom a user of the API
 //! names, by [`Outbound::guarded`] only.
 
+mod acme;
 mod addresses;
 mod guarded;
 
@@ -22,6 +23,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
+pub use acme::AcmeHttp;
 use addresses::AddressPolicy;
 pub use guarded::{GuardedFetch, GuardedFetchError};
 
@@ -30,6 +32,7 @@ pub use guarded::{GuardedFetch, GuardedFetchError};
 pub struct Outbound {
     client: HttpClient,
     guarded: GuardedFetch,
+    extra_roots: Arc<[CertificateDer<'static>]>,
 }
 
 /// Whom the client trusts and where it goes.
@@ -77,12 +80,21 @@ impl Outbound {
         let tls = tls_config(&options.extra_roots)?;
         let addresses = if options.allow_private_addresses { AddressPolicy::PublicAndPrivate } else { AddressPolicy::Public };
         let guarded = GuardedFetch::new(TlsConnector::from(Arc::new(tls.clone())), addresses);
-        Ok(Self { client: HttpClient::with_tls(tls), guarded })
+        Ok(Self { client: HttpClient::with_tls(tls), guarded, extra_roots: options.extra_roots.clone().into() })
     }
 
     /// Fetches keys and metadata for a verifier, from an issuer that the operator chose.
     pub fn fetch(&self) -> HttpFetch {
         HttpFetch::new(self.client.clone())
+    }
+
+    /// Talks to the certificate authority that the operator chose, trusting `roots` too.
+    ///
+    /// # Errors
+    /// [`rustls::Error`] for a root that cannot be used.
+    pub fn acme(&self, roots: &[CertificateDer<'static>]) -> Result<AcmeHttp, rustls::Error> {
+        let roots = [&*self.extra_roots, roots].concat();
+        Ok(AcmeHttp(HttpClient::with_tls(tls_config(&roots)?)))
     }
 
     /// Fetches from URLs that users name, such as the `jwks_uri` of a client.

@@ -9,7 +9,7 @@ use super::tls::SecureListeners;
 use crate::app::App;
 use crate::change_feed::Follower;
 use crate::config::Config;
-use crate::http::{Endpoint, Listeners, ServeOptions, router, serve_all};
+use crate::http::{Endpoint, Listeners, ServeOptions, challenge_router, router, serve_all};
 use crate::jobs;
 
 /// The sockets of a server.
@@ -53,17 +53,23 @@ pub(crate) async fn serve_app(
 fn endpoints(app: &Arc<App>, listeners: ServerListeners, config: &Config) -> Vec<Endpoint> {
     let router = router(app, config.server.request_timeout);
     let ServerListeners { plain, secure } = listeners;
-    let plain_addresses = plain.addresses();
-    // Without TLS, every base of the application is that of the plain listeners.
-    let own_bases = secure.as_ref().map(|secure| secure.other_bases.clone());
-    let mut endpoints = vec![Endpoint { listeners: plain, router: router.clone(), bases: own_bases, tls: None }];
-    match secure {
-        Some(secure) => {
-            let SecureListeners { listeners, bases, terms, .. } = secure;
-            tracing::info!(listen = plain_addresses, tls_listen = listeners.addresses(), "ready");
-            endpoints.push(Endpoint { listeners, router, bases: Some(bases), tls: Some(terms) });
+    let listen = plain.addresses();
+    let Some(SecureListeners { listeners, bases, other_bases, terms, challenges }) = secure else {
+        tracing::info!(listen, "ready");
+        return vec![Endpoint { listeners: plain, router, bases: None, tls: None }];
+    };
+    tracing::info!(listen, tls_listen = listeners.addresses(), "ready");
+    let mut endpoints = Vec::new();
+    let router = match challenges {
+        Some(challenges) => {
+            let router_of_challenges = challenge_router(app);
+            let only = router_of_challenges.clone();
+            endpoints.push(Endpoint { listeners: challenges, router: only, bases: None, tls: None });
+            router_of_challenges.fallback_service(router)
         }
-        None => tracing::info!(listen = plain_addresses, "ready"),
-    }
+        None => router,
+    };
+    endpoints.push(Endpoint { listeners: plain, router: router.clone(), bases: Some(other_bases), tls: None });
+    endpoints.push(Endpoint { listeners, router, bases: Some(bases), tls: Some(terms) });
     endpoints
 }

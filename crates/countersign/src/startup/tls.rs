@@ -9,8 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
+use crate::acme::Worker;
 use crate::app::App;
-use crate::config::{BaseUrl, CertificateFiles, CertificateSource, Disk, ServerConfig, TlsConfig};
+use crate::config::{AcmeConfig, BaseUrl, CertificateFiles, CertificateSource, Disk, ServerConfig, TlsConfig};
 use crate::http::{Listeners, bind};
 use crate::tls::{CurrentCertificate, ExpiryNotice, Reloader, TlsTerms, server_config};
 
@@ -22,6 +23,8 @@ pub(crate) struct SecureListeners {
     /// Those of the plain listeners beside them.
     pub(crate) other_bases: Arc<[BaseUrl]>,
     pub(crate) terms: TlsTerms,
+    /// Where a certificate authority asks, if there is one: besides every other listener.
+    pub(crate) challenges: Option<Listeners>,
 }
 
 /// Limits on handshakes.
@@ -45,7 +48,11 @@ pub(crate) async fn secure_listeners(app: &Arc<App>, tls: &TlsConfig, server: &S
         CertificateSource::Files { files, reload_interval } => {
             follow_files(app, files, *reload_interval, &tls.base_urls).context("the TLS certificate cannot be used")?
         }
-        CertificateSource::Acme(_) => anyhow::bail!("acme"),
+        CertificateSource::Acme(acme) => follow_authority(app, acme)?,
+    };
+    let challenges = match &tls.certificate {
+        CertificateSource::Acme(acme) => Some(bind(&acme.http_listen).await?),
+        CertificateSource::Files { .. } => None,
     };
     let limits = HandshakeLimits { timeout: tls.handshake_timeout, at_a_time: tls.max_handshakes };
     Ok(SecureListeners {
@@ -53,6 +60,7 @@ pub(crate) async fn secure_listeners(app: &Arc<App>, tls: &TlsConfig, server: &S
         bases: tls.base_urls.clone().into(),
         other_bases: server.base_urls.clone().into(),
         terms: terms(certificate, limits)?,
+        challenges,
     })
 }
 
@@ -63,6 +71,14 @@ pub(crate) fn terms(certificate: Arc<CurrentCertificate>, limits: HandshakeLimit
         handshakes: Arc::new(Semaphore::new(limits.at_a_time)),
         handshake_timeout: limits.timeout,
     })
+}
+
+fn follow_authority(app: &Arc<App>, acme: &AcmeConfig) -> anyhow::Result<Arc<CurrentCertificate>> {
+    let roots = acme.directory_ca_file.as_ref().map(|file| file.read_certificates(&Disk)).transpose()?.unwrap_or_default();
+    let worker = Worker::new(Arc::clone(app), acme.clone(), &roots)?;
+    let current = Arc::clone(worker.current());
+    tokio::spawn(worker.run());
+    Ok(current)
 }
 
 fn follow_files(

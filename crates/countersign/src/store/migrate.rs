@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../../../migrations/0001_spine.sql")),
     (2, include_str!("../../../../migrations/0002_management.sql")),
     (4, include_str!("../../../../migrations/0004_revocation.sql")),
+    (6, include_str!("../../../../migrations/0006_acme.sql")),
 ];
 
 const CREATE_TABLE: &str =
