@@ -198,3 +198,75 @@ async fn converse(
         tracing::debug!(error = %error, "a connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use countersign_protocol::{Clock as _, Secret};
+    use countersign_verify::SystemClock;
+    use rcgen::generate_simple_self_signed;
+    use rustls::pki_types::ServerName;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+    use crate::tls::{Certificate, CurrentCertificate, server_config, tls_config};
+
+    struct TlsServer {
+        port: u16,
+        handshakes: Arc<Semaphore>,
+        connector: TlsConnector,
+        _stop: watch::Sender<bool>,
+    }
+
+    impl TlsServer {
+        async fn start(at_a_time: usize, handshake_timeout: Duration) -> Self {
+            let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            let key = Secret::new(made.signing_key.serialize_pem());
+            let current = Arc::new(CurrentCertificate::default());
+            current.replace(Certificate::from_pem(&made.cert.pem(), &key, SystemClock.now()).unwrap());
+            let handshakes = Arc::new(Semaphore::new(at_a_time));
+            let acceptor = server_config(current).unwrap().into();
+            let tls = Some(TlsTerms { acceptor, handshakes: Arc::clone(&handshakes), handshake_timeout });
+            let listeners = Listeners::loopback(0).await.unwrap();
+            let port = listeners.port().unwrap();
+            let (stop, stopped) = watch::channel(false);
+            let options = ServeOptions { header_timeout: Duration::from_secs(60), drain_timeout: Duration::from_secs(1) };
+            tokio::spawn(serve_all(vec![Endpoint { listeners, router: Router::new(), bases: None, tls }], options, stopped));
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(made.cert.der().clone()).unwrap();
+            let connector = TlsConnector::from(Arc::new(tls_config(roots).unwrap()));
+            Self { port, handshakes, connector, _stop: stop }
+        }
+
+        async fn connect(&self) -> io::Result<()> {
+            let tcp = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            self.connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.map(drop)
+        }
+    }
+
+    #[tokio::test]
+    async fn who_gets_no_turn_for_a_handshake_in_time_is_closed() {
+        let server = TlsServer::start(1, Duration::from_millis(50)).await;
+        let turn = Arc::clone(&server.handshakes).acquire_owned().await.unwrap();
+        server.connect().await.unwrap_err();
+        drop(turn);
+        let server = TlsServer::start(1, Duration::from_secs(60)).await;
+        server.connect().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_handshake_has_its_turn_until_it_ends() {
+        let server = TlsServer::start(1, Duration::from_secs(60)).await;
+        let mut silent = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+        silent.write_all(b"\x16").await.unwrap();
+        while server.handshakes.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(silent);
+        // Only when the first has ended is there a turn for this one.
+        server.connect().await.unwrap();
+        while server.handshakes.available_permits() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}

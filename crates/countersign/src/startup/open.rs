@@ -4,17 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use countersign_protocol::Secret;
+use countersign_protocol::{Clock as _, Secret};
 use countersign_verify::SystemClock;
 
 use crate::app::{App, AppParts};
-use crate::config::{self, BaseUrl, Config, Disk, Environment, OutboundConfig, StorageConfig, StorageUrl};
+use crate::config::{
+    self, BaseUrl, CertificateSource, Config, Disk, Environment, NamedFile, OutboundConfig, StorageConfig, StorageUrl,
+};
 use crate::entropy::SystemEntropy;
 use crate::management;
 use crate::outbound::{Outbound, OutboundOptions};
 use crate::sealing::MasterKey;
 use crate::store::{ConnectOptions, Durability, Store};
 use crate::timer::SystemTimer;
+use crate::tls::{Reloader, public_roots, tls_config};
 
 /// The settings under which `dev` keeps its data in a folder. What the environment
 /// says of the database or the master key wins: `dev` can run on PostgreSQL too.
@@ -32,6 +35,20 @@ pub(crate) fn data_folder_settings(data: &Path, environment: &dyn Environment) -
     Ok(settings)
 }
 
+/// Reads and checks the certificates that a configuration names.
+pub(crate) fn check_files(config: &Config) -> anyhow::Result<()> {
+    outbound(&config.outbound)?;
+    connect_options(&config.storage)?;
+    match config.tls.as_ref().map(|tls| &tls.certificate) {
+        Some(CertificateSource::Files { files, .. }) => drop(Reloader::start(files.clone(), &Disk, SystemClock.now())?),
+        Some(CertificateSource::Acme(acme)) => {
+            acme.directory_ca_file.as_ref().map(|file| file.read_certificates(&Disk)).transpose()?;
+        }
+        None => {}
+    }
+    Ok(())
+}
+
 /// Builds the application that a configuration describes.
 pub(crate) async fn open(config: &Config) -> anyhow::Result<Arc<App>> {
     // Those that callers elsewhere use come first.
@@ -44,7 +61,7 @@ pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Res
     let master_key = config::load_master_key(&config.keys, &Disk)?;
     let master_key = MasterKey::new(&Secret::new(master_key.expose().to_vec()))?;
     let outbound = outbound(&config.outbound)?;
-    let store = Store::open(connect_options(&config.storage)).await.context("cannot open the database")?;
+    let store = Store::open(connect_options(&config.storage)?).await.context("cannot open the database")?;
     let parts = AppParts {
         store,
         master_key,
@@ -74,15 +91,26 @@ fn outbound(config: &OutboundConfig) -> anyhow::Result<Outbound> {
     }
 }
 
-pub(crate) fn connect_options(storage: &StorageConfig) -> ConnectOptions {
-    match &storage.url {
+pub(crate) fn connect_options(storage: &StorageConfig) -> anyhow::Result<ConnectOptions> {
+    Ok(match &storage.url {
         StorageUrl::Sqlite { path } => ConnectOptions::Sqlite { path: path.clone(), durability: Durability::PowerLoss },
-        StorageUrl::Postgres { url } => ConnectOptions::Postgres {
+        StorageUrl::Postgres { url, tls } => ConnectOptions::Postgres {
             address: url.clone(),
+            tls: if *tls { Some(database_tls(storage.ca_file.as_ref())?) } else { None },
             password: storage.password.clone(),
             max_connections: storage.max_connections,
             timeout: storage.timeout,
             listen: storage.listen,
         },
+    })
+}
+
+/// How PostgreSQL's certificate is verified: by these authorities only, or by Mozilla's.
+fn database_tls(ca_file: Option<&NamedFile>) -> anyhow::Result<Arc<rustls::ClientConfig>> {
+    let Some(file) = ca_file else { return Ok(Arc::new(tls_config(public_roots())?)) };
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in file.read_certificates(&Disk)? {
+        roots.add(certificate).map_err(|error| file.wrong(format!("holds a certificate that cannot be trusted: {error}")))?;
     }
+    Ok(Arc::new(tls_config(roots)?))
 }

@@ -12,6 +12,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error as TlsError, InconsistentKeys};
 use x509_cert::der::Decode as _;
 
+use crate::log::rfc3339;
+
 /// A chain and the key that belongs to its first certificate.
 #[derive(Clone)]
 pub struct Certificate {
@@ -38,7 +40,7 @@ pub enum CertificateError {
     EncryptedKey,
     /// Its time is over.
     #[error("expired at {0}")]
-    Expired(Rfc3339),
+    Expired(String),
     /// It does not parse.
     #[error("holds a certificate that cannot be read: {0}")]
     Malformed(String),
@@ -53,7 +55,7 @@ pub enum CertificateError {
     NoKey,
     /// Its time has not begun.
     #[error("is not valid before {0}: check the clock")]
-    NotYetValid(Rfc3339),
+    NotYetValid(String),
     /// A broken PEM file.
     #[error("is not valid PEM")]
     Pem(CertificatePart),
@@ -61,10 +63,6 @@ pub enum CertificateError {
     #[error("holds a key that cannot be used: RSA of 2048 to 8192 bits, ECDSA P-256, P-384, P-521 and Ed25519 can")]
     UnsupportedKey,
 }
-
-/// A time in an error text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Rfc3339(pub Timestamp);
 
 impl CertificateError {
     /// Where the mistake is.
@@ -99,10 +97,10 @@ impl Certificate {
             Err(error) => return Err(CertificateError::Malformed(error.to_string())),
         }
         if now > not_after {
-            return Err(CertificateError::Expired(Rfc3339(not_after)));
+            return Err(CertificateError::Expired(rfc3339(not_after)));
         }
         if now < not_before {
-            return Err(CertificateError::NotYetValid(Rfc3339(not_before)));
+            return Err(CertificateError::NotYetValid(rfc3339(not_before)));
         }
         Ok(Self { key: Arc::new(key), not_before, not_after })
     }
@@ -141,9 +139,9 @@ fn parse_private_key(text: &Secret<String>) -> Result<PrivateKeyDer<'static>, Ce
     if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(CertificateError::EncryptedKey);
     }
-    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| match error {
-        pem::Error::NoItemsFound => CertificateError::NoKey,
-        _ => CertificateError::Pem(CertificatePart::PrivateKey),
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| {
+        let is_missing = matches!(error, pem::Error::NoItemsFound);
+        if is_missing { CertificateError::NoKey } else { CertificateError::Pem(CertificatePart::PrivateKey) }
     })
 }
 
@@ -157,24 +155,9 @@ fn validity(leaf: &CertificateDer<'_>) -> Result<(Timestamp, Timestamp), Certifi
     Ok((time(validity.not_before), time(validity.not_after)))
 }
 
-impl fmt::Display for Rfc3339 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_second(self.0.as_seconds()) {
-            Ok(time) => write!(f, "{time}"),
-            Err(_) => write!(f, "{} s after 1970", self.0.as_seconds()),
-        }
-    }
-}
-
-impl fmt::Debug for Rfc3339 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificate").field("not_after", &Rfc3339(self.not_after)).finish_non_exhaustive()
+        f.debug_struct("Certificate").field("not_after", &rfc3339(self.not_after)).finish_non_exhaustive()
     }
 }
 
@@ -203,8 +186,8 @@ mod tests {
     fn a_good_certificate_tells_its_times_and_names() {
         let (chain, key) = made(2026, 2027);
         let certificate = Certificate::from_pem(&chain, &key, NOW).unwrap();
-        assert_eq!(Rfc3339(certificate.not_before()).to_string(), "2026-01-01T00:00:00Z");
-        assert_eq!(Rfc3339(certificate.not_after()).to_string(), "2027-01-01T00:00:00Z");
+        assert_eq!(rfc3339(certificate.not_before()), "2026-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(certificate.not_after()), "2027-01-01T00:00:00.000Z");
         for host in ["as.test", "127.0.0.1", "[::1]", "::1"] {
             assert!(certificate.covers(host), "{host}");
         }
@@ -233,8 +216,8 @@ mod tests {
             (refusal(&chain, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), PrivateKey, "cannot be used"),
             (refusal(&chain, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n"), PrivateKey, "encrypted"),
             (refusal(&chain, other_key.expose()), PrivateKey, "holds the key of another certificate"),
-            (refusal(&old, old_key.expose()), Chain, "expired at 2026-01-01T00:00:00Z"),
-            (refusal(&future, future_key.expose()), Chain, "is not valid before 2027-01-01T00:00:00Z"),
+            (refusal(&old, old_key.expose()), Chain, "expired at 2026-01-01T00:00:00.000Z"),
+            (refusal(&future, future_key.expose()), Chain, "is not valid before 2027-01-01T00:00:00.000Z"),
         ];
         for (error, part, text) in cases {
             assert_eq!(error.part(), part, "{error}");

@@ -2,7 +2,7 @@
 
 use countersign_protocol::Timestamp;
 
-use super::certificate::Rfc3339;
+use crate::log::rfc3339;
 
 /// From when before the expiry on.
 const WARN_BEFORE_SECONDS: i64 = 14 * DAY;
@@ -21,9 +21,9 @@ impl ExpiryNotice {
         self.warned_at = Some(now);
         let days = not_after.millis_since(now) / 1_000 / DAY;
         if now > not_after {
-            tracing::error!(expired_at = %Rfc3339(not_after), "the TLS certificate has expired: clients refuse it");
+            tracing::error!(expired_at = rfc3339(not_after), "the TLS certificate has expired: clients refuse it");
         } else {
-            tracing::warn!(expires_at = %Rfc3339(not_after), days_left = days, "the TLS certificate expires soon");
+            tracing::warn!(expires_at = rfc3339(not_after), days_left = days, "the TLS certificate expires soon");
         }
     }
 

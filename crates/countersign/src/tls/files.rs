@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use countersign_protocol::{Secret, Timestamp};
 
-use super::certificate::Rfc3339;
 use super::{Certificate, CertificatePart, CurrentCertificate};
 use crate::config::{CertificateFiles, ConfigError, Files};
+use crate::log::rfc3339;
 
 /// What the files held.
 #[derive(PartialEq, Eq)]
@@ -95,8 +95,9 @@ impl Reloader {
         self.seen = found;
         match parsed {
             Ok(certificate) => {
-                tracing::info!(expires_at = %Rfc3339(certificate.not_after()), "a new TLS certificate is served");
+                let expires_at = rfc3339(certificate.not_after());
                 self.current.replace(certificate);
+                tracing::info!(expires_at, "a new TLS certificate is served");
                 Reloaded::Replaced
             }
             Err(error) => {

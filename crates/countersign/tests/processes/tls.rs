@@ -3,10 +3,14 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::acme_server::AcmeServer;
 use crate::support::http::{FORM, basic, form, get};
 use crate::support::tls::{Authority, Issued, secure};
 use crate::support::{AUDIENCE, BINARY, Client, Dev, Instance, Process, command, eventually, free_port, run, until};
@@ -107,23 +111,6 @@ async fn a_connection_that_does_not_shake_hands_is_closed() {
         let _ = until("the end of a silent connection", silent.read_to_end(&mut answer)).await;
         assert!(answer.len() < 16, "{answer:?}");
     }
-    server.process.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn handshakes_beyond_the_limit_wait_for_their_turn() {
-    let authority = Authority::new();
-    let instance = instance(&authority.issue(&["localhost"])).await;
-    let mut server = Secure::start(&instance, &["tls.max_handshakes=1", "tls.handshake_timeout_seconds=60"]).await;
-    let mut first = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
-    first.write_all(b"\x16").await.unwrap();
-    // The first holds the only turn as soon as it was accepted; the second, behind
-    // it in the same queue, cannot get one before the first is gone.
-    let mut second = Box::pin(authority.connect(server.port, &[], rustls::ALL_VERSIONS));
-    let waited = tokio::time::timeout(std::time::Duration::from_millis(300), &mut second).await;
-    assert!(waited.is_err());
-    drop(first);
-    until("the second handshake", second).await.unwrap();
     server.process.stop().await;
 }
 
@@ -245,6 +232,13 @@ async fn each_mistake_is_refused_at_the_start_with_its_place_and_a_fix() {
             assert!(refusal.contains(text), "no `{text}` in: {refusal}");
         }
     }
+    for setting in ["outbound.ca_file=none.pem", "tls.certificate_file=none.pem"] {
+        let settings: Vec<&str> = [listen[0], listen[1], FILES[1]].into_iter().chain([setting]).collect();
+        let settings = if setting.starts_with("tls") { settings } else { vec![setting] };
+        let flags = settings.iter().flat_map(|setting| ["--set", *setting]);
+        let said = run(instance.command(&["config", "check"]).args(flags)).await.refusal();
+        assert!(said.contains("`none.pem` does not exist"), "{said}");
+    }
     let with_files = [listen[0], listen[1], FILES[0], FILES[1]];
     let key = instance.folder().join("server.key");
     fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
@@ -308,6 +302,56 @@ async fn dev_with_tls_serves_every_mount_under_both_bases() {
     let mut again = Dev::start(folder.path(), &["--tls", "--port", "0"]).await;
     assert_eq!(fs::read(&ca_file).unwrap(), ca);
     again.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_comes_from_an_authority_and_survives_a_restart() {
+    use countersign_protocol::{Clock as _, ManualClock};
+
+    let clock = std::sync::Arc::new(ManualClock::new(countersign_verify::SystemClock.now()));
+    let authority = AcmeServer::start(clock).await;
+    let instance = Instance::sqlite().init().await;
+    let root = CertificateDer::from(authority.root.to_vec());
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(&authority.root));
+    fs::write(instance.folder().join("directory-ca.pem"), pem).unwrap();
+    let (plain, port, challenges) = (free_port(), free_port(), free_port());
+    authority.state.port_80.store(challenges, std::sync::atomic::Ordering::SeqCst);
+    let settings = [
+        format!("server.listen=127.0.0.1:{plain}"),
+        format!("tls.listen=127.0.0.1:{port}"),
+        format!("tls.base_urls=https://localhost:{port}"),
+        "acme.domains=localhost".to_owned(),
+        format!("acme.directory_url={}", authority.directory_url),
+        "acme.directory_ca_file=directory-ca.pem".to_owned(),
+        "acme.terms_agreed=true".to_owned(),
+        "acme.contact=operator@as.test".to_owned(),
+        format!("acme.http_listen=127.0.0.1:{challenges}"),
+    ];
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let served = async || {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(root.clone()).unwrap();
+        secure(roots, port, &[], rustls::ALL_VERSIONS).await.ok()
+    };
+    let mut process = instance.start(&settings);
+    process.prints("\"message\":\"ready\"").await;
+    let stream = eventually("a certificate", served).await;
+    let first = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
+    // Nothing but challenges is answered there; they are answered everywhere.
+    assert_eq!(get(challenges, "/health/live").await.status, StatusCode::NOT_FOUND);
+    for port in [challenges, plain] {
+        assert_eq!(get(port, "/.well-known/acme-challenge/token-0_0").await.status, StatusCode::OK);
+        assert_eq!(get(port, "/.well-known/acme-challenge/other").await.status, StatusCode::NOT_FOUND);
+    }
+    assert_eq!(get(plain, "/health/ready").await.status, StatusCode::OK);
+    process.stop().await;
+    let mut process = instance.start(&settings);
+    process.prints("\"message\":\"ready\"").await;
+    let stream = eventually("the same certificate", served).await;
+    assert_eq!(stream.get_ref().1.peer_certificates().unwrap()[0].to_vec(), first);
+    assert_eq!((authority.accounts(), authority.orders()), (1, 1));
+    assert_eq!(authority.contact()[0], "mailto:operator@as.test");
+    process.stop().await;
 }
 
 /// Sends the head and half of the body, and returns once the server asked for the

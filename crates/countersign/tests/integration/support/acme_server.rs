@@ -150,7 +150,7 @@ async fn directory(State(state): State<Arc<AcmeState>>) -> String {
 }
 
 async fn nonce(State(state): State<Arc<AcmeState>>) -> Response {
-    state.respond(StatusCode::OK, Value::Null, None)
+    state.respond(StatusCode::OK, &Value::Null, None)
 }
 
 async fn new_account(State(state): State<Arc<AcmeState>>, body: Bytes) -> Response {
@@ -164,7 +164,7 @@ async fn new_account(State(state): State<Arc<AcmeState>>, body: Bytes) -> Respon
     let mut accounts = state.accounts.lock().unwrap();
     accounts.push(Account { contact: signed.payload["contact"].clone(), ..signed.account });
     let location = format!("{}/account/{}", state.base, accounts.len() - 1);
-    state.respond(StatusCode::CREATED, json!({ "status": "valid" }), Some(location))
+    state.respond(StatusCode::CREATED, &json!({ "status": "valid" }), Some(location))
 }
 
 async fn new_order(State(state): State<Arc<AcmeState>>, body: Bytes) -> Response {
@@ -179,7 +179,7 @@ async fn new_order(State(state): State<Arc<AcmeState>>, body: Bytes) -> Response
     let index = orders.len() - 1;
     let location = format!("{}/order/{index}", state.base);
     let shown = state.show(index, &orders[index]);
-    state.respond(StatusCode::CREATED, shown, Some(location))
+    state.respond(StatusCode::CREATED, &shown, Some(location))
 }
 
 async fn order(State(state): State<Arc<AcmeState>>, Path(index): Path<usize>, body: Bytes) -> Response {
@@ -187,7 +187,7 @@ async fn order(State(state): State<Arc<AcmeState>>, Path(index): Path<usize>, bo
         return *problem;
     }
     let shown = state.show(index, &state.orders.lock().unwrap()[index]);
-    state.respond(StatusCode::OK, shown, None)
+    state.respond(StatusCode::OK, &shown, None)
 }
 
 async fn authorization(State(state): State<Arc<AcmeState>>, Path((index, domain)): Path<(usize, usize)>, body: Bytes) -> Response {
@@ -200,7 +200,7 @@ async fn authorization(State(state): State<Arc<AcmeState>>, Path((index, domain)
     let identifier = json!({ "type": "dns", "value": name });
     let other = json!({ "type": "dns-01", "url": "https://unused.test", "token": "unused", "status": "pending" });
     let shown = json!({ "status": proof, "identifier": identifier, "challenges": [other, challenge] });
-    state.respond(StatusCode::OK, shown, None)
+    state.respond(StatusCode::OK, &shown, None)
 }
 
 async fn challenge(State(state): State<Arc<AcmeState>>, Path((index, domain)): Path<(usize, usize)>, body: Bytes) -> Response {
@@ -214,7 +214,7 @@ async fn challenge(State(state): State<Arc<AcmeState>>, Path((index, domain)): P
     let proof = if answer.as_deref() == Some(expected.as_str()) { "valid" } else { "invalid" };
     state.orders.lock().unwrap()[index].proofs[domain] = proof;
     // The answer may come before the outcome is known.
-    state.respond(StatusCode::OK, state.show_challenge(index, domain, "pending"), None)
+    state.respond(StatusCode::OK, &state.show_challenge(index, domain, "pending"), None)
 }
 
 async fn finalize(State(state): State<Arc<AcmeState>>, Path(index): Path<usize>, body: Bytes) -> Response {
@@ -228,7 +228,7 @@ async fn finalize(State(state): State<Arc<AcmeState>>, Path(index): Path<usize>,
     let names = if state.wrong_name.load(Ordering::SeqCst) { vec!["wrong.test".to_owned()] } else { orders[index].domains.clone() };
     orders[index].chain = Some(state.sign(&request, names));
     let shown = state.show(index, &orders[index]);
-    state.respond(StatusCode::OK, shown, None)
+    state.respond(StatusCode::OK, &shown, None)
 }
 
 async fn certificate(State(state): State<Arc<AcmeState>>, Path(index): Path<usize>, body: Bytes) -> Response {
@@ -246,7 +246,7 @@ impl AcmeState {
         nonce
     }
 
-    fn respond(&self, status: StatusCode, body: Value, location: Option<String>) -> Response {
+    fn respond(&self, status: StatusCode, body: &Value, location: Option<String>) -> Response {
         let mut response = (status, [("replay-nonce", self.new_nonce())], body.to_string()).into_response();
         if let Some(location) = location {
             response.headers_mut().insert("location", location.parse().unwrap());
@@ -255,7 +255,7 @@ impl AcmeState {
     }
 
     fn problem(&self, kind: &str, detail: &str) -> Response {
-        self.respond(StatusCode::BAD_REQUEST, problem(kind, detail), None)
+        self.respond(StatusCode::BAD_REQUEST, &problem(kind, detail), None)
     }
 
     /// RFC 8555 section 6: ES256 by the account's key, over a nonce of ours that

@@ -71,6 +71,12 @@ impl Instance {
         run(self.command(arguments).arg("--json").args(self.flags(&[]))).await.json()
     }
 
+    /// The same instance with another setting.
+    pub(crate) fn with(mut self, setting: &str) -> Self {
+        self.settings.push(setting.to_owned());
+        self
+    }
+
     /// Sets the instance up.
     pub(crate) async fn init(self) -> Self {
         self.run(&["init"]).await.success();
