@@ -14,6 +14,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::response::Response;
 use http::header::HOST;
 use http::request::Parts;
+use http::{Extensions, HeaderMap, Uri};
 
 use super::errors::unknown_path;
 use super::serve::ListenerBases;
@@ -31,11 +32,11 @@ fn resolve(app: &App, arrived_at: &ArrivedAt, path: &str) -> Option<ResolvedMoun
 pub(super) struct ArrivedAt(Option<BaseUrl>);
 
 impl ArrivedAt {
-    pub(super) fn of(app: &App, request: &Parts) -> Self {
+    pub(super) fn of(app: &App, uri: &Uri, headers: &HeaderMap, extensions: &Extensions) -> Self {
         // HTTP/2 puts the authority into the URI.
-        let host = request.uri.authority().map(http::uri::Authority::as_str);
-        let host = host.or_else(|| request.headers.get(HOST).and_then(|value| value.to_str().ok()));
-        let own = request.extensions.get::<ListenerBases>();
+        let host = uri.authority().map(http::uri::Authority::as_str);
+        let host = host.or_else(|| headers.get(HOST).and_then(|value| value.to_str().ok()));
+        let own = extensions.get::<ListenerBases>();
         Self(bases::select(own.map_or(&*app.bases, |own| &*own.0), host).cloned())
     }
 }
@@ -44,7 +45,7 @@ impl FromRequestParts<Arc<App>> for ArrivedAt {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        Ok(Self::of(app, parts))
+        Ok(Self::of(app, &parts.uri, &parts.headers, &parts.extensions))
     }
 }
 
