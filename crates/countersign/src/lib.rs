@@ -5,6 +5,7 @@
 //! `signing_keys`), which use `store`. Only `store` imports an SQL driver, only
 //! `config` reads the environment, only `outbound` makes an HTTP request.
 
+pub mod acme;
 pub mod app;
 pub mod audit;
 pub mod authorization_servers;
@@ -38,3 +39,4 @@ pub mod source_address;
 pub mod startup;
 pub mod store;
 pub mod timer;
+pub mod tls;

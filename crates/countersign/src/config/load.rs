@@ -12,7 +12,7 @@ use super::provenance::Provenance;
 use super::reader::Reader;
 use super::{
     CacheConfig, Config, CredentialsConfig, KeysConfig, LogConfig, OutboundConfig, ServerConfig, SigningKeysConfig, StorageConfig,
-    TokensConfig,
+    TlsConfig, TokensConfig,
 };
 use super::{file, flags};
 
@@ -73,6 +73,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
 
 fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let server = ServerConfig::read(reader);
+    let tls = TlsConfig::read(reader).accepted();
     let database = StorageConfig::read_url(reader);
     let storage = StorageConfig::read(reader, database.clone());
     let keys = KeysConfig::read(reader, database.as_ref());
@@ -84,6 +85,7 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let signing_keys = SigningKeysConfig::read(reader);
     Some(Config {
         server: server?,
+        tls: tls?,
         storage: storage?,
         keys: keys?,
         tokens: tokens?,

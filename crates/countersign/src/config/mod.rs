@@ -4,6 +4,7 @@
 //! (`file.rs`, `env.rs`, `flags.rs`) find values and their places; each section
 //! reads its values into a typed struct; every error is collected.
 
+mod acme;
 mod base_url;
 mod cache;
 mod credentials;
@@ -33,8 +34,10 @@ mod suggest;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tokens;
 
+pub use acme::AcmeConfig;
 pub use base_url::BaseUrl;
 pub use cache::CacheConfig;
 pub use credentials::CredentialsConfig;
@@ -56,6 +59,7 @@ pub(crate) use setting::variable_of;
 pub use setting::{Fallback, Kind, SECTIONS, Section, Setting};
 pub use signing_keys::SigningKeysConfig;
 pub use storage::{StorageConfig, StorageUrl};
+pub use tls::{CertificateFiles, CertificateSource, TlsConfig};
 pub use tokens::{MAX_BACKDATE_SECONDS, TokensConfig};
 
 /// A checked configuration.
@@ -63,6 +67,8 @@ pub use tokens::{MAX_BACKDATE_SECONDS, TokensConfig};
 pub struct Config {
     /// Listeners and base URLs.
     pub server: ServerConfig,
+    /// Listeners that speak TLS, if any.
+    pub tls: Option<TlsConfig>,
     /// The database.
     pub storage: StorageConfig,
     /// The master key.

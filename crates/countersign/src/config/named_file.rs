@@ -33,9 +33,9 @@ impl NamedFile {
     /// # Errors
     /// A file that is not there or cannot be read.
     pub fn read(&self, files: &dyn Files) -> Result<FileContent, ConfigError> {
-        files.read(&self.path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => self.wrong("does not exist"),
-            _ => self.wrong(format!("cannot be read: {error}")),
+        files.read(&self.path).map_err(|error| {
+            let is_missing = error.kind() == io::ErrorKind::NotFound;
+            self.wrong(if is_missing { "does not exist".to_owned() } else { format!("cannot be read: {error}") })
         })
     }
 

@@ -119,6 +119,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether any layer sets it, or it has a default.
+    pub(super) fn is_set(&self, setting: &Setting) -> bool {
+        self.in_force(setting).is_some()
+    }
+
     /// The place that gave the value in force.
     pub(super) fn place(&self, setting: &Setting) -> Place {
         self.in_force(setting).map_or(Place::Default, |given| given.place.clone())

@@ -1,11 +1,13 @@
 //! What a setting is. Every layer, check and document follows from the table in
 //! [`SECTIONS`].
 
-use super::{cache, credentials, keys, log, outbound, server, signing_keys, storage, tokens};
+use super::{acme, cache, credentials, keys, log, outbound, server, signing_keys, storage, tls, tokens};
 
 /// Every setting, by section, in the order in which they are documented.
 pub static SECTIONS: &[&Section] = &[
     &server::SECTION,
+    &tls::SECTION,
+    &acme::SECTION,
     &storage::SECTION,
     &keys::SECTION,
     &tokens::SECTION,

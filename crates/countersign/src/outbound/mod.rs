@@ -4,6 +4,7 @@
 //! Whom the operator configures is reached by [`Outbound`]; whom a user of the API
 //! names, by [`Outbound::guarded`] only.
 
+mod acme;
 mod addresses;
 mod guarded;
 
@@ -17,19 +18,22 @@ use countersign_protocol::Secret;
 use countersign_verify::{HttpClient, HttpError, HttpFetch, Limits};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode};
-use rustls::crypto::aws_lc_rs;
+use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
+pub use acme::AcmeHttp;
 use addresses::AddressPolicy;
 pub use guarded::{GuardedFetch, GuardedFetchError};
+
+use crate::tls::{public_roots, tls_config};
 
 /// The client. Cheap to clone.
 #[derive(Clone)]
 pub struct Outbound {
     client: HttpClient,
     guarded: GuardedFetch,
+    extra_roots: Arc<[CertificateDer<'static>]>,
 }
 
 /// Whom the client trusts and where it goes.
@@ -74,15 +78,24 @@ impl Outbound {
     /// # Errors
     /// [`rustls::Error`] for a certificate authority that cannot be used.
     pub fn new(options: &OutboundOptions) -> Result<Self, rustls::Error> {
-        let tls = tls_config(&options.extra_roots)?;
+        let tls = trusting(&options.extra_roots)?;
         let addresses = if options.allow_private_addresses { AddressPolicy::PublicAndPrivate } else { AddressPolicy::Public };
         let guarded = GuardedFetch::new(TlsConnector::from(Arc::new(tls.clone())), addresses);
-        Ok(Self { client: HttpClient::with_tls(tls), guarded })
+        Ok(Self { client: HttpClient::with_tls(tls), guarded, extra_roots: options.extra_roots.clone().into() })
     }
 
     /// Fetches keys and metadata for a verifier, from an issuer that the operator chose.
     pub fn fetch(&self) -> HttpFetch {
         HttpFetch::new(self.client.clone())
+    }
+
+    /// Talks to the certificate authority that the operator chose, trusting `roots` too.
+    ///
+    /// # Errors
+    /// [`rustls::Error`] for a root that cannot be used.
+    pub fn acme(&self, roots: &[CertificateDer<'static>]) -> Result<AcmeHttp, rustls::Error> {
+        let roots = [&*self.extra_roots, roots].concat();
+        Ok(AcmeHttp(HttpClient::with_tls(trusting(&roots)?)))
     }
 
     /// Fetches from URLs that users name, such as the `jwks_uri` of a client.
@@ -129,14 +142,13 @@ fn basic(client_id: &str, client_secret: &Secret<String>) -> Result<HeaderValue,
     Ok(value)
 }
 
-/// TLS 1.2 and 1.3 by aws-lc-rs, trusting Mozilla's roots and `extra_roots`.
-fn tls_config(extra_roots: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+/// Mozilla's roots and `extra_roots`.
+fn trusting(extra_roots: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
+    let mut roots = public_roots();
     for root in extra_roots {
         roots.add(root.clone())?;
     }
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-    Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
+    tls_config(roots)
 }
 
 impl fmt::Debug for Outbound {

@@ -9,7 +9,8 @@ use countersign_verify::SystemClock;
 
 use crate::app::{App, AppParts};
 use crate::config::{
-    self, BaseUrl, Config, Disk, Environment, KeysConfig, MasterKeySource, OutboundConfig, StorageConfig, StorageUrl,
+    self, BaseUrl, CertificateSource, Config, Disk, Environment, KeysConfig, MasterKeySource, NamedFile, OutboundConfig,
+    StorageConfig, StorageUrl,
 };
 use crate::entropy::SystemEntropy;
 use crate::management;
@@ -17,6 +18,7 @@ use crate::outbound::{Outbound, OutboundOptions};
 use crate::sealing::MasterKey;
 use crate::store::{ConnectOptions, Durability, Store};
 use crate::timer::SystemTimer;
+use crate::tls::{Reloader, public_roots, tls_config};
 
 /// The settings under which `dev` keeps its data in a folder. What the environment
 /// says of the database or the master key wins: `dev` can run on PostgreSQL too.
@@ -34,9 +36,25 @@ pub(crate) fn data_folder_settings(data: &Path, environment: &dyn Environment) -
     Ok(settings)
 }
 
+/// Reads and checks the certificates that a configuration names.
+pub(crate) fn check_files(config: &Config) -> anyhow::Result<()> {
+    outbound(&config.outbound)?;
+    connect_options(&config.storage)?;
+    match config.tls.as_ref().map(|tls| &tls.certificate) {
+        Some(CertificateSource::Files { files, .. }) => drop(Reloader::start(files.clone(), &Disk, SystemClock.now())?),
+        Some(CertificateSource::Acme(acme)) => {
+            acme.directory_ca_file.as_ref().map(|file| file.read_certificates(&Disk)).transpose()?;
+        }
+        None => {}
+    }
+    Ok(())
+}
+
 /// Builds the application that a configuration describes.
 pub(crate) async fn open(config: &Config) -> anyhow::Result<Arc<App>> {
-    open_at(config, config.server.base_urls.clone()).await
+    // Those that callers elsewhere use come first.
+    let secure = config.tls.iter().flat_map(|tls| tls.base_urls.iter());
+    open_at(config, secure.chain(&config.server.base_urls).cloned().collect()).await
 }
 
 /// The same, with base URLs that are known only now.
@@ -72,7 +90,7 @@ pub async fn open_on_clock(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn 
 
 /// The database that a configuration names, its schema up to date.
 pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Store> {
-    Store::open(connect_options(&config.storage)).await.context("cannot open the database")
+    Store::open(connect_options(&config.storage)?).await.context("cannot open the database")
 }
 
 /// The master key that a configuration names, with the one before it if it names that.
@@ -101,15 +119,26 @@ fn outbound(config: &OutboundConfig) -> anyhow::Result<Outbound> {
     }
 }
 
-pub(crate) fn connect_options(storage: &StorageConfig) -> ConnectOptions {
-    match &storage.url {
+pub(crate) fn connect_options(storage: &StorageConfig) -> anyhow::Result<ConnectOptions> {
+    Ok(match &storage.url {
         StorageUrl::Sqlite { path } => ConnectOptions::Sqlite { path: path.clone(), durability: Durability::PowerLoss },
-        StorageUrl::Postgres { url } => ConnectOptions::Postgres {
+        StorageUrl::Postgres { url, tls } => ConnectOptions::Postgres {
             address: url.clone(),
+            tls: if *tls { Some(database_tls(storage.ca_file.as_ref())?) } else { None },
             password: storage.password.clone(),
             max_connections: storage.max_connections,
             timeout: storage.timeout,
             listen: storage.listen,
         },
+    })
+}
+
+/// How PostgreSQL's certificate is verified: by these authorities only, or by Mozilla's.
+fn database_tls(ca_file: Option<&NamedFile>) -> anyhow::Result<Arc<rustls::ClientConfig>> {
+    let Some(file) = ca_file else { return Ok(Arc::new(tls_config(public_roots())?)) };
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in file.read_certificates(&Disk)? {
+        roots.add(certificate).map_err(|error| file.wrong(format!("holds a certificate that cannot be trusted: {error}")))?;
     }
+    Ok(Arc::new(tls_config(roots)?))
 }

@@ -5,28 +5,46 @@ use std::sync::Arc;
 use anyhow::bail;
 use tokio::sync::watch;
 
+use super::tls::SecureListeners;
 use crate::app::App;
 use crate::change_feed::Follower;
 use crate::config::Config;
-use crate::http::{Listeners, ServeOptions, router, serve};
+use crate::http::{Endpoint, Listeners, ServeOptions, challenge_router, router, serve_all};
 use crate::jobs::{Jobs, rotate_signing_keys};
+
+/// The sockets of a server.
+pub struct ServerListeners {
+    /// Plain HTTP.
+    pub(crate) plain: Listeners,
+    /// TLS.
+    pub(crate) secure: Option<SecureListeners>,
+}
+
+impl ServerListeners {
+    /// Plain HTTP alone.
+    pub const fn without_tls(plain: Listeners) -> Self {
+        Self { plain, secure: None }
+    }
+}
 
 /// Serves an application until the process is told to stop.
 ///
 /// # Errors
 /// When the change feed cannot be read at the start, or a listener or job fails.
-pub async fn serve_app(app: Arc<App>, listeners: Listeners, config: &Config, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+pub async fn serve_app(
+    app: Arc<App>,
+    listeners: ServerListeners,
+    config: &Config,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
     let follower = Follower::start(Arc::clone(&app), config.storage.poll_interval).await?;
     let mut following = tokio::spawn(follower.run());
     let jobs = Jobs::start(Arc::clone(&app), &config.credentials);
     let mut rotating = tokio::spawn(rotate_signing_keys::run(Arc::clone(&app), config.signing_keys.check_interval));
-    let router = router(&app, config.server.request_timeout);
     let options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
-    let addresses: Vec<String> =
-        listeners.0.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect();
-    tracing::info!(listen = addresses.join(","), "ready");
+    let endpoints = endpoints(&app, listeners, config);
     let drained = tokio::select! {
-        drained = serve(listeners, router, options, stop) => drained,
+        drained = serve_all(endpoints, options, stop) => drained,
         // It never ends by itself: without it this node would serve what other
         // nodes have revoked.
         ended = &mut following => bail!("the change feed is not followed any more: {ended:?}"),
@@ -43,4 +61,28 @@ pub async fn serve_app(app: Arc<App>, listeners: Listeners, config: &Config, sto
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn endpoints(app: &Arc<App>, listeners: ServerListeners, config: &Config) -> Vec<Endpoint> {
+    let router = router(app, config.server.request_timeout);
+    let ServerListeners { plain, secure } = listeners;
+    let listen = plain.addresses();
+    let Some(SecureListeners { listeners, bases, other_bases, terms, challenges }) = secure else {
+        tracing::info!(listen, "ready");
+        return vec![Endpoint { listeners: plain, router, bases: None, tls: None }];
+    };
+    tracing::info!(listen, tls_listen = listeners.addresses(), "ready");
+    let mut endpoints = Vec::new();
+    let router = match challenges {
+        Some(challenges) => {
+            let router_of_challenges = challenge_router(app);
+            let only = router_of_challenges.clone();
+            endpoints.push(Endpoint { listeners: challenges, router: only, bases: None, tls: None });
+            router_of_challenges.fallback_service(router)
+        }
+        None => router,
+    };
+    endpoints.push(Endpoint { listeners: plain, router: router.clone(), bases: Some(other_bases), tls: None });
+    endpoints.push(Endpoint { listeners, router, bases: Some(bases), tls: Some(terms) });
+    endpoints
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use countersign_protocol::Secret;
 use tokio::sync::Notify;
 
-use super::postgres::PostgresEngine;
+use super::postgres::{PostgresEngine, Server};
 use super::session::StatementCounts;
 use super::sqlite::SqliteEngine;
 use super::{Committed, Session, StoreError, Tx};
@@ -32,6 +32,8 @@ pub enum ConnectOptions {
     Postgres {
         /// `postgres://user@host:port/database`.
         address: String,
+        /// How to verify a server that is reached by TLS; none: plain text.
+        tls: Option<Arc<rustls::ClientConfig>>,
         /// The user's password.
         password: Option<Secret<String>>,
         /// Size of the connection pool.
@@ -90,12 +92,13 @@ impl Store {
             ConnectOptions::Sqlite { path, durability } => {
                 Engine::Sqlite(SqliteEngine::open(path, durability, schema, &counts).await?)
             }
-            ConnectOptions::Postgres { address, password, max_connections, timeout, listen } => {
+            ConnectOptions::Postgres { address, tls, password, max_connections, timeout, listen } => {
                 let mut config: tokio_postgres::Config = address.parse().map_err(StoreError::unavailable)?;
                 if let Some(password) = password {
                     config.password(password.expose());
                 }
-                let engine = PostgresEngine::open(config, max_connections, timeout, schema, &counts).await?;
+                let engine =
+                    PostgresEngine::open(Server::new(config, tls.as_deref())?, max_connections, timeout, schema, &counts).await?;
                 if listen {
                     engine.listen(Arc::clone(&hint));
                 }

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../../../../migrations/0003_credentials.sql")),
     (4, include_str!("../../../../migrations/0004_revocation.sql")),
     (5, include_str!("../../../../migrations/0005_signing_keys.sql")),
+    (6, include_str!("../../../../migrations/0006_acme.sql")),
 ];
 
 const CREATE_TABLE: &str =

@@ -5,6 +5,7 @@
 //! follow the shared `COMMIT`. On PostgreSQL each closure is a transaction of
 //! its own. Inside a closure nothing but the transaction is awaited.
 
+mod acme;
 mod audit;
 mod authorization_servers;
 mod changes;
@@ -52,6 +53,7 @@ pub use value::Value;
 /// Every statement of the product, for the test that prepares each on both engines.
 pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
     [
+        acme::ALL,
         audit::ALL,
         authorization_servers::ALL,
         changes::ALL,

@@ -8,7 +8,7 @@ use countersign_protocol::{ErrorCode, OAuthErrorCode};
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{StatusCode, Uri};
 
-use super::{NestedMount, record_use, resolve};
+use super::{ArrivedAt, NestedMount, record_use, resolve};
 use crate::app::App;
 use crate::http::body::{Accepts, read_parameters};
 use crate::http::errors::{OAuthRefusal, Outcome, json, token_refusal, unknown_path};
@@ -27,7 +27,9 @@ pub(in crate::http) async fn at_server(State(app): State<Arc<App>>, NestedMount(
 
 async fn token(app: &App, path: &str, accepts: Accepts, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(mount) = resolve(app, &parts.uri, &parts.headers, path) else { return unknown_path() };
+    let Some(mount) = resolve(app, &ArrivedAt::of(app, &parts.uri, &parts.headers, &parts.extensions), path) else {
+        return unknown_path();
+    };
     if secret_in_query(&parts.uri) {
         return OAuthRefusal::new(OAuthErrorCode::InvalidRequest, ErrorCode::SecretInUrl).into_response();
     }

@@ -2,6 +2,7 @@
 
 use super::ENGINE;
 
+mod acme;
 mod health;
 mod nodes;
 mod oauth;

@@ -1,5 +1,6 @@
 //! An application on a database of its own, and clients of it.
 
+pub(crate) mod acme_server;
 mod app;
 mod assertion;
 mod database;

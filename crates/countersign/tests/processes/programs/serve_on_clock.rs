@@ -19,7 +19,7 @@ use countersign::http::bind;
 use countersign::ids::SigningKeyId;
 use countersign::log;
 use countersign::signing_keys::{replace_compromised, rotate};
-use countersign::startup::{open_on_clock, serve_app};
+use countersign::startup::{ServerListeners, open_on_clock, serve_app};
 use countersign_protocol::{Clock, Timestamp};
 use countersign_verify::SystemClock;
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ async fn main() -> anyhow::Result<()> {
         stop.send_replace(true);
         outcome
     });
-    serve_app(app, listeners, &config, stopped).await
+    serve_app(app, ServerListeners::without_tls(listeners), &config, stopped).await
 }
 
 fn obey(runtime: &tokio::runtime::Handle, app: &App, clock: &MovedClock) -> anyhow::Result<()> {
