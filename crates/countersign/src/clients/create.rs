@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::audit::{Actor, AuditEvent};
 use crate::change::{ChangeError, check_name};
 use crate::ids::{OrganizationId, generate_client_id};
+use crate::management::Authority;
 use crate::store::{ChangeKind, Tx};
 
 /// What a new client is to be.
@@ -58,14 +59,16 @@ pub struct CreatedClient {
 /// Creates a client.
 ///
 /// # Errors
-/// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`].
+/// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`],
+/// [`ChangeError::LimitedToOrganization`].
 pub async fn create(app: &App, by: &Actor, new: NewClient) -> Result<CreatedClient, ChangeError> {
     let created = make(app, new)?;
     let (client, now) = (created.client.clone(), created.client.created_at);
     let event = created_event(by, &client);
+    let by = by.clone();
     let written = app.write(move |tx| {
         Box::pin(async move {
-            insert(tx, &client).await?;
+            insert(tx, &by, &client).await?;
             tx.record_event(event, now);
             Ok(())
         })
@@ -111,7 +114,10 @@ pub(crate) fn created_event(by: &Actor, client: &Client) -> AuditEvent {
 }
 
 /// Stores a new client with its credentials.
-pub(crate) async fn insert(tx: &mut Tx, client: &Client) -> Result<(), ChangeError> {
+pub(crate) async fn insert(tx: &mut Tx, by: &Actor, client: &Client) -> Result<(), ChangeError> {
+    if !Authority::of(tx, by).await?.reaches(client.organization_id.as_ref()) {
+        return Err(ChangeError::LimitedToOrganization("a caller of an organization creates clients in it"));
+    }
     if let Some(organization) = &client.organization_id {
         check_organization(tx, organization).await?;
     }

@@ -2,6 +2,7 @@
 
 mod cache;
 mod create;
+mod grant_changes;
 mod grants;
 mod list;
 mod secrets;
@@ -11,14 +12,16 @@ mod update;
 use countersign_protocol::{ClientAuthMethod, ClientId, Scope, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::change::InvalidField;
+use crate::change::{ChangeError, InvalidField};
 use crate::ids::{ClientGrantId, CredentialId, HashKeyId, OrganizationId, ResourceServerId};
+use crate::resource_servers::ResourceServer;
 
 pub use cache::ClientCache;
 pub use create::{CreatedClient, NewClient, create};
 pub(crate) use create::{created_event, insert, make};
+pub use grant_changes::{ClientGrantPatch, delete_grant, update_grant};
 pub use grants::{NewClientGrant, grant};
-pub use list::{find, list};
+pub use list::{find, list, list_grants};
 pub use secrets::{CreatedSecret, SecretHash, SecretHasher, create_secret, revoke_credential};
 pub use state::{disable, enable};
 pub use update::{ClientPatch, delete, update};
@@ -52,6 +55,19 @@ pub struct Client {
     pub credentials: Vec<SecretCredential>,
     /// Its grants.
     pub grants: Vec<ClientGrant>,
+}
+
+impl Client {
+    /// Its grant for a resource server.
+    pub fn grant_for(&self, id: &ResourceServerId) -> Option<&ClientGrant> {
+        self.grants.iter().find(|grant| grant.resource_server_id == *id)
+    }
+
+    /// One of its grants.
+    pub(crate) fn find_grant(&self, id: &ClientGrantId) -> Result<&ClientGrant, ChangeError> {
+        let found = self.grants.iter().find(|grant| grant.id == *id);
+        found.ok_or_else(|| ChangeError::NotFound { kind: "grant", id: id.to_string() })
+    }
 }
 
 /// A client in a list: its credentials and grants were not read.
@@ -117,4 +133,17 @@ pub struct ClientGrant {
     pub scope: Scope,
     /// Overrides the resource server's lifetime, in seconds.
     pub token_lifetime_seconds: Option<i64>,
+    /// Counts its changes, from 1.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+impl ClientGrant {
+    /// The lifetime of the tokens it gives, in seconds.
+    pub fn lifetime_seconds(&self, resource_server: &ResourceServer) -> i64 {
+        self.token_lifetime_seconds.unwrap_or(resource_server.token_lifetime_seconds)
+    }
 }

@@ -12,7 +12,8 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, check_name};
 use crate::entropy::random;
-use crate::ids::{CredentialId, HashKeyId};
+use crate::ids::{CredentialId, HashKeyId, OrganizationId};
+use crate::management::{LockedClient, lock_client};
 use crate::revocation::{self, Marked};
 use crate::store::ChangeKind;
 
@@ -105,7 +106,7 @@ pub(super) fn make_secret(app: &App, label: &str, now: Timestamp) -> Result<Crea
 /// Adds a secret to a client; the others stay.
 ///
 /// # Errors
-/// [`ChangeError::Invalid`], [`ChangeError::NotFound`].
+/// [`ChangeError::Invalid`], [`ChangeError::NotFound`], [`ChangeError::ExceedsCaller`].
 pub async fn create_secret(app: &App, by: &Actor, client_id: &ClientId, label: &str) -> Result<CreatedSecret, ChangeError> {
     let now = app.clock.now();
     let secret = make_secret(app, label, now)?;
@@ -114,15 +115,14 @@ pub async fn create_secret(app: &App, by: &Actor, client_id: &ClientId, label: &
         .event("credential.created", "credential", credential.id.as_str())
         .with_detail("client_id", id.as_str())
         .with_detail("label", label);
+    let by = by.clone();
     app.write(move |tx| {
         Box::pin(async move {
-            if !tx.touch_client(&id, now).await? {
-                return Err(ChangeError::NotFound { kind: "client", id: id.to_string() });
-            }
+            let LockedClient { client, .. } = lock_client(tx, &by, &id).await?;
             tx.insert_credential(&id, &credential, now).await?;
-            tx.record_event(event, now);
+            tx.record_event(event.in_organization(client.organization_id.as_ref().map(OrganizationId::as_str)), now);
             tx.record_change(ChangeKind::Client, id.as_str(), now);
-            Ok(())
+            Ok::<_, ChangeError>(())
         })
     })
     .await?;
@@ -141,15 +141,17 @@ pub async fn revoke_credential(
 ) -> Result<(), ChangeError> {
     let (client_id, credential_id, clock) = (client_id.clone(), credential_id.clone(), Arc::clone(&app.clock));
     let event = by.event("credential.revoked", "credential", credential_id.as_str()).with_detail("client_id", client_id.as_str());
+    let by = by.clone();
     let written = app.write(move |tx| {
         Box::pin(async move {
+            let LockedClient { client, .. } = lock_client(tx, &by, &client_id).await?;
             let now = clock.now();
             if !tx.revoke_credential(&client_id, &credential_id, now).await? {
                 return Err(ChangeError::NotFound { kind: "credential", id: credential_id.to_string() });
             }
             let marked = Marked::Credential(credential_id);
             let not_before = revocation::mark(tx, &marked, now).await?;
-            tx.record_event(event, now);
+            tx.record_event(event.in_organization(client.organization_id.as_ref().map(OrganizationId::as_str)), now);
             tx.record_change(ChangeKind::Client, client_id.as_str(), now);
             Ok(vec![(marked, not_before)])
         })
