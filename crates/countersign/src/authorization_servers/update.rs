@@ -50,8 +50,7 @@ pub async fn update(
             server.name = patch.name.unwrap_or(server.name);
             server.updated_at = now;
             server.version = tx.update_authorization_server(&server).await?;
-            let event =
-                event.with_detail("name", server.name.as_str()).with_detail("signing_alg", server.signing_alg.as_str());
+            let event = event.with_detail("name", server.name.as_str()).with_detail("signing_alg", server.signing_alg.as_str());
             tx.record_event(event, now);
             tx.record_change(ChangeKind::Catalog, id.as_str(), now);
             Ok(server)
@@ -62,8 +61,7 @@ pub async fn update(
 
 async fn check_has_key(tx: &mut Tx, id: &AuthorizationServerId, algorithm: Algorithm) -> Result<(), ChangeError> {
     let keys = tx.signing_keys_of(id).await?;
-    let active: Vec<Algorithm> =
-        keys.iter().filter(|key| key.state == SigningKeyState::Active).map(|key| key.algorithm).collect();
+    let active: Vec<Algorithm> = keys.iter().filter(|key| key.state == SigningKeyState::Active).map(|key| key.algorithm).collect();
     if active.contains(&algorithm) {
         return Ok(());
     }

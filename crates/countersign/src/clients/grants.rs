@@ -79,11 +79,7 @@ pub(super) async fn lock_resource_server(tx: &mut Tx, id: &ResourceServerId) -> 
 pub(super) fn check_scope(resource_server: &ResourceServer, scope: &Scope) -> Result<(), InvalidField> {
     let length = scope.to_string().len();
     if length > MAX_SCOPE_LENGTH {
-        return Err(InvalidField::new(
-            "scope",
-            format!("{length} characters"),
-            format!("at most {MAX_SCOPE_LENGTH} characters"),
-        ));
+        return Err(InvalidField::new("scope", format!("{length} characters"), format!("at most {MAX_SCOPE_LENGTH} characters")));
     }
     match scope.iter().find(|token| !resource_server.defines(token)) {
         None => Ok(()),

@@ -74,8 +74,7 @@ impl NewAuthorizationServerBody {
     fn checked(self) -> Result<NewAuthorizationServer, InvalidField> {
         let accepted = "2 to 63 characters of a-z 0-9 _ -, beginning with a letter or digit; not `v1`";
         Ok(NewAuthorizationServer {
-            id: AuthorizationServerId::parse(&self.id)
-                .ok_or_else(|| InvalidField::new("id", self.id.escape_debug(), accepted))?,
+            id: AuthorizationServerId::parse(&self.id).ok_or_else(|| InvalidField::new("id", self.id.escape_debug(), accepted))?,
             name: self.name,
             signing_alg: self.signing_alg.as_deref().map_or(Ok(Algorithm::RS256), parse_algorithm)?,
             default_audience: self.default_audience.as_deref().map(|text| parse_audience("default_audience", text)).transpose()?,

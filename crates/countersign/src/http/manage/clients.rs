@@ -142,7 +142,12 @@ impl NewClientBody {
     fn checked(self, caller: &Caller) -> Result<NewClient, ChangeError> {
         if let (Some(id), Some(_)) = (&self.client_id, caller.organization()) {
             // Whether it is taken would tell of other organizations' clients.
-            return Err(InvalidField::new("client_id", id.escape_debug(), "absent: a caller of an organization does not choose it").into());
+            return Err(InvalidField::new(
+                "client_id",
+                id.escape_debug(),
+                "absent: a caller of an organization does not choose it",
+            )
+            .into());
         }
         let organization_id = self.organization_id.as_deref().map(OrganizationId::from_stored);
         Ok(NewClient {
@@ -228,7 +233,11 @@ pub(super) async fn create_client(
     params(("client_id" = String, Path, description = "The client")),
     responses((status = 200, description = "The client", body = ClientView)),
     security(("management" = ["clients:read"])))]
-pub(super) async fn show_client(State(app): State<Arc<App>>, caller: Caller, Named(id): Named<String>) -> Result<Response, Refusal> {
+pub(super) async fn show_client(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<Response, Refusal> {
     caller.require(Right::ClientsRead)?;
     let found = reachable(&app, &caller, &id).await?;
     Ok(caller.named(Reply::shown(&ClientView::of(&found), found.version).into_response()))

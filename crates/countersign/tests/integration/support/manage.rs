@@ -57,11 +57,7 @@ impl TestApp {
     pub(crate) async fn caller(&self, id: &str, rights: &str, organization: Option<&OrganizationId>) -> Caller {
         let by = Actor::command_line();
         let client_id = ClientId::try_from(id).unwrap();
-        let new = NewClient {
-            id: Some(client_id.clone()),
-            organization_id: organization.cloned(),
-            ..NewClient::named(id)
-        };
+        let new = NewClient { id: Some(client_id.clone()), organization_id: organization.cloned(), ..NewClient::named(id) };
         let created = clients::create(&self.app, &by, new).await.unwrap();
         let grant = NewClientGrant {
             client_id: client_id.clone(),
@@ -70,11 +66,8 @@ impl TestApp {
             token_lifetime_seconds: None,
         };
         clients::grant(&self.app, &by, grant).await.unwrap();
-        let client = TestClient {
-            id: client_id,
-            secret: created.secret.text.expose().clone(),
-            credential_id: created.secret.credential.id,
-        };
+        let client =
+            TestClient { id: client_id, secret: created.secret.text.expose().clone(), credential_id: created.secret.credential.id };
         let token = self.management_token(&client).await;
         Caller { client, token }
     }

@@ -103,12 +103,13 @@ async fn a_mount_at_a_base_url_serves_until_it_is_deleted() {
         app.get(&path).host("partner.test").send().await.json()
     };
     let of_default = issuer().await;
+    app.clock.advance_seconds(1);
     let made = operator.post(&app, &mounts, json!({ "base_url": "https://partner.test" })).await;
     assert_eq!(
         made.success(201),
         json!({
             "base_url": "https://partner.test", "path": "/", "issuers": ["https://partner.test/"], "default_audience": null,
-            "built_in": false, "created_at": "2027-01-15T08:00:00.750Z",
+            "built_in": false, "created_at": "2027-01-15T08:00:01.750Z",
         })
     );
     assert_ne!(issuer().await, of_default);
@@ -132,7 +133,12 @@ async fn built_in_mounts_and_those_of_another_server_are_not_deleted() {
     operator.post(&app, PATH, json!({ "id": "second", "name": "x", "signing_alg": "ES256" })).await.success(201);
     operator.post(&app, &format!("{PATH}/second/mounts"), json!({ "base_url": "https://partner.test" })).await.success(201);
     let before = app.database.count("SELECT count(*) FROM mounts").await;
-    for path in ["default/mounts/https%3A%2F%2Fas.test", "default/mounts/https%3A%2F%2Fpartner.test", "default/mounts/%2F", "second/mounts/%20"] {
+    for path in [
+        "default/mounts/https%3A%2F%2Fas.test",
+        "default/mounts/https%3A%2F%2Fpartner.test",
+        "default/mounts/%2F",
+        "second/mounts/%20",
+    ] {
         operator.delete(&app, &format!("{PATH}/{path}")).await.refusal(404, ErrorCode::NotFound);
     }
     operator.delete(&app, &format!("{PATH}/default/mounts/%FF")).await.assert_problem(404, ErrorCode::NoSuchPath);

@@ -25,7 +25,7 @@ async fn one_is_created_shown_listed_changed_and_deleted() {
     assert_eq!(made.header("location"), Some(format!("/manage/v1{path}").as_str()));
     let shown = operator.get(&app, &path).await;
     assert_eq!((shown.success(200), shown.etag()), (object.clone(), made.etag()));
-    assert_eq!(operator.all(&app, &grants, 1).await.last(), Some(&object));
+    assert!(operator.all(&app, &grants, 1).await.contains(&object));
     let asked = app.ask(&a, "audience=https://third.test").await;
     assert_eq!((asked.token().claim("scope"), &asked.json()["expires_in"]), ("write read", &json!(90)));
 

@@ -9,7 +9,9 @@ use crate::support::Managed;
 #[tokio::test]
 async fn limits_are_bounded_and_unknown_parameters_refused() {
     let Managed { app, operator, .. } = Managed::start(ENGINE).await;
-    for path in ["/clients", "/resource-servers", "/authorization-servers", "/clients/client-a/grants", "/organizations", "/audit/events"] {
+    for path in
+        ["/clients", "/resource-servers", "/authorization-servers", "/clients/client-a/grants", "/organizations", "/audit/events"]
+    {
         for query in ["limit=0", "limit=201", "limit=-1", "limit=x", "limit=", "limit=1&limit=1", "offset=1", "cursor=a&cursor=b"] {
             operator.get(&app, &format!("{path}?{query}")).await.refusal(400, ErrorCode::QueryInvalid);
         }

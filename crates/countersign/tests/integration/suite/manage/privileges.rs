@@ -94,7 +94,8 @@ async fn a_partner_grants_no_scope_and_no_lifetime_beyond_its_own() {
     }
     let made = world.grant(&client, world.at_api1("list:users", Some(120))).await.success(201);
     let path = format!("/clients/{client}/grants/{}", made["id"].as_str().unwrap());
-    for patch in [json!({ "scope": "read:x" }), json!({ "token_lifetime_seconds": null }), json!({ "token_lifetime_seconds": 121 })] {
+    for patch in [json!({ "scope": "read:x" }), json!({ "token_lifetime_seconds": null }), json!({ "token_lifetime_seconds": 121 })]
+    {
         world.partner.patch(&world.app, &path, patch).await.refusal(403, ErrorCode::ExceedsCaller);
     }
     world.partner.patch(&world.app, &path, json!({ "scope": "", "token_lifetime_seconds": 60 })).await.success(200);

@@ -69,7 +69,10 @@ async fn a_change_reaches_the_next_token() {
     let managed = Managed::start(ENGINE).await;
     let path = format!("{PATH}/{}", id_of(&managed, API1).await);
     let Managed { app, operator, a, .. } = managed;
-    operator.patch(&app, &path, json!({ "profile": "okta", "signing_alg": "EdDSA", "token_lifetime_seconds": 60 })).await.success(200);
+    operator
+        .patch(&app, &path, json!({ "profile": "okta", "signing_alg": "EdDSA", "token_lifetime_seconds": 60 }))
+        .await
+        .success(200);
     let answer = app.ask(&a, "").await;
     let token = answer.token();
     assert_eq!((token.alg(), token.claim("cid")), ("EdDSA", "client-a"));

@@ -13,7 +13,9 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::ENGINE;
-use crate::support::{Answer, Caller, Fixture, MANAGEMENT, Managed, Request, Setup, TestApp, api, every_right, every_right_but, issuer_id, scope};
+use crate::support::{
+    Answer, Caller, Fixture, MANAGEMENT, Managed, Request, Setup, TestApp, api, every_right, every_right_but, issuer_id, scope,
+};
 
 /// An operation as the document has it.
 #[derive(Clone, Debug)]
@@ -110,7 +112,11 @@ impl World {
             without_body("show_grant", &grant),
             without_body("list_audit_events", "/audit/events"),
             without_body("verify_audit_log", "/audit/verification"),
-            example("create_authorization_server", "/authorization-servers", json!({ "id": "made", "name": "x", "signing_alg": "ES256" })),
+            example(
+                "create_authorization_server",
+                "/authorization-servers",
+                json!({ "id": "made", "name": "x", "signing_alg": "ES256" }),
+            ),
             example("create_mount", &format!("{server}/mounts"), json!({ "base_url": "https://partner.test" })),
             example("create_resource_server", "/resource-servers", json!({ "audience": "https://made.test", "name": "x" })),
             example("create_organization", "/organizations", json!({ "name": "x" })),
@@ -233,7 +239,8 @@ async fn nothing_of_one_organization_exists_for_a_caller_of_another() {
     let world = World::start().await;
     let other = world.app.organization("Other").await;
     let caller = world.app.caller("limited-1", &every_right(), Some(&other)).await;
-    let foreign = [world.owner.as_str(), SERVER, CLIENT, &world.resource_server, &world.unused, &world.grant, "client-a", "operator-1"];
+    let foreign =
+        [world.owner.as_str(), SERVER, CLIENT, &world.resource_server, &world.unused, &world.grant, "client-a", "operator-1"];
     for (operation, example) in world.walk() {
         let answer = world.call(&operation, &example, &caller.token).await;
         let id = &operation.id;
@@ -306,10 +313,8 @@ async fn every_operation_that_changes_something_leaves_one_event_with_the_id_of_
         assert!(answer.status.is_success(), "{}: {answer:?}", operation.id);
         let changes = i64::from(operation.method != Method::GET);
         assert_eq!(world.app.database.count(count).await - before, changes, "{}", operation.id);
-        let of_this = format!(
-            "{count} WHERE request_id = '{}' AND actor_id = 'operator-2'",
-            answer.header("x-request-id").unwrap()
-        );
+        let of_this =
+            format!("{count} WHERE request_id = '{}' AND actor_id = 'operator-2'", answer.header("x-request-id").unwrap());
         assert_eq!(world.app.database.count(&of_this).await, changes, "{}", operation.id);
     }
 }
