@@ -19,7 +19,7 @@ pub(crate) enum Authority {
     Caller(Box<Client>, Scope),
 }
 
-/// A client that nobody else changes before the transaction ends.
+/// A client, without its credentials, that nobody else changes before the transaction ends.
 pub(crate) struct LockedClient {
     pub(crate) client: Client,
     pub(crate) authority: Authority,

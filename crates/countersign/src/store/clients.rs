@@ -27,7 +27,8 @@ statements! {
     DELETE_CREDENTIALS = "DELETE FROM credentials WHERE client_id = $1";
     DELETE_GRANTS = "DELETE FROM client_grants WHERE client_id = $1";
     DELETE = "DELETE FROM clients WHERE id = $1";
-    LOCK = "UPDATE clients SET version = version WHERE id = $1 RETURNING id";
+    LOCK = "UPDATE clients SET version = version WHERE id = $1 RETURNING id, name, token_endpoint_auth_method, auth_method_enforced_at, \
+            disabled_at, organization_id, external_id, metadata, version, created_at, updated_at";
     DISABLE = "UPDATE clients SET disabled_at = $2, updated_at = $2, version = version + 1 WHERE id = $1 AND disabled_at IS NULL";
     ENABLE = "UPDATE clients SET disabled_at = NULL, updated_at = $2, version = version + 1 WHERE id = $1 AND disabled_at IS NOT NULL";
 }
@@ -48,12 +49,13 @@ impl Tx {
         self.query(&INSERT, &values).await.map(drop)
     }
 
-    /// The client as it stays until commit, unless this transaction changes it.
+    /// The client and its grants as they stay until commit, unless this transaction
+    /// changes them. Its credentials are not read.
     pub(crate) async fn lock_client(&mut self, id: &ClientId) -> Result<Option<Client>, StoreError> {
-        match self.query_optional(&LOCK, &[id.as_str().into()]).await? {
-            Some(_) => self.find_client(id).await,
-            None => Ok(None),
-        }
+        let Some(row) = self.query_optional(&LOCK, &[id.as_str().into()]).await? else { return Ok(None) };
+        let mut client = read(row)?;
+        client.grants = self.grants_of(id).await?;
+        Ok(Some(client))
     }
 
     /// Disables a locked client, unless it is disabled.
