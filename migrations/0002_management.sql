@@ -15,6 +15,7 @@ ALTER TABLE clients ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE clients ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
 CREATE INDEX clients_by_organization ON clients (organization_id, id);
 ALTER TABLE client_grants ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE client_grants ADD COLUMN updated_at BIGINT;
 ALTER TABLE resource_servers ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
 ALTER TABLE authorization_servers ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
 

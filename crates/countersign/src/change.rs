@@ -16,9 +16,15 @@ pub enum ChangeError {
         /// Its identity.
         id: String,
     },
+    /// The change gives, or touches, what its maker does not hold.
+    #[error("{0}")]
+    ExceedsCaller(String),
     /// A field has a value that is not accepted.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
+    /// The maker of the change is limited to its organization.
+    #[error("{0}")]
+    LimitedToOrganization(&'static str),
     /// There is no such object.
     #[error("there is no {kind} `{id}`")]
     NotFound {

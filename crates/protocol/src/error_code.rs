@@ -168,8 +168,8 @@ error_codes! {
     ReplyNotKept = 3010,
     /// The caller is limited to an organization.
     LimitedToOrganization = 3011,
-    /// The caller may not grant what it does not hold itself.
-    GrantExceedsCaller = 3012,
+    /// The caller may not give, or change, what it does not hold itself.
+    ExceedsCaller = 3012,
     /// The request failed for a reason that is ours; the request id finds it in the log.
     Internal = 9001,
     /// The service cannot do this at the moment; try again.

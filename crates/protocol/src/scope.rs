@@ -89,6 +89,12 @@ impl Scope {
         self.0.iter().find(|token| !other.contains(token.as_str()))
     }
 
+    /// The tokens of `self` that `other` has too.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self(self.0.iter().filter(|token| other.contains(token.as_str())).cloned().collect())
+    }
+
     /// The tokens in order.
     pub fn iter(&self) -> impl Iterator<Item = &ScopeToken> {
         self.0.iter()
@@ -126,6 +132,13 @@ mod tests {
     fn compares_whole_tokens_only() {
         let scope = Scope::parse("list:users2 xlist:users").unwrap();
         assert!(!scope.contains("list:users"));
+    }
+
+    #[test]
+    fn the_intersection_has_what_both_have() {
+        let one = Scope::parse("a b c").unwrap();
+        assert_eq!(one.intersection(&Scope::parse("c x a").unwrap()).to_string(), "a c");
+        assert!(one.intersection(&Scope::default()).is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use countersign_protocol::ClientId;
+use countersign_protocol::{ClientId, Scope};
 
 use super::AuditEvent;
 
@@ -13,6 +13,7 @@ pub struct Actor {
     request_id: Option<String>,
     source: Option<IpAddr>,
     repeatable: Option<Repeatable>,
+    scope: Option<Scope>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,23 +38,37 @@ pub struct Repeatable {
 impl Actor {
     /// A client that called the API.
     pub const fn client(id: ClientId, request_id: String, source: Option<IpAddr>) -> Self {
-        Self { kind: ActorKind::Client(id), request_id: Some(request_id), source, repeatable: None }
+        Self { kind: ActorKind::Client(id), request_id: Some(request_id), source, repeatable: None, scope: None }
     }
 
     /// Whoever has the database and the master key, and runs a command on them.
     pub const fn command_line() -> Self {
-        Self { kind: ActorKind::CommandLine, request_id: None, source: None, repeatable: None }
+        Self { kind: ActorKind::CommandLine, request_id: None, source: None, repeatable: None, scope: None }
     }
 
     /// The instance itself: a job, or what it does at its start.
     pub const fn system(what: &'static str) -> Self {
-        Self { kind: ActorKind::System(what), request_id: None, source: None, repeatable: None }
+        Self { kind: ActorKind::System(what), request_id: None, source: None, repeatable: None, scope: None }
     }
 
     /// The same, for a request that may be sent again.
     #[must_use]
     pub fn repeatable(self, repeatable: Option<Repeatable>) -> Self {
         Self { repeatable, ..self }
+    }
+
+    /// The same, using no more of its rights than this scope.
+    #[must_use]
+    pub fn with_scope(self, scope: Scope) -> Self {
+        Self { scope: Some(scope), ..self }
+    }
+
+    /// The client that acts, and the scope it acts with; `None`: nobody's rights limit it.
+    pub(crate) const fn as_client(&self) -> Option<(&ClientId, Option<&Scope>)> {
+        match &self.kind {
+            ActorKind::Client(id) => Some((id, self.scope.as_ref())),
+            ActorKind::CommandLine | ActorKind::System(_) => None,
+        }
     }
 
     /// What it did to an object. `action` is `noun.participle`, as `client.disabled`.

@@ -1,15 +1,23 @@
 //! Authorization servers and the mounts through which they are reached.
 
+mod list;
+mod mounts;
+mod update;
+
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, Timestamp};
 
 use crate::app::App;
 use crate::audit::Actor;
-use crate::change::{ChangeError, InvalidField, check_name};
+use crate::change::{ChangeError, check_name};
 use crate::ids::AuthorizationServerId;
 use crate::instance::hold_master_key;
 use crate::signing_keys::{self, DEFAULT_ROTATION_INTERVAL_SECONDS, check_rotation_interval};
 use crate::store::ChangeKind;
+
+pub use list::{find, list, list_mounts};
+pub use mounts::{mount_at_host, unmount};
+pub use update::{AuthorizationServerPatch, delete, update};
 
 /// An issuer with its own signing keys.
 #[derive(Clone, Debug)]
@@ -22,8 +30,12 @@ pub struct AuthorizationServer {
     pub signing_alg: Algorithm,
     /// How long a key of it signs until its successor takes over, in seconds.
     pub rotation_interval_seconds: i64,
+    /// Counts its changes, from 1.
+    pub version: i64,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
 }
 
 /// A path, below one base URL or below every one, at which an authorization
@@ -38,6 +50,8 @@ pub struct Mount {
     pub authorization_server_id: AuthorizationServerId,
     /// The audience of requests that name none.
     pub default_audience: Option<Audience>,
+    /// When it was created.
+    pub created_at: Timestamp,
 }
 
 /// What a new authorization server is to be.
@@ -68,12 +82,14 @@ pub async fn create(app: &App, by: &Actor, new: NewAuthorizationServer) -> Resul
         name: new.name,
         signing_alg: new.signing_alg,
         rotation_interval_seconds: DEFAULT_ROTATION_INTERVAL_SECONDS,
+        version: 1,
         created_at: now,
+        updated_at: now,
     };
     let event = by
         .event("authorization_server.created", "authorization_server", server.id.as_str())
         .with_detail("signing_alg", server.signing_alg.as_str());
-    let mounts = first_mounts(&server.id, new.default_audience);
+    let mounts = first_mounts(&server, new.default_audience);
     let stored = server.clone();
     let master_key = app.master_key.clone();
     let written = app.write(move |tx| {
@@ -81,7 +97,7 @@ pub async fn create(app: &App, by: &Actor, new: NewAuthorizationServer) -> Resul
             let held = hold_master_key::<ChangeError>(tx, &master_key).await?;
             tx.insert_authorization_server(&stored).await?;
             for mount in &mounts {
-                tx.insert_mount(mount, now).await?;
+                tx.insert_mount(mount).await?;
             }
             for key in &keys {
                 tx.insert_signing_key(&held, key).await?;
@@ -119,51 +135,17 @@ pub async fn set_rotation_interval(app: &App, by: &Actor, id: &AuthorizationServ
     .await
 }
 
-fn first_mounts(id: &AuthorizationServerId, default_audience: Option<Audience>) -> Vec<Mount> {
-    let mount =
-        |path: String, default_audience| Mount { base_url: None, path, authorization_server_id: id.clone(), default_audience };
-    let mut mounts = vec![mount(format!("/oauth2/{id}"), default_audience)];
-    if *id == AuthorizationServerId::default_server() {
+fn first_mounts(server: &AuthorizationServer, default_audience: Option<Audience>) -> Vec<Mount> {
+    let mount = |path: String, default_audience| Mount {
+        base_url: None,
+        path,
+        authorization_server_id: server.id.clone(),
+        default_audience,
+        created_at: server.created_at,
+    };
+    let mut mounts = vec![mount(format!("/oauth2/{}", server.id), default_audience)];
+    if server.id == AuthorizationServerId::default_server() {
         mounts.push(mount("/".to_owned(), None));
     }
     mounts
-}
-
-/// Mounts an authorization server at the root of one base URL, so that it can be
-/// selected by host name.
-///
-/// # Errors
-/// [`ChangeError::Invalid`] when the base URL is not one that this instance is
-/// configured with, [`ChangeError::AlreadyExists`], [`ChangeError::NotFound`].
-pub async fn mount_at_host(
-    app: &App,
-    by: &Actor,
-    id: &AuthorizationServerId,
-    base_url: &str,
-    default_audience: Option<Audience>,
-) -> Result<Mount, ChangeError> {
-    if app.catalog().authorization_server(id).is_none() {
-        return Err(ChangeError::NotFound { kind: "authorization server", id: id.to_string() });
-    }
-    if !app.bases.iter().any(|base| base.as_str() == base_url) {
-        let known: Vec<&str> = app.bases.iter().map(crate::config::BaseUrl::as_str).collect();
-        return Err(
-            InvalidField::new("base_url", base_url, format!("one of the configured base URLs: {}", known.join(", "))).into()
-        );
-    }
-    let now = app.clock.now();
-    let mount =
-        Mount { base_url: Some(base_url.to_owned()), path: "/".to_owned(), authorization_server_id: id.clone(), default_audience };
-    let event = by.event("mount.created", "mount", &format!("{base_url}/")).with_detail("authorization_server_id", id.as_str());
-    let stored = mount.clone();
-    let written = app.write(move |tx| {
-        Box::pin(async move {
-            tx.insert_mount(&stored, now).await?;
-            tx.record_event(event, now);
-            tx.record_change(ChangeKind::Catalog, stored.authorization_server_id.as_str(), now);
-            Ok(())
-        })
-    });
-    written.await.map_err(|error: ChangeError| error.or_already_exists("mount", format_args!("{base_url}/")))?;
-    Ok(mount)
 }

@@ -11,6 +11,7 @@ mod grant;
 mod init;
 mod instance;
 mod master_key;
+mod openapi;
 mod printer;
 mod resource_server;
 mod revoke;
@@ -78,6 +79,8 @@ enum Command {
     /// Manage signing keys
     #[command(subcommand)]
     SigningKey(signing_key::SigningKeyCommand),
+    /// Print the OpenAPI document of the management API
+    Openapi,
 }
 
 /// Runs the command that the process's arguments name.
@@ -111,6 +114,7 @@ async fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
         Command::Revoke(command) => revoke::run(command, printer).await,
         Command::MasterKey(command) => master_key::run(command, printer).await,
         Command::SigningKey(command) => signing_key::run(command, printer).await,
+        Command::Openapi => openapi::run(printer),
     }
 }
 

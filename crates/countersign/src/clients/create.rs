@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::audit::{Actor, AuditEvent};
 use crate::change::{ChangeError, InvalidField, check_name};
 use crate::ids::{OrganizationId, generate_client_id};
+use crate::management::Authority;
 use crate::store::{ChangeKind, Tx};
 
 /// What a new client is to be.
@@ -62,7 +63,8 @@ pub struct CreatedClient {
 /// [`create_with_keys`](super::create_with_keys).
 ///
 /// # Errors
-/// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`].
+/// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`],
+/// [`ChangeError::LimitedToOrganization`].
 pub async fn create(app: &App, by: &Actor, new: NewClient) -> Result<CreatedClient, ChangeError> {
     let created = make(app, by, new)?;
     store(app, by, &created.client).await?;
@@ -73,9 +75,10 @@ pub async fn create(app: &App, by: &Actor, new: NewClient) -> Result<CreatedClie
 pub(super) async fn store(app: &App, by: &Actor, client: &Client) -> Result<(), ChangeError> {
     let (stored, now) = (client.clone(), client.created_at);
     let event = created_event(by, client);
+    let by = by.clone();
     let written = app.write(move |tx| {
         Box::pin(async move {
-            insert(tx, &stored).await?;
+            insert(tx, &by, &stored).await?;
             tx.record_event(event, now);
             Ok(())
         })
@@ -125,11 +128,14 @@ pub(super) fn with_credential(app: &App, new: NewClient, first: Credential) -> R
 /// What the audit log says about a new client.
 pub(crate) fn created_event(by: &Actor, client: &Client) -> AuditEvent {
     let event = by.event("client.created", "client", client.id.as_str()).with_detail("name", client.name.as_str());
-    event.in_organization(client.organization_id.as_ref().map(OrganizationId::as_str))
+    event.in_organization(client.owner())
 }
 
 /// Stores a new client with its credentials.
-pub(crate) async fn insert(tx: &mut Tx, client: &Client) -> Result<(), ChangeError> {
+pub(crate) async fn insert(tx: &mut Tx, by: &Actor, client: &Client) -> Result<(), ChangeError> {
+    if !Authority::of(tx, by).await?.reaches(client.organization_id.as_ref()) {
+        return Err(ChangeError::LimitedToOrganization("a caller of an organization creates clients in it"));
+    }
     if let Some(organization) = &client.organization_id {
         check_organization(tx, organization).await?;
     }

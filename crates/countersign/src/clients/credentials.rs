@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use countersign_protocol::{ClientId, Timestamp};
 
-use super::{Credential, CredentialUse};
+use super::{Client, Credential, CredentialUse};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField, check_name};
 use crate::ids::CredentialId;
+use crate::management::{LockedClient, lock_client};
 use crate::revocation::{self, Marked};
 use crate::store::{ChangeKind, StoreError, Tx};
 
@@ -81,12 +82,12 @@ pub async fn update_credential(
     if let Some(label) = &change.label {
         check_name("label", label)?;
     }
-    let (client_id, id) = (client_id.clone(), id.clone());
+    let (client_id, id, by) = (client_id.clone(), id.clone(), by.clone());
     let mut event = by.event("credential.updated", "credential", id.as_str()).with_detail("client_id", client_id.as_str());
     app.write(move |tx| {
         Box::pin(async move {
             // Locks the client: nobody else changes its credentials meanwhile.
-            let mut credential = find_unrevoked(tx, &client_id, &id, now).await?;
+            let (client, mut credential) = find_unrevoked(tx, &by, &client_id, &id).await?;
             if let Some(label) = change.label {
                 event = event.with_detail("label", label.as_str());
                 credential.label = label;
@@ -107,7 +108,7 @@ pub async fn update_credential(
             if !tx.update_credential(&client_id, &credential).await? {
                 return Err(not_found(&id));
             }
-            tx.record_event(event, now);
+            tx.record_event(event.in_organization(client.owner()), now);
             tx.record_change(ChangeKind::Client, client_id.as_str(), now);
             Ok(credential)
         })
@@ -128,8 +129,10 @@ pub async fn revoke_credential(
 ) -> Result<(), ChangeError> {
     let (client_id, credential_id, clock) = (client_id.clone(), credential_id.clone(), Arc::clone(&app.clock));
     let event = by.event("credential.revoked", "credential", credential_id.as_str()).with_detail("client_id", client_id.as_str());
+    let by = by.clone();
     let written = app.write(move |tx| {
         Box::pin(async move {
+            let LockedClient { client, .. } = lock_client(tx, &by, &client_id).await?;
             let now = clock.now();
             if !tx.revoke_credential(&client_id, &credential_id, now).await? {
                 let known = tx.find_credential(&client_id, &credential_id).await?;
@@ -137,7 +140,7 @@ pub async fn revoke_credential(
             }
             let marked = Marked::Credential(credential_id);
             let not_before = revocation::mark(tx, &marked, now).await?;
-            tx.record_event(event, now);
+            tx.record_event(event.in_organization(client.owner()), now);
             tx.record_change(ChangeKind::Client, client_id.as_str(), now);
             Ok(vec![(marked, not_before)])
         })
@@ -145,12 +148,10 @@ pub async fn revoke_credential(
     revocation::outlast(app, written).await
 }
 
-/// Adds a credential; locks the client, so that the count stays right.
-pub(super) async fn insert(tx: &mut Tx, client_id: &ClientId, new: &Credential) -> Result<(), ChangeError> {
+/// Adds a credential to a client, which it locks, so that the count stays right.
+pub(super) async fn insert(tx: &mut Tx, by: &Actor, client_id: &ClientId, new: &Credential) -> Result<Client, ChangeError> {
+    let LockedClient { client, .. } = lock_client(tx, by, client_id).await?;
     let now = new.created_at;
-    if !tx.touch_client(client_id, now).await? {
-        return Err(ChangeError::NotFound { kind: "client", id: client_id.to_string() });
-    }
     if tx.count_credentials(client_id, now).await? >= MAX_PER_CLIENT {
         return Err(ChangeError::State(format!(
             "the client has {MAX_PER_CLIENT} credentials that are neither revoked nor expired: revoke one first"
@@ -158,18 +159,21 @@ pub(super) async fn insert(tx: &mut Tx, client_id: &ClientId, new: &Credential) 
     }
     tx.insert_credential(client_id, new).await?;
     tx.record_change(ChangeKind::Client, client_id.as_str(), now);
-    Ok(())
+    Ok(client)
 }
 
-/// A credential that is not revoked; locks the client.
-async fn find_unrevoked(tx: &mut Tx, client_id: &ClientId, id: &CredentialId, now: Timestamp) -> Result<Credential, ChangeError> {
-    if !tx.touch_client(client_id, now).await? {
-        return Err(not_found(id));
-    }
+/// A credential that is not revoked, of a client, which it locks.
+async fn find_unrevoked(
+    tx: &mut Tx,
+    by: &Actor,
+    client_id: &ClientId,
+    id: &CredentialId,
+) -> Result<(Client, Credential), ChangeError> {
+    let LockedClient { client, .. } = lock_client(tx, by, client_id).await?;
     match tx.find_credential(client_id, id).await? {
         None => Err(not_found(id)),
         Some(credential) if credential.revoked_at.is_some() => Err(ChangeError::State("the credential is revoked".to_owned())),
-        Some(credential) => Ok(credential),
+        Some(credential) => Ok((client, credential)),
     }
 }
 

@@ -7,7 +7,9 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField, check_lifetime};
 use crate::ids::{ClientGrantId, ResourceServerId};
-use crate::store::ChangeKind;
+use crate::management::lock_client;
+use crate::resource_servers::ResourceServer;
+use crate::store::{ChangeKind, Tx};
 
 /// Longest scope of a grant, in characters: all of it may end up in one token, and
 /// verifiers refuse tokens above 16 KiB.
@@ -31,55 +33,59 @@ pub struct NewClientGrant {
 /// # Errors
 /// [`ChangeError::Invalid`] for a scope the resource server does not define,
 /// [`ChangeError::NotFound`] for the client or the resource server,
-/// [`ChangeError::AlreadyExists`] when the client has a grant for it.
+/// [`ChangeError::AlreadyExists`] when the client has a grant for it,
+/// [`ChangeError::ExceedsCaller`].
 pub async fn grant(app: &App, by: &Actor, new: NewClientGrant) -> Result<ClientGrant, ChangeError> {
     let now = app.clock.now();
-    check_scope(app, &new)?;
     let grant = ClientGrant {
         id: ClientGrantId::generate(now, app.entropy.as_ref()),
         resource_server_id: new.resource_server_id,
         scope: new.scope,
         token_lifetime_seconds: new.token_lifetime_seconds.map(check_lifetime).transpose()?,
+        version: 1,
+        created_at: now,
+        updated_at: now,
     };
-    let (client_id, stored) = (new.client_id.clone(), grant.clone());
     let event = by
         .event("grant.created", "grant", grant.id.as_str())
-        .with_detail("client_id", client_id.as_str())
+        .with_detail("client_id", new.client_id.as_str())
         .with_detail("resource_server_id", grant.resource_server_id.as_str())
         .with_detail("scope", grant.scope.to_string());
+    let (by, client_id, stored) = (by.clone(), new.client_id.clone(), grant.clone());
     let written = app.write(move |tx| {
         Box::pin(async move {
-            if !tx.touch_client(&client_id, now).await? {
-                return Err(ChangeError::NotFound { kind: "client", id: client_id.to_string() });
-            }
-            tx.insert_client_grant(&client_id, &stored, now).await?;
-            tx.record_event(event, now);
+            let locked = lock_client(tx, &by, &client_id).await?;
+            let resource_server = lock_resource_server(tx, &stored.resource_server_id).await?;
+            locked.authority.check_grant(&stored, &resource_server)?;
+            check_scope(&resource_server, &stored.scope)?;
+            tx.insert_client_grant(&client_id, &stored).await?;
+            tx.record_event(event.in_organization(locked.client.owner()), now);
             tx.record_change(ChangeKind::Client, client_id.as_str(), now);
             Ok(())
         })
     });
     let pair = format!("{} -> {}", new.client_id, grant.resource_server_id);
-    written.await.map_err(|error| error.or_already_exists("grant", pair))?;
+    written.await.map_err(|error: ChangeError| error.or_already_exists("grant", pair))?;
     Ok(grant)
 }
 
-fn check_scope(app: &App, new: &NewClientGrant) -> Result<(), ChangeError> {
-    let catalog = app.catalog();
-    let resource_server = catalog
-        .resource_server(&new.resource_server_id)
-        .ok_or_else(|| ChangeError::NotFound { kind: "resource server", id: new.resource_server_id.to_string() })?;
-    let length = new.scope.to_string().len();
+/// The resource server of a grant, as it stays until commit: neither it nor one of its
+/// scopes goes away meanwhile.
+pub(super) async fn lock_resource_server(tx: &mut Tx, id: &ResourceServerId) -> Result<ResourceServer, ChangeError> {
+    let found = tx.lock_resource_server(id).await?;
+    found.ok_or_else(|| ChangeError::NotFound { kind: "resource server", id: id.to_string() })
+}
+
+pub(super) fn check_scope(resource_server: &ResourceServer, scope: &Scope) -> Result<(), InvalidField> {
+    let length = scope.to_string().len();
     if length > MAX_SCOPE_LENGTH {
-        return Err(
-            InvalidField::new("scope", format!("{length} characters"), format!("at most {MAX_SCOPE_LENGTH} characters")).into()
-        );
+        return Err(InvalidField::new("scope", format!("{length} characters"), format!("at most {MAX_SCOPE_LENGTH} characters")));
     }
-    let defined = |token: &str| resource_server.scopes.iter().any(|definition| definition.scope.as_str() == token);
-    match new.scope.iter().find(|token| !defined(token.as_str())) {
+    match scope.iter().find(|token| !resource_server.defines(token)) {
         None => Ok(()),
         Some(unknown) => {
             let known: Vec<&str> = resource_server.scopes.iter().map(|definition| definition.scope.as_str()).collect();
-            Err(InvalidField::new("scope", unknown, format!("scopes of {}: {}", resource_server.audience, known.join(" "))).into())
+            Err(InvalidField::new("scope", unknown, format!("scopes of {}: {}", resource_server.audience, known.join(" "))))
         }
     }
 }

@@ -62,10 +62,11 @@ pub async fn add_keys(app: &App, by: &Actor, client_id: &ClientId, new: NewKeys)
         .with_detail("client_id", id.as_str())
         .with_detail("kind", credential.kind.name())
         .with_detail("label", credential.label.as_str());
+    let by = by.clone();
     app.write(move |tx| {
         Box::pin(async move {
-            insert(tx, &id, &stored).await?;
-            tx.record_event(event, now);
+            let client = insert(tx, &by, &id, &stored).await?;
+            tx.record_event(event.in_organization(client.owner()), now);
             Ok::<_, ChangeError>(())
         })
     })

@@ -2,7 +2,7 @@
 
 use countersign_protocol::ClientId;
 
-use super::{Client, ClientSummary};
+use super::{Client, ClientGrant, ClientSummary};
 use crate::app::App;
 use crate::change::ChangeError;
 use crate::ids::OrganizationId;
@@ -25,4 +25,13 @@ pub async fn find(app: &App, id: &ClientId) -> Result<Client, ChangeError> {
 /// [`StoreError`].
 pub async fn list(app: &App, organization: Option<OrganizationId>, page: Page) -> Result<Vec<ClientSummary>, StoreError> {
     app.store.read(move |session| Box::pin(async move { session.clients_page(organization.as_ref(), &page).await })).await
+}
+
+/// A piece of the list of a client's grants, oldest first.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list_grants(app: &App, client_id: &ClientId, page: Page) -> Result<Vec<ClientGrant>, StoreError> {
+    let id = client_id.clone();
+    app.store.read(move |session| Box::pin(async move { session.client_grants_page(&id, &page).await })).await
 }

@@ -4,6 +4,7 @@ mod cache;
 mod create;
 mod credential;
 mod credentials;
+mod grant_changes;
 mod grants;
 mod jwks_uri;
 mod keys;
@@ -17,8 +18,9 @@ mod uses;
 use countersign_protocol::{ClientAuthMethod, ClientId, Scope, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::change::InvalidField;
+use crate::change::{ChangeError, InvalidField};
 use crate::ids::{ClientGrantId, OrganizationId, ResourceServerId};
+use crate::resource_servers::ResourceServer;
 
 pub use cache::ClientCache;
 pub use create::{CreatedClient, NewClient, create};
@@ -27,10 +29,11 @@ pub use credential::{Credential, CredentialKind};
 pub use credentials::{
     CredentialChange, CredentialListing, list_credentials, revoke_credential, show_credential, update_credential,
 };
+pub use grant_changes::{ClientGrantPatch, delete_grant, update_grant};
 pub use grants::{NewClientGrant, grant};
 pub use jwks_uri::{ClientKeySets, JwksUri};
 pub use keys::{KeySource, NewKeys, add_keys, create_with_keys};
-pub use list::{find, list};
+pub use list::{find, list, list_grants};
 pub use rotate::{DEFAULT_OVERLAP_SECONDS, MAX_OVERLAP_SECONDS, RotatedSecret, Rotation, rotate_secret};
 pub use secrets::{CreatedSecret, NewSecret, SecretHash, SecretHasher, create_secret};
 pub use state::{disable, enable};
@@ -68,6 +71,24 @@ pub struct Client {
     pub credentials: Vec<Credential>,
     /// Its grants.
     pub grants: Vec<ClientGrant>,
+}
+
+impl Client {
+    /// The id of its organization.
+    pub fn owner(&self) -> Option<&str> {
+        self.organization_id.as_ref().map(OrganizationId::as_str)
+    }
+
+    /// Its grant for a resource server.
+    pub fn grant_for(&self, id: &ResourceServerId) -> Option<&ClientGrant> {
+        self.grants.iter().find(|grant| grant.resource_server_id == *id)
+    }
+
+    /// One of its grants.
+    pub(crate) fn find_grant(&self, id: &ClientGrantId) -> Result<&ClientGrant, ChangeError> {
+        let found = self.grants.iter().find(|grant| grant.id == *id);
+        found.ok_or_else(|| ChangeError::NotFound { kind: "grant", id: id.to_string() })
+    }
 }
 
 /// A client in a list: its credentials and grants were not read.
@@ -131,4 +152,17 @@ pub struct ClientGrant {
     pub scope: Scope,
     /// Overrides the resource server's lifetime, in seconds.
     pub token_lifetime_seconds: Option<i64>,
+    /// Counts its changes, from 1.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+impl ClientGrant {
+    /// The lifetime of the tokens it gives, in seconds.
+    pub fn lifetime_seconds(&self, resource_server: &ResourceServer) -> i64 {
+        self.token_lifetime_seconds.unwrap_or(resource_server.token_lifetime_seconds)
+    }
 }

@@ -57,13 +57,14 @@ pub async fn rotate_secret(
         .with_detail("client_id", client_id.as_str())
         .with_detail("new_credential_id", new.id.as_str())
         .with_detail("overlap_seconds", overlap);
+    let by = by.clone();
     let previous_expires_at = app
         .write(move |tx| {
             Box::pin(async move {
-                insert(tx, &client_id, &new).await?;
+                let client = insert(tx, &by, &client_id, &new).await?;
                 match tx.rotate_credential(&client_id, &id, now, now.plus_seconds(overlap)).await? {
                     Some(end) => {
-                        tx.record_event(event, now);
+                        tx.record_event(event.in_organization(client.owner()), now);
                         Ok(end)
                     }
                     None => Err(why_not(tx, &client_id, &id).await?),

@@ -140,10 +140,11 @@ pub async fn create_secret(
         .with_detail("client_id", id.as_str())
         .with_detail("kind", credential.kind.name())
         .with_detail("label", credential.label.as_str());
+    let by = by.clone();
     app.write(move |tx| {
         Box::pin(async move {
-            insert(tx, &id, &credential).await?;
-            tx.record_event(event, now);
+            let client = insert(tx, &by, &id, &credential).await?;
+            tx.record_event(event.in_organization(client.owner()), now);
             Ok::<_, ChangeError>(())
         })
     })

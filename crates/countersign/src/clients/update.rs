@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, check_name};
 use crate::ids::OrganizationId;
+use crate::management::{LockedClient, lock_client};
 use crate::revocation::{self, Marked};
 use crate::store::{ChangeKind, Tx};
 
@@ -75,7 +76,7 @@ impl ClientPatch {
 ///
 /// # Errors
 /// [`ChangeError::Invalid`], [`ChangeError::NotFound`] for the client or the
-/// organization, [`ChangeError::VersionMismatch`].
+/// organization, [`ChangeError::VersionMismatch`], [`ChangeError::ExceedsCaller`].
 pub async fn update(
     app: &App,
     by: &Actor,
@@ -86,18 +87,22 @@ pub async fn update(
     patch.check()?;
     let now = app.clock.now();
     let event = by.event("client.updated", "client", id.as_str());
-    let id = id.clone();
+    let (by, id) = (by.clone(), id.clone());
     app.write(move |tx| {
         Box::pin(async move {
-            let mut client = locked(tx, &id, if_version, now).await?;
+            let LockedClient { mut client, authority } = lock_client(tx, &by, &id).await?;
+            ChangeError::check_version(if_version, client.version)?;
+            if let Some(organization) = &patch.organization_id {
+                authority.check_move(&client, organization.as_ref())?;
+            }
             if let Some(Some(organization)) = &patch.organization_id {
                 check_organization(tx, organization).await?;
             }
             let changed = patch.apply(&mut client);
-            client.version = tx.update_client(&client).await?;
             client.updated_at = now;
+            client.version = tx.update_client(&client).await?;
             let event = event.with_detail("changed", changed.join(" "));
-            tx.record_event(event.in_organization(client.organization_id.as_ref().map(OrganizationId::as_str)), now);
+            tx.record_event(event.in_organization(client.owner()), now);
             tx.record_change(ChangeKind::Client, id.as_str(), now);
             Ok(client)
         })
@@ -109,14 +114,16 @@ pub async fn update(
 /// for a later client of the same id.
 ///
 /// # Errors
-/// [`ChangeError::NotFound`], [`ChangeError::VersionMismatch`].
+/// [`ChangeError::NotFound`], [`ChangeError::VersionMismatch`], [`ChangeError::ExceedsCaller`].
 pub async fn delete(app: &App, by: &Actor, id: &ClientId, if_version: Option<i64>) -> Result<(), ChangeError> {
     let event = by.event("client.deleted", "client", id.as_str());
-    let (id, clock) = (id.clone(), Arc::clone(&app.clock));
+    let (by, id, clock) = (by.clone(), id.clone(), Arc::clone(&app.clock));
     let written = app.write(move |tx| {
         Box::pin(async move {
+            let LockedClient { client, authority } = lock_client(tx, &by, &id).await?;
+            ChangeError::check_version(if_version, client.version)?;
+            authority.check_not_own_end(&id)?;
             let now = clock.now();
-            let client = locked(tx, &id, if_version, now).await?;
             if tx.delete_introspection_of(&id).await? {
                 tx.record_change(ChangeKind::Catalog, id.as_str(), now);
             }
@@ -124,27 +131,12 @@ pub async fn delete(app: &App, by: &Actor, id: &ClientId, if_version: Option<i64
             let marked = Marked::Client(id.clone());
             let not_before = revocation::mark(tx, &marked, now).await?;
             let event = event.with_detail("name", client.name.as_str());
-            tx.record_event(event.in_organization(client.organization_id.as_ref().map(OrganizationId::as_str)), now);
+            tx.record_event(event.in_organization(client.owner()), now);
             tx.record_change(ChangeKind::Client, id.as_str(), now);
             Ok(vec![(marked, not_before)])
         })
     });
     revocation::outlast(app, written).await
-}
-
-async fn locked(
-    tx: &mut Tx,
-    id: &ClientId,
-    if_version: Option<i64>,
-    now: countersign_protocol::Timestamp,
-) -> Result<Client, ChangeError> {
-    let not_found = || ChangeError::NotFound { kind: "client", id: id.to_string() };
-    if !tx.touch_client(id, now).await? {
-        return Err(not_found());
-    }
-    let client = tx.find_client(id).await?.ok_or_else(not_found)?;
-    ChangeError::check_version(if_version, client.version)?;
-    Ok(client)
 }
 
 /// A reference to an organization that is gone must not reach the row.

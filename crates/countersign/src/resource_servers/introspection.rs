@@ -8,6 +8,7 @@ use crate::audit::Actor;
 use crate::change::ChangeError;
 use crate::clients::{self, CreatedClient, NewClient};
 use crate::ids::ResourceServerId;
+use crate::management::lock_client;
 use crate::store::ChangeKind;
 
 /// Creates a client that may introspect the tokens for a resource server, and nothing
@@ -22,9 +23,10 @@ pub async fn create_introspection_client(app: &App, by: &Actor, id: &ResourceSer
     let created = clients::make(app, by, NewClient::named(&name))?;
     let (client, id, now) = (created.client.clone(), id.clone(), created.client.created_at);
     let event = clients::created_event(by, &client).with_detail("introspects", id.as_str());
+    let by = by.clone();
     let written = app.write(move |tx| {
         Box::pin(async move {
-            clients::insert(tx, &client).await?;
+            clients::insert(tx, &by, &client).await?;
             tx.insert_introspection_client(&client.id, &id, now).await?;
             tx.record_event(event, now);
             tx.record_change(ChangeKind::Catalog, id.as_str(), now);
@@ -44,12 +46,10 @@ pub async fn allow_introspection(app: &App, by: &Actor, client: &ClientId, id: &
     let now = app.clock.now();
     let event = by.event("client.introspection_allowed", "client", client.as_str()).with_detail("resource_server_id", id.as_str());
     let pair = format!("{client} -> {id}");
-    let (client, id) = (client.clone(), id.clone());
+    let (by, client, id) = (by.clone(), client.clone(), id.clone());
     let written = app.write(move |tx| {
         Box::pin(async move {
-            if !tx.touch_client(&client, now).await? {
-                return Err(ChangeError::NotFound { kind: "client", id: client.to_string() });
-            }
+            lock_client(tx, &by, &client).await?;
             tx.insert_introspection_client(&client, &id, now).await?;
             tx.record_event(event, now);
             tx.record_change(ChangeKind::Catalog, id.as_str(), now);
@@ -67,9 +67,10 @@ pub async fn forbid_introspection(app: &App, by: &Actor, client: &ClientId, id: 
     let now = app.clock.now();
     let event =
         by.event("client.introspection_forbidden", "client", client.as_str()).with_detail("resource_server_id", id.as_str());
-    let (client, id) = (client.clone(), id.clone());
+    let (by, client, id) = (by.clone(), client.clone(), id.clone());
     app.write(move |tx| {
         Box::pin(async move {
+            lock_client(tx, &by, &client).await?;
             if !tx.delete_introspection_client(&client, &id).await? {
                 return Err(ChangeError::NotFound { kind: "introspection client", id: format!("{client} -> {id}") });
             }

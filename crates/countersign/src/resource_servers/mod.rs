@@ -1,6 +1,8 @@
 //! Resource servers: the APIs that tokens are for.
 
 mod introspection;
+mod list;
+mod update;
 
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, ScopeToken, Timestamp};
@@ -14,6 +16,8 @@ use crate::signing_keys::{self, StoredSigningKey};
 use crate::store::{ChangeKind, StoreError};
 
 pub use introspection::{allow_introspection, create_introspection_client, forbid_introspection};
+pub use list::{find, list};
+pub use update::{ResourceServerPatch, delete, update};
 
 /// Lifetime of access tokens unless the resource server says otherwise, in seconds.
 pub const DEFAULT_TOKEN_LIFETIME_SECONDS: i64 = 600;
@@ -45,6 +49,13 @@ pub struct ResourceServer {
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
+}
+
+impl ResourceServer {
+    /// Whether it knows a scope.
+    pub fn defines(&self, scope: &ScopeToken) -> bool {
+        self.scopes.iter().any(|definition| definition.scope == *scope)
+    }
 }
 
 /// A scope of a resource server.
@@ -119,12 +130,7 @@ pub async fn create(app: &App, by: &Actor, new: NewResourceServer) -> Result<Res
     let now = app.clock.now();
     let resource_server = check(new, ResourceServerId::generate(now, app.entropy.as_ref()), now)?;
     let server_id = resource_server.authorization_server_id.clone();
-    let server = app.catalog().authorization_server(&server_id).cloned();
-    let server = server.ok_or_else(|| ChangeError::NotFound { kind: "authorization server", id: server_id.to_string() })?;
-    let keys = match resource_server.signing_alg {
-        Some(algorithm) => signing_keys::first_keys(app, &server, algorithm).await?,
-        None => Vec::new(),
-    };
+    let keys = missing_keys(app, &server_id, resource_server.signing_alg).await?;
     let brings_keys = !keys.is_empty();
     let mut written = insert(app, by, resource_server.clone(), keys).await;
     if brings_keys && matches!(written, Err(ChangeError::Store(StoreError::UniqueViolation))) {
@@ -135,6 +141,23 @@ pub async fn create(app: &App, by: &Actor, new: NewResourceServer) -> Result<Res
     Ok(resource_server)
 }
 
+/// The keys that a resource server with this algorithm brings along.
+async fn missing_keys(
+    app: &App,
+    server_id: &AuthorizationServerId,
+    algorithm: Option<Algorithm>,
+) -> Result<Vec<StoredSigningKey>, ChangeError> {
+    let server = app.catalog().authorization_server(server_id).cloned().ok_or_else(|| no_such_server(server_id))?;
+    match algorithm {
+        Some(algorithm) => signing_keys::first_keys(app, &server, algorithm).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+fn no_such_server(id: &AuthorizationServerId) -> ChangeError {
+    ChangeError::NotFound { kind: "authorization server", id: id.to_string() }
+}
+
 async fn insert(app: &App, by: &Actor, new: ResourceServer, keys: Vec<StoredSigningKey>) -> Result<(), ChangeError> {
     let now = new.created_at;
     let event =
@@ -142,6 +165,8 @@ async fn insert(app: &App, by: &Actor, new: ResourceServer, keys: Vec<StoredSign
     let master_key = app.master_key.clone();
     app.write(move |tx| {
         Box::pin(async move {
+            let server_id = &new.authorization_server_id;
+            tx.lock_authorization_server(server_id).await?.ok_or_else(|| no_such_server(server_id))?;
             if !keys.is_empty() {
                 let held = hold_master_key::<ChangeError>(tx, &master_key).await?;
                 for key in &keys {
@@ -162,16 +187,7 @@ async fn insert(app: &App, by: &Actor, new: ResourceServer, keys: Vec<StoredSign
 
 fn check(new: NewResourceServer, id: ResourceServerId, now: Timestamp) -> Result<ResourceServer, InvalidField> {
     check_name("name", &new.name)?;
-    if new.scopes.len() > MAX_SCOPES {
-        return Err(InvalidField::new("scopes", new.scopes.len(), format!("at most {MAX_SCOPES} scopes")));
-    }
-    for definition in &new.scopes {
-        check_description("scopes.description", &definition.description)?;
-    }
-    let mut seen = std::collections::HashSet::new();
-    if let Some(repeated) = new.scopes.iter().find(|definition| !seen.insert(&definition.scope)) {
-        return Err(InvalidField::new("scopes", &repeated.scope, "each scope once"));
-    }
+    check_scopes(&new.scopes)?;
     Ok(ResourceServer {
         id,
         authorization_server_id: new.authorization_server_id,
@@ -185,4 +201,18 @@ fn check(new: NewResourceServer, id: ResourceServerId, now: Timestamp) -> Result
         created_at: now,
         updated_at: now,
     })
+}
+
+fn check_scopes(scopes: &[ScopeDefinition]) -> Result<(), InvalidField> {
+    if scopes.len() > MAX_SCOPES {
+        return Err(InvalidField::new("scopes", scopes.len(), format!("at most {MAX_SCOPES} scopes")));
+    }
+    for definition in scopes {
+        check_description("scopes.description", &definition.description)?;
+    }
+    let mut seen = std::collections::HashSet::new();
+    if let Some(repeated) = scopes.iter().find(|definition| !seen.insert(&definition.scope)) {
+        return Err(InvalidField::new("scopes", &repeated.scope, "each scope once"));
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::audit::{Actor, AuditEvent};
 use crate::change::{ChangeError, InvalidField};
 use crate::ids::AuthorizationServerId;
+use crate::management::{LockedClient, lock_client};
 use crate::oauth::IssuedToken;
 use crate::store::{ChangeKind, StoreError};
 
@@ -22,18 +23,19 @@ const MAX_SUBJECT_LENGTH: usize = 512;
 /// Enabled again, it gets new tokens; the old ones stay dead.
 ///
 /// # Errors
-/// [`ChangeError::NotFound`].
+/// [`ChangeError::NotFound`], [`ChangeError::ExceedsCaller`].
 pub async fn revoke_client(app: &App, by: &Actor, id: &ClientId) -> Result<(), ChangeError> {
     let (marked, client_id, clock) = (Marked::Client(id.clone()), id.clone(), Arc::clone(&app.clock));
     let event = by.event("client.revoked", "client", id.as_str());
+    let by = by.clone();
     let written = app.write(move |tx| {
         Box::pin(async move {
+            let LockedClient { client, authority } = lock_client(tx, &by, &client_id).await?;
+            authority.check_not_own_end(&client_id)?;
             let now = clock.now();
-            if !tx.disable_client(&client_id, now).await? {
-                return Err(ChangeError::NotFound { kind: "client", id: client_id.to_string() });
-            }
+            tx.disable_client(&client_id, now).await?;
             let not_before = mark(tx, &marked, now).await?;
-            tx.record_event(event, now);
+            tx.record_event(event.in_organization(client.owner()), now);
             tx.record_change(ChangeKind::Client, client_id.as_str(), now);
             Ok(vec![(marked, not_before)])
         })

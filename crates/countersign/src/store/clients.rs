@@ -23,13 +23,15 @@ statements! {
             metadata, version, created_at, updated_at, assertion_audience FROM clients \
             WHERE organization_id = $4 AND (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3";
     UPDATE = "UPDATE clients SET name = $2, token_endpoint_auth_method = $3, auth_method_enforced_at = $4, organization_id = $5, \
-              external_id = $6, metadata = $7, assertion_audience = $8, version = version + 1 WHERE id = $1 RETURNING version";
+              external_id = $6, metadata = $7, updated_at = $8, assertion_audience = $9, version = version + 1 \
+              WHERE id = $1 RETURNING version";
     DELETE_CREDENTIALS = "DELETE FROM credentials WHERE client_id = $1";
     DELETE_GRANTS = "DELETE FROM client_grants WHERE client_id = $1";
     DELETE = "DELETE FROM clients WHERE id = $1";
-    TOUCH = "UPDATE clients SET updated_at = $2 WHERE id = $1 RETURNING id";
-    DISABLE = "UPDATE clients SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2, version = version + 1 WHERE id = $1 RETURNING id";
-    ENABLE = "UPDATE clients SET disabled_at = NULL, updated_at = $2, version = version + 1 WHERE id = $1 RETURNING id";
+    LOCK = "UPDATE clients SET version = version WHERE id = $1 RETURNING id, name, token_endpoint_auth_method, auth_method_enforced_at, \
+            disabled_at, organization_id, external_id, metadata, version, created_at, updated_at";
+    DISABLE = "UPDATE clients SET disabled_at = $2, updated_at = $2, version = version + 1 WHERE id = $1 AND disabled_at IS NULL";
+    ENABLE = "UPDATE clients SET disabled_at = NULL, updated_at = $2, version = version + 1 WHERE id = $1 AND disabled_at IS NOT NULL";
 }
 
 impl Tx {
@@ -49,19 +51,23 @@ impl Tx {
         self.query(&INSERT, &values).await.map(drop)
     }
 
-    /// Whether the client exists. Locks its row until commit.
-    pub(crate) async fn touch_client(&mut self, id: &ClientId, at: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.query_optional(&TOUCH, &[id.as_str().into(), at.into()]).await?.is_some())
+    /// The client and its grants as they stay until commit, unless this transaction
+    /// changes them. Its credentials are not read.
+    pub(crate) async fn lock_client(&mut self, id: &ClientId) -> Result<Option<Client>, StoreError> {
+        let Some(row) = self.query_optional(&LOCK, &[id.as_str().into()]).await? else { return Ok(None) };
+        let mut client = read(row)?;
+        client.grants = self.grants_of(id).await?;
+        Ok(Some(client))
     }
 
-    /// Whether the client exists; it is disabled now.
-    pub(crate) async fn disable_client(&mut self, id: &ClientId, at: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.query_optional(&DISABLE, &[id.as_str().into(), at.into()]).await?.is_some())
+    /// Disables a locked client, unless it is disabled.
+    pub(crate) async fn disable_client(&mut self, id: &ClientId, at: Timestamp) -> Result<(), StoreError> {
+        self.query(&DISABLE, &[id.as_str().into(), at.into()]).await.map(drop)
     }
 
-    /// Whether the client exists; it is enabled now.
-    pub(crate) async fn enable_client(&mut self, id: &ClientId, at: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.query_optional(&ENABLE, &[id.as_str().into(), at.into()]).await?.is_some())
+    /// Enables a locked client, unless it is enabled.
+    pub(crate) async fn enable_client(&mut self, id: &ClientId, at: Timestamp) -> Result<(), StoreError> {
+        self.query(&ENABLE, &[id.as_str().into(), at.into()]).await.map(drop)
     }
 }
 
@@ -76,6 +82,7 @@ impl Tx {
             new.organization_id.as_ref().map(OrganizationId::as_str).into(),
             new.external_id.as_deref().into(),
             metadata_text(&new.metadata)?.into(),
+            new.updated_at.into(),
             new.assertion_audience.as_str().into(),
         ];
         let row = self.query_optional(&UPDATE, &values).await?;

@@ -11,6 +11,7 @@ statements! {
     INSERT = "INSERT INTO introspection_clients (client_id, resource_server_id, created_at) VALUES ($1, $2, $3)";
     DELETE = "DELETE FROM introspection_clients WHERE client_id = $1 AND resource_server_id = $2 RETURNING client_id";
     DELETE_OF_CLIENT = "DELETE FROM introspection_clients WHERE client_id = $1 RETURNING client_id";
+    DELETE_FOR = "DELETE FROM introspection_clients WHERE resource_server_id = $1";
     ALL_ROWS = "SELECT client_id, resource_server_id FROM introspection_clients";
 }
 
@@ -31,6 +32,11 @@ impl Tx {
         resource_server: &ResourceServerId,
     ) -> Result<bool, StoreError> {
         Ok(self.query_optional(&DELETE, &[client.as_str().into(), resource_server.as_str().into()]).await?.is_some())
+    }
+
+    /// Nobody introspects for the resource server any more.
+    pub(crate) async fn delete_introspection_for(&mut self, resource_server: &ResourceServerId) -> Result<(), StoreError> {
+        self.query(&DELETE_FOR, &[resource_server.as_str().into()]).await.map(drop)
     }
 
     /// Whether the client was allowed to introspect for anything.

@@ -56,6 +56,8 @@ pub(in crate::http) fn change_refusal(error: &ChangeError) -> Response {
     let plain = |status, code| problem_with(status, code, vec![ProblemField { pointer: String::new(), detail: error.to_string() }]);
     match error {
         ChangeError::AlreadyExists { .. } => plain(StatusCode::CONFLICT, ErrorCode::AlreadyExists),
+        ChangeError::ExceedsCaller(_) => plain(StatusCode::FORBIDDEN, ErrorCode::ExceedsCaller),
+        ChangeError::LimitedToOrganization(_) => plain(StatusCode::FORBIDDEN, ErrorCode::LimitedToOrganization),
         ChangeError::Invalid(invalid) => {
             let pointer = format!("/{}", invalid.field.replace('.', "/"));
             problem_with(

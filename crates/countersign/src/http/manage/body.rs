@@ -4,6 +4,7 @@
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use countersign_protocol::ErrorCode;
+use countersign_protocol::jose::json::strict_object;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
@@ -56,6 +57,11 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
         }
     })?;
     json.end().map_err(|_| problem(StatusCode::BAD_REQUEST, ErrorCode::BodyMalformed))?;
+    // What the type keeps as any JSON, it keeps whole.
+    strict_object(bytes).map_err(|error| {
+        let field = ProblemField { pointer: String::new(), detail: error.to_string() };
+        problem_with(StatusCode::BAD_REQUEST, ErrorCode::FieldInvalid, vec![field])
+    })?;
     Ok(value)
 }
 
@@ -75,6 +81,15 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 /// The pointer says where; lines and columns of a body that a program made do not help.
 fn without_place(message: &str) -> String {
     message.rsplit_once(" at line ").map_or(message, |(text, _)| text).to_owned()
+}
+
+/// A member that may be absent (keeps) but not null.
+pub(super) fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 /// A member that may be absent (keeps) or null (clears).

@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use crate::app::App;
 use crate::audit::{Actor, Repeatable};
 use crate::change::ChangeError;
-use crate::clients::Client;
+use crate::clients::{self, Client};
 use crate::http::errors::{Outcome, problem};
 use crate::http::middleware::RequestId;
 use crate::ids::{AuthorizationServerId, OrganizationId};
@@ -65,9 +65,10 @@ impl Caller {
         &self.client
     }
 
-    /// What it may do, of what it was granted.
-    pub(super) const fn scope(&self) -> &Scope {
-        &self.scope
+    /// Whose grants say which resource servers and authorization servers the caller may
+    /// know of; `None`: it may know of all.
+    pub(super) fn only_granted_to(&self) -> Option<ClientId> {
+        self.organization().map(|_| self.client.id.clone())
     }
 
     /// Whether an object of this organization is one that the caller may know of.
@@ -75,16 +76,20 @@ impl Caller {
         self.organization().is_none_or(|own| Some(own) == organization)
     }
 
-    /// A client that the caller may know of: any other does not exist for it.
-    pub(super) async fn find_client(&self, app: &App, id: &ClientId) -> Result<Arc<Client>, ChangeError> {
-        let not_found = || ChangeError::NotFound { kind: "client", id: id.to_string() };
-        let found = app.find_client(id).await?.ok_or_else(not_found)?;
-        if self.reaches(found.organization_id.as_ref()) { Ok(found) } else { Err(not_found()) }
+    /// A client that the caller may know of: any other does not exist for it. Read from
+    /// the database, so that an entity tag is never an old one.
+    pub(super) async fn find_client(&self, app: &App, id: &ClientId) -> Result<Client, ChangeError> {
+        let found = clients::find(app, id).await?;
+        if self.reaches(found.organization_id.as_ref()) {
+            return Ok(found);
+        }
+        Err(ChangeError::NotFound { kind: "client", id: id.to_string() })
     }
 
-    /// Who acts, for the audit log.
+    /// Who acts, for the audit log, and with which rights.
     pub(super) fn actor(&self, repeatable: Option<Repeatable>) -> Actor {
-        Actor::client(self.client.id.clone(), self.request_id.clone(), Some(self.source.ip())).repeatable(repeatable)
+        let actor = Actor::client(self.client.id.clone(), self.request_id.clone(), Some(self.source.ip()));
+        actor.with_scope(self.scope.clone()).repeatable(repeatable)
     }
 
     /// Names the caller in the request's log line.
@@ -125,7 +130,7 @@ fn is_live(app: &App, client: &Client, token: &IssuedToken) -> bool {
     let now = app.clock.now();
     let has_credential =
         client.credentials.iter().any(|credential| credential.id == token.credential_id && credential.is_live(now));
-    let grant = client.grants.iter().find(|grant| grant.resource_server_id == resource_server_id());
+    let grant = client.grant_for(&resource_server_id());
     client.disabled_at.is_none() && has_credential && grant.is_some_and(|grant| token.scope.first_outside(&grant.scope).is_none())
 }
 

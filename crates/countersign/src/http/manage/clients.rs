@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use countersign_protocol::{ClientAuthMethod, ClientId};
 use http::StatusCode;
@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::body::{Body, present};
+use super::body::{Body, given, present};
 use super::caller::Caller;
 use super::idempotency::Attempt;
 use super::page::{List, PageQuery};
+use super::path::Named;
 use super::refusal::Refusal;
 use super::reply::{Reply, deleted};
 use super::time::rfc3339;
@@ -112,13 +113,16 @@ pub(super) struct NewClientBody {
 #[schema(as = ClientPatch)]
 pub(super) struct ClientPatchBody {
     /// For people: 1 to 200 characters
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, required = false)]
     name: Option<String>,
     /// How it authenticates
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, required = false)]
     token_endpoint_auth_method: Option<String>,
     /// Whether only that way is accepted
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = bool, required = false)]
     token_endpoint_auth_method_enforced: Option<bool>,
     /// Whose client it is; null takes it out of its organization
     #[serde(default, deserialize_with = "present")]
@@ -128,13 +132,23 @@ pub(super) struct ClientPatchBody {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     external_id: Option<Option<String>>,
-    /// Replaces all of it
-    #[serde(default)]
-    metadata: Option<Map<String, Value>>,
+    /// Replaces all of it; null clears
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Map<String, Value>>)]
+    metadata: Option<Option<Map<String, Value>>>,
 }
 
 impl NewClientBody {
     fn checked(self, caller: &Caller) -> Result<NewClient, ChangeError> {
+        if let (Some(id), Some(_)) = (&self.client_id, caller.organization()) {
+            // Whether it is taken would tell of other organizations' clients.
+            return Err(InvalidField::new(
+                "client_id",
+                id.escape_debug(),
+                "absent: a caller of an organization does not choose it",
+            )
+            .into());
+        }
         let organization_id = self.organization_id.as_deref().map(OrganizationId::from_stored);
         Ok(NewClient {
             id: self.client_id.as_deref().map(parse_client_id).transpose()?,
@@ -173,7 +187,7 @@ impl ClientPatchBody {
             assertion_audience: None,
             organization_id,
             external_id: self.external_id,
-            metadata: self.metadata,
+            metadata: self.metadata.map(Option::unwrap_or_default),
         })
     }
 }
@@ -193,7 +207,6 @@ pub(super) async fn list_clients(State(app): State<Arc<App>>, caller: Caller, qu
 
 /// Create a client
 #[utoipa::path(post, path = "/manage/v1/clients", tag = "clients", request_body = NewClientBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The effect happens once per key")),
     responses((status = 201, description = "The new client; its secret is shown only here", body = CreatedClientView)),
     security(("management" = ["clients:write"])))]
 pub(super) async fn create_client(
@@ -222,7 +235,11 @@ pub(super) async fn create_client(
     params(("client_id" = String, Path, description = "The client")),
     responses((status = 200, description = "The client", body = ClientView)),
     security(("management" = ["clients:read"])))]
-pub(super) async fn show_client(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn show_client(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<Response, Refusal> {
     caller.require(Right::ClientsRead)?;
     let found = reachable(&app, &caller, &id).await?;
     Ok(caller.named(Reply::shown(&ClientView::of(&found), found.version).into_response()))
@@ -230,13 +247,13 @@ pub(super) async fn show_client(State(app): State<Arc<App>>, caller: Caller, Pat
 
 /// Change a client
 #[utoipa::path(patch, path = "/manage/v1/clients/{client_id}", tag = "clients", request_body = ClientPatchBody,
-    params(("client_id" = String, Path, description = "The client"), ("If-Match" = Option<String>, Header, description = "Only if it is still this version")),
+    params(("client_id" = String, Path, description = "The client")),
     responses((status = 200, description = "The client", body = ClientView)),
     security(("management" = ["clients:write"])))]
 pub(super) async fn update_client(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     IfMatch(version): IfMatch,
     body: Body<ClientPatchBody>,
 ) -> Result<Response, Refusal> {
@@ -251,13 +268,13 @@ pub(super) async fn update_client(
 
 /// Delete a client with its credentials and grants
 #[utoipa::path(delete, path = "/manage/v1/clients/{client_id}", tag = "clients",
-    params(("client_id" = String, Path, description = "The client"), ("If-Match" = Option<String>, Header, description = "Only if it is still this version")),
+    params(("client_id" = String, Path, description = "The client")),
     responses((status = 204, description = "It is deleted")),
     security(("management" = ["clients:write"])))]
 pub(super) async fn delete_client(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     IfMatch(version): IfMatch,
 ) -> Result<Response, Refusal> {
     caller.require(Right::ClientsWrite)?;
@@ -271,14 +288,14 @@ pub(super) async fn delete_client(
 
 /// Disable a client: it gets no token until it is enabled
 #[utoipa::path(post, path = "/manage/v1/clients/{client_id}/disable", tag = "clients",
-    params(("client_id" = String, Path, description = "The client"), ("Idempotency-Key" = Option<String>, Header, description = "The effect happens once per key")),
+    params(("client_id" = String, Path, description = "The client")),
     responses((status = 200, description = "The client", body = ClientView)),
     security(("management" = ["clients:write"])))]
 pub(super) async fn disable_client(
     State(app): State<Arc<App>>,
     caller: Caller,
     attempt: Attempt,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Response, Refusal> {
     caller.require(Right::ClientsWrite)?;
     let work = async |by| {
@@ -291,14 +308,14 @@ pub(super) async fn disable_client(
 
 /// Enable a disabled client
 #[utoipa::path(post, path = "/manage/v1/clients/{client_id}/enable", tag = "clients",
-    params(("client_id" = String, Path, description = "The client"), ("Idempotency-Key" = Option<String>, Header, description = "The effect happens once per key")),
+    params(("client_id" = String, Path, description = "The client")),
     responses((status = 200, description = "The client", body = ClientView)),
     security(("management" = ["clients:write"])))]
 pub(super) async fn enable_client(
     State(app): State<Arc<App>>,
     caller: Caller,
     attempt: Attempt,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Response, Refusal> {
     caller.require(Right::ClientsWrite)?;
     let work = async |by| {
@@ -315,7 +332,7 @@ async fn shown_now(app: &App, id: &ClientId) -> Result<Reply, ChangeError> {
 }
 
 /// A text that is no client id names a client that does not exist.
-async fn reachable(app: &App, caller: &Caller, id: &str) -> Result<Arc<Client>, ChangeError> {
+pub(super) async fn reachable(app: &App, caller: &Caller, id: &str) -> Result<Client, ChangeError> {
     let parsed = ClientId::try_from(id).map_err(|_| ChangeError::NotFound { kind: "client", id: id.to_owned() })?;
     caller.find_client(app, &parsed).await
 }

@@ -2,15 +2,20 @@
 //! reads its request, asks for one right, calls one use-case and renders.
 
 mod audit;
+mod authorization_servers;
 mod body;
 mod caller;
 mod clients;
+mod grants;
 mod idempotency;
+mod mounts;
 mod openapi;
 mod organizations;
 mod page;
+mod path;
 mod refusal;
 mod reply;
+mod resource_servers;
 mod router;
 mod time;
 mod version;

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::body::Body;
+use super::body::{Body, given};
 use super::caller::Caller;
 use super::idempotency::Attempt;
 use super::page::{List, PageQuery};
+use super::path::Named;
 use super::refusal::Refusal;
 use super::reply::{Reply, deleted};
 use super::time::rfc3339;
@@ -59,7 +60,8 @@ pub(super) struct NewOrganization {
 #[serde(deny_unknown_fields)]
 pub(super) struct OrganizationPatch {
     /// For people: 1 to 200 characters
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, required = false)]
     name: Option<String>,
 }
 
@@ -83,7 +85,6 @@ pub(super) async fn list_organizations(State(app): State<Arc<App>>, caller: Call
 
 /// Create an organization
 #[utoipa::path(post, path = "/manage/v1/organizations", tag = "organizations", request_body = NewOrganization,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The effect happens once per key")),
     responses((status = 201, description = "The new organization", body = OrganizationView)),
     security(("management" = ["organizations:write"])))]
 pub(super) async fn create_organization(
@@ -109,7 +110,7 @@ pub(super) async fn create_organization(
 pub(super) async fn show_organization(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Response, Refusal> {
     caller.require(Right::OrganizationsRead)?;
     let id = reachable(&caller, &id)?;
@@ -119,13 +120,13 @@ pub(super) async fn show_organization(
 
 /// Change an organization
 #[utoipa::path(patch, path = "/manage/v1/organizations/{id}", tag = "organizations", request_body = OrganizationPatch,
-    params(("id" = String, Path, description = "The organization"), ("If-Match" = Option<String>, Header, description = "Only if it is still this version")),
+    params(("id" = String, Path, description = "The organization")),
     responses((status = 200, description = "The organization", body = OrganizationView)),
     security(("management" = ["organizations:write"])))]
 pub(super) async fn update_organization(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     IfMatch(version): IfMatch,
     body: Body<OrganizationPatch>,
 ) -> Result<Response, Refusal> {
@@ -138,13 +139,13 @@ pub(super) async fn update_organization(
 
 /// Delete an organization that owns no client
 #[utoipa::path(delete, path = "/manage/v1/organizations/{id}", tag = "organizations",
-    params(("id" = String, Path, description = "The organization"), ("If-Match" = Option<String>, Header, description = "Only if it is still this version")),
+    params(("id" = String, Path, description = "The organization")),
     responses((status = 204, description = "It is deleted")),
     security(("management" = ["organizations:write"])))]
 pub(super) async fn delete_organization(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     IfMatch(version): IfMatch,
 ) -> Result<Response, Refusal> {
     caller.require_for_instance(Right::OrganizationsWrite)?;

@@ -7,7 +7,7 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{audit, clients, openapi, organizations};
+use super::{audit, authorization_servers, clients, grants, mounts, openapi, organizations, resource_servers};
 use crate::app::App;
 
 /// The routes of the management API.
@@ -19,12 +19,28 @@ pub(in crate::http) fn routes() -> Router<Arc<App>> {
 /// The same routes with their description.
 pub(super) fn described() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
+        .routes(routes!(authorization_servers::list_authorization_servers, authorization_servers::create_authorization_server))
+        .routes(routes!(
+            authorization_servers::show_authorization_server,
+            authorization_servers::update_authorization_server,
+            authorization_servers::delete_authorization_server
+        ))
+        .routes(routes!(mounts::list_mounts, mounts::create_mount))
+        .routes(routes!(mounts::delete_mount))
+        .routes(routes!(resource_servers::list_resource_servers, resource_servers::create_resource_server))
+        .routes(routes!(
+            resource_servers::show_resource_server,
+            resource_servers::update_resource_server,
+            resource_servers::delete_resource_server
+        ))
         .routes(routes!(organizations::list_organizations, organizations::create_organization))
         .routes(routes!(organizations::show_organization, organizations::update_organization, organizations::delete_organization))
         .routes(routes!(clients::list_clients, clients::create_client))
         .routes(routes!(clients::show_client, clients::update_client, clients::delete_client))
         .routes(routes!(clients::disable_client))
         .routes(routes!(clients::enable_client))
+        .routes(routes!(grants::list_grants, grants::create_grant))
+        .routes(routes!(grants::show_grant, grants::update_grant, grants::delete_grant))
         .routes(routes!(audit::list_audit_events))
         .routes(routes!(audit::verify_audit_log))
 }

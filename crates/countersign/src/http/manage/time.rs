@@ -6,9 +6,3 @@ use countersign_protocol::Timestamp;
 pub(super) fn rfc3339(at: Timestamp) -> String {
     crate::log::rfc3339(at)
 }
-
-/// Reads a time in any offset.
-pub(super) fn parse(text: &str) -> Option<Timestamp> {
-    let time: jiff::Timestamp = text.parse().ok()?;
-    Some(Timestamp::from_millis(time.as_millisecond()))
-}

@@ -45,7 +45,7 @@ pub fn decide(
         client_id: client.client().id.clone(),
         credential_id: client.credential_id().clone(),
         scope,
-        lifetime_seconds: grant.token_lifetime_seconds.unwrap_or(resource_server.token_lifetime_seconds),
+        lifetime_seconds: grant.lifetime_seconds(&resource_server),
         resource_server,
         now,
     })

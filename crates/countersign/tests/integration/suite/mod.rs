@@ -4,6 +4,7 @@ use super::ENGINE;
 
 mod acme;
 mod health;
+mod manage;
 mod nodes;
 mod oauth;
 mod oauth2;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use countersign::audit::{self, Actor, ChainFault, ChainHash, RecordedEvent, Repeatable};
 use countersign::change::ChangeError;
 use countersign::clients;
+use countersign::management::create_operator;
 use countersign::store::StoreError;
 use countersign_protocol::ClientId;
 
@@ -23,8 +24,10 @@ async fn verify(app: &TestApp, noted: Option<(i64, ChainHash)>) -> Result<audit:
 #[tokio::test]
 async fn every_change_says_who_what_when_and_in_which_request() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let operator = ClientId::try_from("operator").unwrap();
+    create_operator(&app.app, &Actor::command_line(), Some(operator.clone()), "Operator").await.unwrap();
     let before = events(&app).await.len();
-    let by = Actor::client(ClientId::try_from("operator").unwrap(), "request-1".to_owned(), Some([192, 0, 2, 7].into()));
+    let by = Actor::client(operator, "request-1".to_owned(), Some([192, 0, 2, 7].into()));
     clients::disable(&app.app, &by, &a.id).await.unwrap();
     let event = events(&app).await.pop().unwrap();
     assert_eq!(event.seq, i64::try_from(before).unwrap() + 1);
@@ -108,9 +111,10 @@ async fn a_log_that_was_rewritten_or_cut_differs_from_what_was_noted() {
 #[tokio::test]
 async fn sixty_four_requests_with_one_idempotency_key_have_one_effect() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let caller = ClientId::try_from("operator").unwrap();
+    create_operator(&app.app, &Actor::command_line(), Some(caller.clone()), "Operator").await.unwrap();
     let other = app.second_node().await;
     let before = app.database.count("SELECT count(*) FROM credentials").await;
-    let caller = ClientId::try_from("operator").unwrap();
     let repeatable = Repeatable { caller: caller.clone(), key: "key-1".to_owned(), request_hash: "h".to_owned() };
     let tasks: Vec<_> = (0..64)
         .map(|number| {

@@ -1,0 +1,15 @@
+//! `/manage/v1/...`.
+
+use super::ENGINE;
+
+mod audit;
+mod authorization_servers;
+mod bodies;
+mod clients;
+mod grants;
+mod idempotency;
+mod lists;
+mod organizations;
+mod privileges;
+mod resource_servers;
+mod routes;
