@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use countersign_protocol::Timestamp;
 use countersign_protocol::jose::RegisteredKeys;
 
@@ -59,6 +60,13 @@ impl CredentialKind {
 }
 
 impl Credential {
+    /// Changes whenever the credential does.
+    pub fn version(&self) -> i64 {
+        let times = [self.not_before, self.expires_at, self.rotated_at, self.revoked_at].map(|time| time.map(Timestamp::as_millis));
+        let digest = digest(&SHA256, format!("{times:?} {}", self.label).as_bytes());
+        digest.as_ref().iter().take(6).fold(0, |version, byte| version << 8 | i64::from(*byte))
+    }
+
     /// Whether it is accepted at `now`.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.not_before.is_none_or(|start| start <= now) && self.expires_at.is_none_or(|end| now < end)

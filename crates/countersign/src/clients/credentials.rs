@@ -29,6 +29,8 @@ pub struct CredentialListing {
 /// What to change of a credential. `None` keeps; in the inner one `None` clears.
 #[derive(Clone, Debug, Default)]
 pub struct CredentialChange {
+    /// Only if it still has this [`Credential::version`].
+    pub if_version: Option<i64>,
     /// For people.
     pub label: Option<String>,
     /// Not accepted before.
@@ -88,6 +90,7 @@ pub async fn update_credential(
         Box::pin(async move {
             // Locks the client: nobody else changes its credentials meanwhile.
             let (client, mut credential) = find_unrevoked(tx, &by, &client_id, &id).await?;
+            ChangeError::check_version(change.if_version, credential.version())?;
             if let Some(label) = change.label {
                 event = event.with_detail("label", label.as_str());
                 credential.label = label;
@@ -207,4 +210,14 @@ fn check_order(not_before: Option<Timestamp>, expires_at: Option<Timestamp>) -> 
         }
         _ => Ok(()),
     }
+}
+
+/// The client that a credential belongs to.
+///
+/// # Errors
+/// [`ChangeError::NotFound`].
+pub async fn owner_of_credential(app: &App, id: &CredentialId) -> Result<ClientId, ChangeError> {
+    let wanted = id.clone();
+    let found = app.store.read(move |session| Box::pin(async move { session.owner_of_credential(&wanted).await }));
+    found.await.map_err(|error: StoreError| error)?.ok_or_else(|| not_found(id))
 }

@@ -27,7 +27,8 @@ pub use create::{CreatedClient, NewClient, create};
 pub(crate) use create::{created_event, insert, make};
 pub use credential::{Credential, CredentialKind};
 pub use credentials::{
-    CredentialChange, CredentialListing, list_credentials, revoke_credential, show_credential, update_credential,
+    CredentialChange, CredentialListing, list_credentials, owner_of_credential, revoke_credential, show_credential,
+    update_credential,
 };
 pub use grant_changes::{ClientGrantPatch, delete_grant, update_grant};
 pub use grants::{NewClientGrant, grant};

@@ -86,6 +86,15 @@ impl MarkName {
     }
 }
 
+impl MarkName {
+    /// Kind, authorization server and value.
+    pub fn parts(&self) -> (&str, &str, &str) {
+        let mut parts = self.0.splitn(3, ' ');
+        let mut next = || parts.next().unwrap_or_default();
+        (next(), next(), next())
+    }
+}
+
 impl From<&Marked> for MarkName {
     fn from(marked: &Marked) -> Self {
         Self::new(marked.kind(), marked.authorization_server(), marked.value())

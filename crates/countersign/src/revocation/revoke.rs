@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use countersign_protocol::{Audience, ClientId, Timestamp};
 
-use super::{Marked, RevokedToken, mark};
+use super::{Marked, RevokedToken, StoredMark, mark};
 use crate::app::App;
 use crate::audit::{Actor, AuditEvent};
 use crate::change::{ChangeError, InvalidField};
-use crate::ids::AuthorizationServerId;
+use crate::ids::{AuthorizationServerId, SigningKeyId};
 use crate::management::{LockedClient, lock_client};
 use crate::oauth::IssuedToken;
 use crate::store::{ChangeKind, StoreError};
@@ -71,6 +71,28 @@ pub async fn revoke_audience(
         resource_server.ok_or_else(|| ChangeError::NotFound { kind: "resource server", id: audience.to_string() })?;
     let event = by.event("resource_server.tokens_revoked", "resource_server", resource_server.id.as_str());
     revoke_marked(app, vec![Marked::Audience(server.clone(), audience.clone())], event).await
+}
+
+/// Revokes every token that a signing key has signed, wherever it is now.
+///
+/// # Errors
+/// [`ChangeError::NotFound`].
+pub async fn revoke_key(app: &App, by: &Actor, id: &SigningKeyId) -> Result<(), ChangeError> {
+    let wanted = id.clone();
+    let found = app.store.read(move |session| Box::pin(async move { session.signing_key(&wanted).await }));
+    if found.await.map_err(|error: StoreError| error)?.is_none() {
+        return Err(ChangeError::NotFound { kind: "signing key", id: id.to_string() });
+    }
+    let event = by.event("signing_key.tokens_revoked", "signing_key", id.as_str());
+    revoke_marked(app, vec![Marked::Key(id.clone())], event).await
+}
+
+/// The marks in force.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list_marks(app: &App) -> Result<Vec<StoredMark>, StoreError> {
+    app.store.read(|session| Box::pin(async move { session.revocation_marks().await })).await
 }
 
 /// Revokes every token of an authorization server, or of all of them.

@@ -19,7 +19,7 @@ pub use compromised::{Withdrawn, replace_compromised};
 pub use local::LocalSigners;
 pub(crate) use make::make_pair;
 pub use ring::{KeyRing, KeySetDocument};
-pub use rotate::{Rotated, rotate};
+pub use rotate::{Rotated, list, rotate};
 pub use schedule::apply_due;
 pub use signer::{SignError, Signer, Signers, Signing};
 pub use state::{SigningKeyState, StoredSigningKey};

@@ -7,7 +7,7 @@ use super::{MIN_PUBLICATION_SECONDS, SigningKeyState, StoredSigningKey, make};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::change::ChangeError;
-use crate::ids::SigningKeyId;
+use crate::ids::{AuthorizationServerId, SigningKeyId};
 use crate::instance::hold_master_key;
 use crate::store::{ChangeKind, StoreError, Tx};
 
@@ -71,6 +71,15 @@ pub(super) async fn succeed(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     Ok(tx.stop_signing_key(active, now).await? && tx.activate_signing_key(successor, now).await?)
+}
+
+/// Every key of an authorization server, retired ones included.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list(app: &App, server: &AuthorizationServerId) -> Result<Vec<StoredSigningKey>, StoreError> {
+    let server = server.clone();
+    app.store.read(move |session| Box::pin(async move { session.signing_keys_of(&server).await })).await
 }
 
 pub(super) async fn find(app: &App, id: &SigningKeyId) -> Result<StoredSigningKey, ChangeError> {

@@ -29,7 +29,7 @@ statements! {
     DELETE_GRANTS = "DELETE FROM client_grants WHERE client_id = $1";
     DELETE = "DELETE FROM clients WHERE id = $1";
     LOCK = "UPDATE clients SET version = version WHERE id = $1 RETURNING id, name, token_endpoint_auth_method, auth_method_enforced_at, \
-            disabled_at, organization_id, external_id, metadata, version, created_at, updated_at";
+            disabled_at, organization_id, external_id, metadata, version, created_at, updated_at, assertion_audience";
     DISABLE = "UPDATE clients SET disabled_at = $2, updated_at = $2, version = version + 1 WHERE id = $1 AND disabled_at IS NULL";
     ENABLE = "UPDATE clients SET disabled_at = NULL, updated_at = $2, version = version + 1 WHERE id = $1 AND disabled_at IS NOT NULL";
 }

@@ -16,6 +16,7 @@ statements! {
     INSERT = "INSERT INTO credentials (id, client_id, kind, label, hash_key_id, secret_hash, jwks, jwks_uri, \
               not_before, expires_at, rotated_at, revoked_at, created_at, created_by) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    OWNER = "SELECT client_id FROM credentials WHERE id = $1";
     OF_CLIENT = "SELECT id, kind, label, hash_key_id, secret_hash, jwks, jwks_uri, not_before, expires_at, rotated_at, revoked_at, \
                  created_at, created_by FROM credentials WHERE client_id = $1 ORDER BY id";
     FIND = "SELECT id, kind, label, hash_key_id, secret_hash, jwks, jwks_uri, not_before, expires_at, rotated_at, revoked_at, \
@@ -101,6 +102,13 @@ impl Tx {
 impl Session {
     pub(super) async fn credentials_of(&mut self, client: &ClientId) -> Result<Vec<Credential>, StoreError> {
         self.query(&OF_CLIENT, &[client.as_str().into()]).await?.into_iter().map(read).collect()
+    }
+
+    /// The client that a credential belongs to.
+    pub(crate) async fn owner_of_credential(&mut self, id: &CredentialId) -> Result<Option<ClientId>, StoreError> {
+        let Some(mut row) = self.query_optional(&OWNER, &[id.as_str().into()]).await? else { return Ok(None) };
+        let owner = row.text()?;
+        ClientId::try_from(owner.as_str()).map(Some).map_err(|_| corrupt("credentials", "client_id", id.as_str()))
     }
 
     pub(crate) async fn find_credential(&mut self, client: &ClientId, id: &CredentialId) -> Result<Option<Credential>, StoreError> {

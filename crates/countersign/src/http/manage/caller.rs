@@ -17,7 +17,7 @@ use crate::change::ChangeError;
 use crate::clients::{self, Client};
 use crate::http::errors::{Outcome, problem};
 use crate::http::middleware::RequestId;
-use crate::ids::{AuthorizationServerId, OrganizationId};
+use crate::ids::{AuthorizationServerId, CredentialId, OrganizationId};
 use crate::management::{Right, resource_server_id};
 use crate::oauth::{IssuedToken, read_issued};
 use crate::source_address::SourceAddress;
@@ -30,6 +30,7 @@ const REALM: &str = "countersign management";
 #[derive(Debug)]
 pub(super) struct Caller {
     client: Arc<Client>,
+    credential_id: CredentialId,
     scope: Scope,
     request_id: String,
     source: SourceAddress,
@@ -58,6 +59,11 @@ impl Caller {
     /// The organization that this caller is limited to.
     pub(super) fn organization(&self) -> Option<&OrganizationId> {
         self.client.organization_id.as_ref()
+    }
+
+    /// The credential that its access token was obtained with.
+    pub(super) const fn credential_id(&self) -> &CredentialId {
+        &self.credential_id
     }
 
     /// The calling client.
@@ -111,6 +117,7 @@ impl FromRequestParts<Arc<App>> for Caller {
         Ok(Self {
             client,
             scope: token.scope,
+            credential_id: token.credential_id,
             request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
             source: parts.extensions.get().copied().unwrap_or(SourceAddress::NONE),
         })

@@ -21,7 +21,7 @@ use super::time::rfc3339;
 use super::version::IfMatch;
 use crate::app::App;
 use crate::change::{ChangeError, InvalidField};
-use crate::clients::{self, AssertionAudience, Client, ClientPatch, ClientSummary, NewClient};
+use crate::clients::{self, AssertionAudience, Client, ClientPatch, ClientSummary, KeySource, NewClient, NewKeys};
 use crate::ids::OrganizationId;
 use crate::management::Right;
 
@@ -37,6 +37,8 @@ struct ClientView {
     token_endpoint_auth_method: &'static str,
     /// Whether only that way is accepted
     token_endpoint_auth_method_enforced: bool,
+    /// What `aud` of its assertions may be: `issuer`, or `token_endpoint` too
+    assertion_audience: &'static str,
     /// Whose client it is
     organization_id: Option<String>,
     /// What its owner calls it elsewhere
@@ -58,6 +60,7 @@ impl ClientView {
             name: client.name.clone(),
             token_endpoint_auth_method: client.auth_method.as_str(),
             token_endpoint_auth_method_enforced: client.auth_method_enforced,
+            assertion_audience: client.assertion_audience.as_str(),
             organization_id: client.organization_id.as_ref().map(ToString::to_string),
             external_id: client.external_id.clone(),
             metadata: client.metadata.clone(),
@@ -74,10 +77,11 @@ impl ClientView {
 struct CreatedClientView {
     #[serde(flatten)]
     client: ClientView,
-    /// The id of its first secret
-    credential_id: String,
-    /// Its first secret
-    client_secret: String,
+    /// The id of its first credential
+    credential_id: Option<String>,
+    /// Its first secret, if it has one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
 }
 
 /// What a new client is to be.
@@ -105,6 +109,15 @@ pub(super) struct NewClientBody {
     /// What its owner wants to know of it: at most 4,096 bytes of JSON
     #[serde(default)]
     metadata: Map<String, Value>,
+    /// `issuer` unless given; `token_endpoint` for libraries that name that URL
+    #[serde(default)]
+    assertion_audience: Option<String>,
+    /// Its public keys, a JWK Set, for `private_key_jwt`
+    #[serde(default)]
+    jwks: Option<Map<String, Value>>,
+    /// Where its public keys are kept, an https URL, for `private_key_jwt`
+    #[serde(default)]
+    jwks_uri: Option<String>,
 }
 
 /// What of a client is to change.
@@ -124,6 +137,10 @@ pub(super) struct ClientPatchBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = bool, required = false)]
     token_endpoint_auth_method_enforced: Option<bool>,
+    /// What `aud` of its assertions may be: `issuer` or `token_endpoint`
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, required = false)]
+    assertion_audience: Option<String>,
     /// Whose client it is; null takes it out of its organization
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
@@ -139,6 +156,17 @@ pub(super) struct ClientPatchBody {
 }
 
 impl NewClientBody {
+    /// The keys that it comes with.
+    fn keys(&self) -> Result<Option<NewKeys>, InvalidField> {
+        let source = match (&self.jwks, &self.jwks_uri) {
+            (None, None) => return Ok(None),
+            (Some(jwks), None) => KeySource::Jwks(Value::Object(jwks.clone()).to_string()),
+            (None, Some(uri)) => KeySource::JwksUri(uri.clone()),
+            (Some(_), Some(uri)) => return Err(InvalidField::new("jwks_uri", uri.escape_debug(), "absent beside `jwks`")),
+        };
+        Ok(Some(NewKeys { label: "first".to_owned(), source, not_before: None, expires_at: None }))
+    }
+
     fn checked(self, caller: &Caller) -> Result<NewClient, ChangeError> {
         if let (Some(id), Some(_)) = (&self.client_id, caller.organization()) {
             // Whether it is taken would tell of other organizations' clients.
@@ -158,7 +186,10 @@ impl NewClientBody {
                 None => ClientAuthMethod::ClientSecretBasic,
             },
             auth_method_enforced: self.token_endpoint_auth_method_enforced,
-            assertion_audience: AssertionAudience::Issuer,
+            assertion_audience: match &self.assertion_audience {
+                Some(name) => parse_assertion_audience(name)?,
+                None => AssertionAudience::Issuer,
+            },
             organization_id: match (organization_id, caller.organization()) {
                 (Some(other), Some(own)) if other != *own => return Err(unknown_organization(&other)),
                 (_, Some(own)) => Some(own.clone()),
@@ -184,7 +215,7 @@ impl ClientPatchBody {
             name: self.name,
             auth_method: self.token_endpoint_auth_method.as_deref().map(parse_method).transpose()?,
             auth_method_enforced: self.token_endpoint_auth_method_enforced,
-            assertion_audience: None,
+            assertion_audience: self.assertion_audience.as_deref().map(parse_assertion_audience).transpose()?,
             organization_id,
             external_id: self.external_id,
             metadata: self.metadata.map(Option::unwrap_or_default),
@@ -218,14 +249,23 @@ pub(super) async fn create_client(
     caller.require(Right::ClientsWrite)?;
     let Body { value, bytes } = body;
     let work = async |by| {
-        let made = clients::create(&app, &by, value.checked(&caller)?).await?;
-        let location = format!("/manage/v1/clients/{}", made.client.id);
-        let view = CreatedClientView {
-            client: ClientView::of(&made.client),
-            credential_id: made.secret.credential.id.to_string(),
-            client_secret: made.secret.text.expose().clone(),
+        let keys = value.keys()?;
+        let new = value.checked(&caller)?;
+        let (client, credential_id, client_secret) = match keys {
+            Some(keys) => {
+                let client = clients::create_with_keys(&app, &by, new, keys).await?;
+                let credential_id = client.credentials.first().map(|credential| credential.id.to_string());
+                (client, credential_id, None)
+            }
+            None => {
+                let made = clients::create(&app, &by, new).await?;
+                let id = made.secret.credential.id.to_string();
+                (made.client, Some(id), Some(made.secret.text.expose().clone()))
+            }
         };
-        Ok(Reply::created(&view, made.client.version, location).with_secret(&["client_secret"]))
+        let location = format!("/manage/v1/clients/{}", client.id);
+        let view = CreatedClientView { client: ClientView::of(&client), credential_id, client_secret };
+        Ok(Reply::created(&view, client.version, location).with_secret(&["client_secret"]))
     };
     Ok(attempt.once(&app, &caller, &bytes, work).await)
 }
@@ -343,6 +383,11 @@ fn unknown_organization(id: &OrganizationId) -> ChangeError {
 
 fn parse_client_id(text: &str) -> Result<ClientId, InvalidField> {
     ClientId::try_from(text).map_err(|error| InvalidField::new("client_id", text.escape_debug(), error.to_string()))
+}
+
+fn parse_assertion_audience(text: &str) -> Result<AssertionAudience, InvalidField> {
+    AssertionAudience::from_name(text)
+        .ok_or_else(|| InvalidField::new("assertion_audience", text.escape_debug(), "issuer or token_endpoint"))
 }
 
 fn parse_method(text: &str) -> Result<ClientAuthMethod, InvalidField> {

@@ -6,6 +6,7 @@ mod authorization_servers;
 mod body;
 mod caller;
 mod clients;
+mod credentials;
 mod grants;
 mod idempotency;
 mod mounts;
@@ -16,7 +17,9 @@ mod path;
 mod refusal;
 mod reply;
 mod resource_servers;
+mod revocations;
 mod router;
+mod signing_keys;
 mod time;
 mod version;
 

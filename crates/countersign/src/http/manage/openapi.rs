@@ -83,7 +83,9 @@ fn add_parameter(kind: Kind, operation: &mut Operation) {
 
 /// An answer that is an object tells its version, and of a new one the place.
 fn add_headers(kind: Kind, path: &str, operation: &mut Operation) {
-    let is_object = kind != Kind::Read || path.ends_with('}');
+    // What came of an action has no version of its own.
+    let is_outcome = path.ends_with("/signing-keys/rotate") || path.ends_with("/revocations");
+    let is_object = !is_outcome && (kind != Kind::Read || path.ends_with('}'));
     for (status, response) in &mut operation.responses.responses {
         let headers: &[(&str, &str)] = match status.as_str() {
             "200" if is_object => &[("ETag", "The object's version")],

@@ -7,7 +7,10 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{audit, authorization_servers, clients, grants, mounts, openapi, organizations, resource_servers};
+use super::{
+    audit, authorization_servers, clients, credentials, grants, mounts, openapi, organizations, resource_servers, revocations,
+    signing_keys,
+};
 use crate::app::App;
 
 /// The routes of the management API.
@@ -41,6 +44,14 @@ pub(super) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(clients::enable_client))
         .routes(routes!(grants::list_grants, grants::create_grant))
         .routes(routes!(grants::show_grant, grants::update_grant, grants::delete_grant))
+        .routes(routes!(credentials::list_credentials, credentials::create_credential))
+        .routes(routes!(credentials::show_credential, credentials::update_credential, credentials::revoke_credential))
+        .routes(routes!(credentials::rotate_credential))
+        .routes(routes!(credentials::rotate_own_credential))
+        .routes(routes!(signing_keys::list_signing_keys, signing_keys::add_signing_algorithm))
+        .routes(routes!(signing_keys::remove_signing_algorithm))
+        .routes(routes!(signing_keys::rotate_signing_keys))
+        .routes(routes!(revocations::list_revocations, revocations::create_revocation))
         .routes(routes!(audit::list_audit_events))
         .routes(routes!(audit::verify_audit_log))
 }

@@ -2,6 +2,12 @@
 
 use countersign_protocol::Timestamp;
 
+/// Reads a time with any offset.
+pub(super) fn parse(text: &str) -> Option<Timestamp> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    Some(Timestamp::from_millis(time.as_millisecond()))
+}
+
 /// The text of a time.
 pub(super) fn rfc3339(at: Timestamp) -> String {
     crate::log::rfc3339(at)

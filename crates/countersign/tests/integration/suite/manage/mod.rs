@@ -6,6 +6,7 @@ mod audit;
 mod authorization_servers;
 mod bodies;
 mod clients;
+mod credentials;
 mod grants;
 mod idempotency;
 mod lists;

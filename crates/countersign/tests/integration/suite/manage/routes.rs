@@ -56,6 +56,7 @@ struct World {
     app: TestApp,
     owner: OrganizationId,
     grant: String,
+    credential: String,
     resource_server: String,
     unused: String,
 }
@@ -74,7 +75,8 @@ impl World {
         let by = Actor::command_line();
         let id = ClientId::try_from(CLIENT).unwrap();
         let new = NewClient { id: Some(id.clone()), organization_id: Some(owner.clone()), ..NewClient::named("Foreign") };
-        clients::create(&app.app, &by, new).await.unwrap();
+        let created = clients::create(&app.app, &by, new).await.unwrap();
+        let credential = created.secret.credential.id.to_string();
         let new = NewClientGrant {
             client_id: id,
             resource_server_id: resource_server.id.clone(),
@@ -82,7 +84,7 @@ impl World {
             token_lifetime_seconds: None,
         };
         let grant = clients::grant(&app.app, &by, new).await.unwrap().id.to_string();
-        Self { app, owner, grant, resource_server: resource_server.id.to_string(), unused: unused.id.to_string() }
+        Self { app, owner, grant, credential, resource_server: resource_server.id.to_string(), unused: unused.id.to_string() }
     }
 
     /// One request for every operation, in an order in which all of them succeed.
@@ -90,6 +92,8 @@ impl World {
         let (server, client) = (format!("/authorization-servers/{SERVER}"), format!("/clients/{CLIENT}"));
         let (grants, grant) = (format!("{client}/grants"), format!("{client}/grants/{}", self.grant));
         let resource_server = format!("/resource-servers/{}", self.resource_server);
+        let (credentials, credential) = (format!("{client}/credentials"), format!("{client}/credentials/{}", self.credential));
+        let keys = format!("{server}/signing-keys");
         let organization = format!("/organizations/{}", self.owner);
         let mount = format!("{server}/mounts/https%3A%2F%2Fpartner.test");
         let example = |operation, path: &str, body: Value| Example {
@@ -110,6 +114,10 @@ impl World {
             without_body("show_client", &client),
             without_body("list_grants", &grants),
             without_body("show_grant", &grant),
+            without_body("list_credentials", &credentials),
+            without_body("show_credential", &credential),
+            without_body("list_signing_keys", &keys),
+            without_body("list_revocations", "/revocations"),
             without_body("list_audit_events", "/audit/events"),
             without_body("verify_audit_log", "/audit/verification"),
             example(
@@ -122,13 +130,22 @@ impl World {
             example("create_organization", "/organizations", json!({ "name": "x" })),
             example("create_client", "/clients", json!({ "name": "x" })),
             example("create_grant", &grants, json!({ "resource_server_id": self.unused, "scope": "read" })),
+            example("create_credential", &credentials, json!({ "label": "x", "kind": "secret" })),
+            example("add_signing_algorithm", &keys, json!({ "alg": "EdDSA" })),
+            example("create_revocation", "/revocations", json!({ "kind": "sub", "value": "someone" })),
             example("update_authorization_server", &server, json!({ "name": "y" })),
             example("update_resource_server", &resource_server, json!({ "name": "y" })),
             example("update_organization", &organization, json!({ "name": "y" })),
             example("update_client", &client, json!({ "name": "y" })),
             example("update_grant", &grant, json!({ "token_lifetime_seconds": 60 })),
+            example("update_credential", &credential, json!({ "label": "y" })),
+            example("rotate_credential", &format!("{credential}/rotate"), json!({ "overlap_seconds": 60 })),
+            example("rotate_own_credential", "/credentials/rotate-own", json!({})),
+            example("rotate_signing_keys", &format!("{keys}/rotate"), json!({ "alg": "ES256", "emergency": true })),
             without_body("disable_client", &format!("{client}/disable")),
             without_body("enable_client", &format!("{client}/enable")),
+            without_body("revoke_credential", &credential),
+            without_body("remove_signing_algorithm", &format!("{keys}/EdDSA")),
             without_body("delete_grant", &grant),
             without_body("delete_client", &client),
             without_body("delete_mount", &mount),
@@ -239,8 +256,17 @@ async fn nothing_of_one_organization_exists_for_a_caller_of_another() {
     let world = World::start().await;
     let other = world.app.organization("Other").await;
     let caller = world.app.caller("limited-1", &every_right(), Some(&other)).await;
-    let foreign =
-        [world.owner.as_str(), SERVER, CLIENT, &world.resource_server, &world.unused, &world.grant, "client-a", "operator-1"];
+    let foreign = [
+        world.owner.as_str(),
+        SERVER,
+        CLIENT,
+        &world.resource_server,
+        &world.unused,
+        &world.grant,
+        &world.credential,
+        "client-a",
+        "operator-1",
+    ];
     for (operation, example) in world.walk() {
         let answer = world.call(&operation, &example, &caller.token).await;
         let id = &operation.id;
@@ -265,7 +291,7 @@ async fn nothing_of_one_organization_exists_for_a_caller_of_another() {
         }
     }
     // Nor was anything changed.
-    let changed = "SELECT count(*) FROM audit_events WHERE actor_id = 'limited-1' AND object_id <> 'limited-1' AND action <> 'client.created'";
+    let changed = "SELECT count(*) FROM audit_events WHERE actor_id = 'limited-1' AND object_id <> 'limited-1' AND action NOT IN ('client.created', 'credential.rotated')";
     assert_eq!(world.app.database.count(changed).await, 0);
 }
 

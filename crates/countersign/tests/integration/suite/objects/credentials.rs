@@ -147,8 +147,12 @@ async fn a_change_keeps_what_is_absent_and_clears_what_is_null() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let now = app.clock.now();
     let change = async |change| clients::update_credential(&app.app, &BY, &a.id, &a.credential_id, change).await;
-    let times =
-        CredentialChange { label: None, not_before: Some(Some(now.plus_seconds(-5))), expires_at: Some(Some(now.plus_seconds(5))) };
+    let times = CredentialChange {
+        label: None,
+        not_before: Some(Some(now.plus_seconds(-5))),
+        expires_at: Some(Some(now.plus_seconds(5))),
+        if_version: None,
+    };
     change(times).await.unwrap();
     let renamed = change(CredentialChange { label: Some("other".to_owned()), ..Default::default() }).await.unwrap();
     assert_eq!((renamed.label.as_str(), renamed.expires_at), ("other", Some(now.plus_seconds(5))));
