@@ -12,6 +12,7 @@ use super::AcmeError;
 use crate::app::App;
 use crate::audit::Actor;
 use crate::config::AcmeConfig;
+use crate::instance::hold_master_key;
 use crate::outbound::AcmeHttp;
 use crate::store::StoreError;
 
@@ -62,12 +63,14 @@ async fn account(app: &App, by: &Actor, config: &AcmeConfig, http: &AcmeHttp) ->
     let sealed = app.master_key.seal(&sealing_id, &plain)?;
     let (url, now) = (config.directory_url.clone(), app.clock.now());
     let event = by.event("acme_account.created", "acme_account", &url);
+    let master_key = app.master_key.clone();
     let kept = app.write(move |tx| {
         Box::pin(async move {
+            hold_master_key::<AcmeError>(tx, &master_key).await?;
             if tx.insert_acme_account(&url, &sealed, now).await? {
                 tx.record_event(event, now);
             }
-            Ok::<_, StoreError>(())
+            Ok::<_, AcmeError>(())
         })
     });
     kept.await?;

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::config::AcmeConfig;
 use crate::entropy::random;
+use crate::instance::hold_master_key;
 use crate::outbound::AcmeHttp;
 use crate::store::StoreError;
 use crate::tls::{Certificate, CurrentCertificate, ExpiryNotice};
@@ -174,8 +175,10 @@ impl Worker {
             .event("certificate.issued", "certificate", &order.names)
             .with_detail("directory_url", order.directory_url.as_str())
             .with_detail("not_after", certificate.not_after().as_millis());
+        let master_key = self.app.master_key.clone();
         let stored = self.app.write(move |tx| {
             Box::pin(async move {
+                hold_master_key::<AcmeError>(tx, &master_key).await?;
                 let version = tx.store_certificate(&order, &lease_id, (&chain, &sealed), renew_at).await?;
                 let version = version.ok_or(AcmeError::LeaseLost)?;
                 tx.record_event(event, now);

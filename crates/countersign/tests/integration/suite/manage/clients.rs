@@ -23,6 +23,7 @@ async fn one_is_created_shown_listed_changed_and_deleted() {
     assert!(members.remove("credential_id").unwrap().as_str().unwrap().starts_with("cred_"));
     let mut expected = new;
     for (member, value) in [
+        ("assertion_audience", json!("issuer")),
         ("organization_id", Value::Null),
         ("disabled_at", Value::Null),
         ("created_at", json!("2027-01-15T08:00:00.750Z")),

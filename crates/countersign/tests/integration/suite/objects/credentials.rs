@@ -340,7 +340,7 @@ async fn secrets_of_an_older_schema_go_on_working() {
                not_before BIGINT, expires_at BIGINT, revoked_at BIGINT, created_at BIGINT NOT NULL); \
                CREATE INDEX credentials_by_client ON credentials (client_id); \
                INSERT INTO credentials SELECT id, client_id, label, hash_key_id, secret_hash, not_before, expires_at, revoked_at, \
-               created_at FROM newer; DROP TABLE newer; DELETE FROM schema_migrations WHERE version >= 3;";
+               created_at FROM newer; DROP TABLE newer; DELETE FROM schema_migrations WHERE version = 3;";
     // PostgreSQL keeps the name of the key's index when a table is renamed.
     let old = match &*app.database {
         Database::Postgres(_) => old.replace("PRIMARY KEY, client_id", "CONSTRAINT older_key PRIMARY KEY, client_id"),
