@@ -55,6 +55,7 @@ async fn open(path: PathBuf, durability: Durability) -> anyhow::Result<Arc<App>>
         timer: Arc::new(SystemTimer::new(Arc::new(SystemClock))),
         entropy: Arc::new(SystemEntropy),
         bases: Vec::new(),
+        trusted_proxies: Vec::new(),
         backdate_seconds: 0,
         client_cache_capacity: 1_000,
         signing_threads: 1,
