@@ -9,10 +9,12 @@ use countersign_protocol::{ClientId, Clock, Timestamp};
 
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache};
-use crate::config::{BaseUrl, Network};
+use crate::config::{BaseUrl, BudgetsConfig, Network};
 use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
+use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::revocation::Revocations;
 use crate::sealing::MasterKey;
 use crate::signing_keys::{ParsedKey, SigningPool};
@@ -41,6 +43,8 @@ pub struct AppParts {
     pub client_cache_capacity: usize,
     /// Threads for RSA signatures.
     pub signing_threads: usize,
+    /// How much one client and one source address may ask for.
+    pub budgets: BudgetsConfig,
 }
 
 /// How long the change feed may be unreadable before a node says that it is not ready.
@@ -68,6 +72,10 @@ pub struct App {
     pub signing: SigningPool,
     /// What is revoked.
     pub revocations: Revocations,
+    /// What is counted and measured.
+    pub metrics: Metrics,
+    /// How much one client and one source address may ask for.
+    pub limits: Limits,
     catalog: ArcSwap<Catalog>,
     /// Parsed keys, and the lock that keeps an older snapshot from replacing a newer one.
     parsed_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<ParsedKey>>>,
@@ -105,6 +113,7 @@ impl App {
         let catalog = catalog::load(&parts.store, &parts.master_key, &mut parsed, parts.clock.now()).await?;
         let revocations = Revocations::default();
         revocations.load(&parts.store, parts.clock.now()).await?;
+        let metrics = Metrics::new(parts.store.metrics(), parts.clock.now());
         Ok(Arc::new(Self {
             store: parts.store,
             master_key: parts.master_key,
@@ -114,11 +123,13 @@ impl App {
             bases: parts.bases,
             trusted_proxies: parts.trusted_proxies,
             backdate_seconds: parts.backdate_seconds,
-            signing: SigningPool::start(parts.signing_threads)?,
             revocations,
+            signing: SigningPool::start(parts.signing_threads, metrics.signing_wait.clone())?,
             catalog: ArcSwap::from_pointee(catalog),
             parsed_keys: tokio::sync::Mutex::new(parsed),
-            clients: ClientCache::new(parts.client_cache_capacity),
+            clients: ClientCache::new(parts.client_cache_capacity, metrics.client_cache.clone()),
+            limits: Limits::new(parts.budgets, &metrics.budgets),
+            metrics,
             draining: AtomicBool::new(false),
             feed_read_at: AtomicI64::new(0),
         }))
@@ -135,6 +146,11 @@ impl App {
     /// [`StoreError`].
     pub async fn find_client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
         self.clients.find(&self.store, id).await
+    }
+
+    /// A client if it is in memory.
+    pub fn find_client_in_memory(&self, id: &ClientId) -> Option<Arc<Client>> {
+        self.clients.find_in_memory(id)
     }
 
     /// How many changes of clients this node has heard of. Equal before and after
@@ -207,9 +223,20 @@ impl App {
         Ok(())
     }
 
-    /// Says that this node has applied every change committed until now.
-    pub(crate) fn feed_was_read(&self) {
+    /// Says that this node has applied every change committed until now, the last of
+    /// them at `position`.
+    pub(crate) fn feed_was_read(&self, position: i64) {
+        self.metrics.node.at_position(position);
         self.feed_read_at.store(self.clock.now().as_millis(), Ordering::SeqCst);
+    }
+
+    /// How long ago this node had applied every change, in milliseconds; 0 when nobody
+    /// follows the feed.
+    pub fn feed_silence_millis(&self) -> i64 {
+        match self.feed_read_at.load(Ordering::SeqCst) {
+            0 => 0,
+            read_at => self.clock.now().millis_since(Timestamp::from_millis(read_at)),
+        }
     }
 
     /// Whether changes of other nodes may have gone unnoticed for longer than

@@ -10,6 +10,7 @@ mod dev;
 mod grant;
 mod init;
 mod instance;
+mod metrics;
 mod printer;
 mod resource_server;
 mod revoke;
@@ -50,6 +51,9 @@ enum Command {
     /// Check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Describe the metrics
+    #[command(subcommand)]
+    Metrics(metrics::MetricsCommand),
     /// Get or decode access tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -98,6 +102,10 @@ async fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
         Command::Backup(arguments) => backup::backup(arguments, printer).await,
         Command::Restore(arguments) => backup::restore(arguments, printer).await,
         Command::Config(command) => config::run(command, printer),
+        Command::Metrics(command) => {
+            metrics::run(command, printer);
+            Ok(())
+        }
         Command::Token(command) => token::run(command, printer).await,
         Command::AuthorizationServer(command) => authorization_server::run(command, printer).await,
         Command::ResourceServer(command) => resource_server::run(command, printer).await,

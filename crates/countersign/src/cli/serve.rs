@@ -30,6 +30,7 @@ pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<()> {
     let is_default = provenance.of("server.listen").is_none_or(|origin| origin.place == Place::Default);
     // The default is loopback, on machines without IPv6 too.
     let listeners = if is_default { Listeners::loopback(DEFAULT_PORT).await? } else { bind(&config.server.listen).await? };
+    let metrics = bind(&config.metrics.listen).await?;
     let stop = stop_signal(Arc::clone(&app)).context("cannot wait for signals")?;
-    serve_app(app, listeners, &config, stop).await
+    serve_app(app, listeners, metrics, &config, stop).await
 }

@@ -10,7 +10,10 @@ use super::given::Given;
 use super::place::Place;
 use super::provenance::Provenance;
 use super::reader::Reader;
-use super::{CacheConfig, Config, KeysConfig, LogConfig, ServerConfig, StorageConfig, TokensConfig};
+use super::{
+    BudgetsConfig, CacheConfig, Config, KeysConfig, LogConfig, MetricsConfig, ServerConfig, StorageConfig, TokensConfig,
+    TracesConfig,
+};
 use super::{file, flags};
 
 /// Name of the configuration file that is read when none is named.
@@ -76,7 +79,20 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let tokens = TokensConfig::read(reader);
     let log = LogConfig::read(reader);
     let cache = CacheConfig::read(reader);
-    Some(Config { server: server?, storage: storage?, keys: keys?, tokens: tokens?, log: log?, cache: cache? })
+    let budgets = BudgetsConfig::read(reader);
+    let metrics = MetricsConfig::read(reader);
+    let traces = TracesConfig::read(reader);
+    Some(Config {
+        server: server?,
+        storage: storage?,
+        keys: keys?,
+        tokens: tokens?,
+        log: log?,
+        cache: cache?,
+        budgets: budgets?,
+        metrics,
+        traces: traces?,
+    })
 }
 
 /// The folder and the values of the configuration file.

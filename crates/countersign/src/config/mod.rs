@@ -5,6 +5,7 @@
 //! reads its values into a typed struct; every error is collected.
 
 mod base_url;
+mod budgets;
 mod cache;
 mod env;
 mod error;
@@ -15,6 +16,7 @@ mod given;
 mod keys;
 mod load;
 mod log;
+mod metrics;
 mod network;
 mod place;
 mod provenance;
@@ -30,8 +32,10 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod traces;
 
 pub use base_url::BaseUrl;
+pub use budgets::BudgetsConfig;
 pub use cache::CacheConfig;
 pub use env::{Environment, ProcessEnvironment};
 pub use error::{ConfigError, ConfigErrors};
@@ -40,6 +44,7 @@ pub use flags::{InvalidFlag, split_flag};
 pub use keys::{KeysConfig, MASTER_KEY_LENGTH, MasterKeyBytes, MasterKeySource, load_master_key};
 pub use load::{ConfigFile, DEFAULT_FILE, Loaded, Sources, load};
 pub use log::{LogConfig, LogFormat, LogLevel};
+pub use metrics::MetricsConfig;
 pub use network::Network;
 pub use place::{Layer, Place};
 pub use provenance::{Origin, Provenance};
@@ -49,6 +54,7 @@ pub(crate) use setting::variable_of;
 pub use setting::{Fallback, Kind, SECTIONS, Section, Setting};
 pub use storage::{StorageConfig, StorageUrl};
 pub use tokens::{MAX_BACKDATE_SECONDS, TokensConfig};
+pub use traces::{Ratio, TracesConfig};
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,4 +71,10 @@ pub struct Config {
     pub log: LogConfig,
     /// What is kept in memory.
     pub cache: CacheConfig,
+    /// How much one client and one source address may ask for.
+    pub budgets: BudgetsConfig,
+    /// The listener for scrapes.
+    pub metrics: MetricsConfig,
+    /// Where traces go.
+    pub traces: TracesConfig,
 }

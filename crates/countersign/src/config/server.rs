@@ -126,7 +126,7 @@ impl ServerConfig {
     }
 }
 
-fn parse_address(text: &str) -> Result<SocketAddr, Refusal> {
+pub(super) fn parse_address(text: &str) -> Result<SocketAddr, Refusal> {
     text.parse().map_err(|_| {
         let refusal = Refusal::new("is not a socket address");
         let port = text.strip_prefix("localhost:").map(|port| ("127.0.0.1", "[::1]", port));
@@ -138,7 +138,7 @@ fn parse_address(text: &str) -> Result<SocketAddr, Refusal> {
     })
 }
 
-fn refuse_repeated<T: PartialEq + ToString>(
+pub(super) fn refuse_repeated<T: PartialEq + ToString>(
     reader: &mut Reader<'_>,
     setting: &'static Setting,
     values: &[T],

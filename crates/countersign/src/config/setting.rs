@@ -1,11 +1,20 @@
 //! What a setting is. Every layer, check and document follows from the table in
 //! [`SECTIONS`].
 
-use super::{cache, keys, log, server, storage, tokens};
+use super::{budgets, cache, keys, log, metrics, server, storage, tokens, traces};
 
 /// Every setting, by section, in the order in which they are documented.
-pub static SECTIONS: &[&Section] =
-    &[&server::SECTION, &storage::SECTION, &keys::SECTION, &tokens::SECTION, &log::SECTION, &cache::SECTION];
+pub static SECTIONS: &[&Section] = &[
+    &server::SECTION,
+    &storage::SECTION,
+    &keys::SECTION,
+    &tokens::SECTION,
+    &log::SECTION,
+    &cache::SECTION,
+    &budgets::SECTION,
+    &metrics::SECTION,
+    &traces::SECTION,
+];
 
 /// A table of the configuration file.
 #[derive(Debug)]
@@ -54,6 +63,8 @@ pub enum Kind {
     },
     /// A path.
     Path,
+    /// A number from 0 to 1.
+    Ratio,
     /// A text that is never shown.
     Secret {
         /// Its form.
@@ -110,6 +121,7 @@ impl Kind {
             Self::Integer { min, max, unit } => format!("an integer from {min} to {max} ({unit})"),
             Self::List { of } => format!("a list of {of}"),
             Self::Path => "the path of a file".to_owned(),
+            Self::Ratio => "a number from 0 to 1".to_owned(),
             Self::Secret { form } | Self::Text { form } => (*form).to_owned(),
         }
     }
@@ -120,6 +132,7 @@ impl Kind {
             Self::Bool => "a boolean",
             Self::Integer { .. } => "an integer",
             Self::List { .. } => "a list of strings",
+            Self::Ratio => "a number",
             Self::Choice(_) | Self::Path | Self::Secret { .. } | Self::Text { .. } => "a string",
         }
     }

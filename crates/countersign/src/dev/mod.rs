@@ -7,6 +7,7 @@ mod folder;
 mod objects;
 mod suggestions;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::config::{self, BaseUrl, Config, ConfigFile, Disk, Loaded, Place, ProcessEnvironment, Sources};
 use crate::entropy::SystemEntropy;
-use crate::http::{Listeners, ServeOptions, serve};
+use crate::http::{Listeners, ServeOptions, bind, serve};
 use crate::log;
 use crate::master_key_file;
 use crate::startup::{data_folder_settings, open_at, serve_app, stop_signal};
@@ -30,6 +31,8 @@ use suggestions::Facts;
 pub(crate) const DEFAULT_DATA: &str = ".countersign";
 /// The server's port unless told otherwise.
 pub(crate) const DEFAULT_PORT: u16 = 8787;
+/// The port for metrics while the server has its own.
+const METRICS_PORT: u16 = 9787;
 /// The demo API's port while the server has its own.
 const DEMO_API_PORT: u16 = 8788;
 
@@ -55,8 +58,10 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
     log::start(log::Format::Text, config.log.level.as_str());
 
     let (server, demo) = listen(options.port).await?;
+    let metrics = listen_for_scrapes(options.port, &config).await?;
     let base = BaseUrl::local(server.port().context("the server has no port")?);
     let demo_url = BaseUrl::local(demo.port().context("the demo API has no port")?);
+    let metrics_url = metrics_url(&metrics)?;
     let app = open_at(&config, vec![base.clone()]).await?;
     let previous = EnvFile::read(&env_path).ok();
     let demo_objects = {
@@ -70,17 +75,20 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
     let demo_api = tokio::spawn(serve(demo, demo_router, serve_options, stop.clone()));
 
     // Its appearance tells scripts that everything listens.
-    env_file(&base, &demo_url, &demo_objects).write(&env_path).with_context(|| format!("cannot write {}", env_path.display()))?;
+    env_file(&base, &demo_url, &metrics_url, &demo_objects)
+        .write(&env_path)
+        .with_context(|| format!("cannot write {}", env_path.display()))?;
     let facts = Facts {
         base: &base,
         demo_url: &demo_url,
+        metrics_url: &metrics_url,
         env_path: &env_path,
         is_default_env: env_path == PathBuf::from(DEFAULT_DATA).join(EnvFile::NAME),
         started_in_ms: started.elapsed().as_millis(),
     };
     announce(&facts.to_json(), &facts.to_text());
 
-    serve_app(app, server, &config, stop).await?;
+    serve_app(app, server, metrics, &config, stop).await?;
     // It was told to stop at the same moment.
     let _ = demo_api.await;
     Ok(())
@@ -111,7 +119,22 @@ async fn listen(port: u16) -> anyhow::Result<(Listeners, Listeners)> {
     Ok((server, demo))
 }
 
-fn env_file(base: &BaseUrl, demo_url: &BaseUrl, demo: &DemoObjects) -> EnvFile {
+/// Where the settings say, else on the usual port beside the server's usual one.
+async fn listen_for_scrapes(server_port: u16, config: &Config) -> anyhow::Result<Listeners> {
+    if !config.metrics.listen.is_empty() {
+        return Ok(bind(&config.metrics.listen).await?);
+    }
+    let port = if server_port == DEFAULT_PORT { METRICS_PORT } else { 0 };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    bind(&[address]).await.context("is another `countersign dev` running? `--port 0` finds free ports")
+}
+
+fn metrics_url(metrics: &Listeners) -> anyhow::Result<String> {
+    let listener = metrics.0.first().context("there is no listener for metrics")?;
+    Ok(format!("http://{}/metrics", listener.local_addr()?))
+}
+
+fn env_file(base: &BaseUrl, demo_url: &BaseUrl, metrics_url: &str, demo: &DemoObjects) -> EnvFile {
     let secret = demo.client_secret.expose().as_str();
     EnvFile::new([
         ("BASE_URL", base.as_str()),
@@ -130,5 +153,6 @@ fn env_file(base: &BaseUrl, demo_url: &BaseUrl, demo: &DemoObjects) -> EnvFile {
         ("MGMT_CLIENT_ID", objects::OPERATOR_ID),
         ("MGMT_CLIENT_SECRET", demo.operator_secret.expose()),
         ("DEMO_API_URL", demo_url.as_str()),
+        ("METRICS_URL", metrics_url),
     ])
 }

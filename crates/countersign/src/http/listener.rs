@@ -1,5 +1,6 @@
 //! Binding the sockets.
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -30,6 +31,14 @@ pub async fn bind(addresses: &[SocketAddr]) -> Result<Listeners, BindError> {
         listeners.push(listener);
     }
     Ok(Listeners(listeners))
+}
+
+/// The addresses, with commas between them.
+impl fmt::Display for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let addresses = self.0.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string());
+        f.write_str(&addresses.collect::<Vec<_>>().join(","))
+    }
 }
 
 impl Listeners {

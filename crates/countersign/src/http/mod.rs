@@ -6,6 +6,7 @@ mod errors;
 mod health;
 mod listener;
 mod manage;
+mod metrics;
 mod middleware;
 mod oauth;
 mod router;
@@ -14,5 +15,6 @@ mod source_address;
 
 pub use listener::{BindError, Listeners, bind};
 pub use manage::document as management_document;
+pub use metrics::metrics_router;
 pub use router::router;
 pub use serve::{PeerAddress, ServeOptions, serve};

@@ -11,6 +11,8 @@ use crate::app::App;
 use crate::catalog::SecretHashers;
 use crate::clients::{Client, SecretCredential, SecretHash};
 use crate::ids::{CredentialId, HashKeyId};
+use crate::limits::{Exhausted, Lookup};
+use crate::source_address::SourceAddress;
 use crate::store::StoreError;
 
 /// A client that proved who it is. Only [`authenticate`] makes one, and a grant
@@ -57,6 +59,10 @@ pub enum ClientAuthError {
     /// The request's credentials cannot be read.
     #[error(transparent)]
     Unreadable(#[from] ClientAuthParseError),
+    /// The source address failed too often. Right and wrong were not told apart, or
+    /// it was wrong.
+    #[error("too many failed authentications from this address")]
+    TooManyFailures(Exhausted),
 }
 
 /// Why an authentication was refused; never sent.
@@ -82,28 +88,49 @@ impl RefusalReason {
 }
 
 /// Authenticates the client of a request, by its `Authorization` header values and
-/// its body.
+/// its body, within the budgets of its source address.
 ///
 /// # Errors
 /// [`ClientAuthError`].
 pub async fn authenticate<'h>(
     app: &App,
+    source: SourceAddress,
     authorization: impl IntoIterator<Item = &'h [u8]>,
     parameters: &Parameters,
     now: Timestamp,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
     let presented = parse_client_authentication(authorization, parameters)?;
-    authenticate_by_secret(app, presented, now).await
+    authenticate_by_secret(app, source, presented, now).await
 }
 
 async fn authenticate_by_secret(
     app: &App,
+    source: SourceAddress,
     presented: ClientSecretCredentials,
     now: Timestamp,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
-    let client = match ClientId::try_from(presented.client_id.as_str()) {
-        Ok(id) => app.find_client(&id).await?,
-        Err(_) => None,
+    let lookup = app.limits.admit(source, &presented.client_id, now).map_err(ClientAuthError::TooManyFailures)?;
+    let outcome = verify(app, &presented, lookup, now).await;
+    if let Err(ClientAuthError::Refused { client_id, .. }) = &outcome {
+        app.limits.record_failure(source, &presented.client_id, client_id.as_ref(), now);
+        if let Lookup::InMemory(exhausted) = lookup {
+            app.limits.record_source_refusal();
+            return Err(ClientAuthError::TooManyFailures(exhausted));
+        }
+    }
+    outcome
+}
+
+async fn verify(
+    app: &App,
+    presented: &ClientSecretCredentials,
+    lookup: Lookup,
+    now: Timestamp,
+) -> Result<AuthenticatedClient, ClientAuthError> {
+    let client = match (ClientId::try_from(presented.client_id.as_str()), lookup) {
+        (Ok(id), Lookup::Anywhere) => app.find_client(&id).await?,
+        (Ok(id), Lookup::InMemory(_)) => app.find_client_in_memory(&id),
+        (Err(_), _) => None,
     };
     let credentials = client.as_deref().map_or(&[][..], |client| &client.credentials);
     let matched = find_matching(&app.catalog().hashers, credentials, presented.client_secret.expose(), now)?;

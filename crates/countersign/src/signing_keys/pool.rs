@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use countersign_protocol::jose::{SigningKeyError, sign_jwt};
 use serde::Serialize;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::ParsedKey;
+use crate::metrics::Histogram;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -31,21 +33,23 @@ pub enum SignError {
 #[derive(Clone)]
 pub struct SigningPool {
     jobs: mpsc::SyncSender<Job>,
+    waits: Histogram,
 }
 
 impl SigningPool {
-    /// Starts `threads` threads, which live as long as the pool.
+    /// Starts `threads` threads, which live as long as the pool, and counts in `waits`
+    /// how long signatures wait for one.
     ///
     /// # Errors
     /// The operating system's, when no thread can be started.
-    pub fn start(threads: usize) -> std::io::Result<Self> {
+    pub fn start(threads: usize, waits: Histogram) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::sync_channel::<Job>(MAX_WAITING);
         let queue = Arc::new(Mutex::new(queue));
         for number in 0..threads {
             let queue = Arc::clone(&queue);
             std::thread::Builder::new().name(format!("signer-{number}")).spawn(move || work(&queue))?;
         }
-        Ok(Self { jobs })
+        Ok(Self { jobs, waits })
     }
 
     /// Signs `claims` as a JWT: slow algorithms on a signing thread, others at once.
@@ -60,7 +64,9 @@ impl SigningPool {
             return Ok(sign_jwt(&key.key, key.id.as_str(), typ, &claims)?);
         }
         let (reply, signed) = oneshot::channel();
+        let (waits, asked) = (self.waits.clone(), Instant::now());
         let job = move || {
+            waits.observe(asked.elapsed());
             // Nobody waits for it if the requester has gone away.
             if !reply.is_closed() {
                 let _ = reply.send(sign_jwt(&key.key, key.id.as_str(), typ, &claims));
@@ -99,7 +105,7 @@ mod tests {
     /// Whether the signature is made by the thread that asks for it.
     fn signs_in_place(algorithm: Algorithm) -> bool {
         // A pool without threads: what is handed over is never done.
-        let pool = SigningPool::start(0).unwrap();
+        let pool = SigningPool::start(0, Histogram::of_durations()).unwrap();
         let mut signing = std::pin::pin!(pool.sign_jwt(key(algorithm), "at+jwt", serde_json::json!({})));
         matches!(signing.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(_)))
     }
@@ -114,14 +120,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_signature_that_no_thread_takes_is_refused_at_once() {
-        let pool = SigningPool::start(0).unwrap();
+        let pool = SigningPool::start(0, Histogram::of_durations()).unwrap();
         let refused = pool.sign_jwt(key(Algorithm::RS256), "at+jwt", serde_json::json!({})).await;
         assert_eq!(refused, Err(SignError::Busy));
     }
 
     #[tokio::test]
     async fn a_signing_thread_makes_the_signature() {
-        let pool = SigningPool::start(1).unwrap();
+        let pool = SigningPool::start(1, Histogram::of_durations()).unwrap();
         let token = pool.sign_jwt(key(Algorithm::RS256), "at+jwt", serde_json::json!({ "a": 1 })).await.unwrap();
         assert_eq!(UnverifiedJws::parse(&token).unwrap().header().key_id.as_deref(), Some("sk_test"));
     }

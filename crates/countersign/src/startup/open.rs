@@ -50,6 +50,7 @@ pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Res
         bases,
         trusted_proxies: config.server.trusted_proxies.clone(),
         backdate_seconds: config.tokens.backdate_seconds.into(),
+        budgets: config.budgets,
         client_cache_capacity: config.cache.clients,
         signing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };

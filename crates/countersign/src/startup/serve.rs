@@ -8,13 +8,15 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::change_feed::Follower;
 use crate::config::Config;
-use crate::http::{Listeners, ServeOptions, router, serve};
+use crate::http::{Listeners, ServeOptions, metrics_router, router, serve};
 use crate::jobs;
 
-/// Serves an application until the process is told to stop.
+/// Serves an application, and its metrics on listeners of their own, until the process
+/// is told to stop.
 pub(crate) async fn serve_app(
     app: Arc<App>,
     listeners: Listeners,
+    metrics: Listeners,
     config: &Config,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
@@ -23,9 +25,9 @@ pub(crate) async fn serve_app(
     let jobs = tokio::spawn(jobs::run(Arc::clone(&app), jobs::INTERVAL));
     let router = router(&app, config.server.request_timeout);
     let options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
-    let addresses: Vec<String> =
-        listeners.0.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect();
-    tracing::info!(listen = addresses.join(","), "ready");
+    let metrics_addresses = metrics.to_string();
+    let serving_metrics = tokio::spawn(serve(metrics, metrics_router(&app), options, stop.clone()));
+    tracing::info!(listen = %listeners, metrics = (!metrics_addresses.is_empty()).then_some(metrics_addresses), "ready");
     let drained = tokio::select! {
         drained = serve(listeners, router, options, stop) => drained,
         // It never ends by itself: without it this node would serve what other
@@ -34,6 +36,8 @@ pub(crate) async fn serve_app(
     };
     following.abort();
     jobs.abort();
+    // It was told to stop at the same moment.
+    let _ = serving_metrics.await;
     if let Err(error) = app.store.settle().await {
         tracing::warn!(error = %crate::log::chain(&error), "the database file needs its write-ahead log beside it");
     }

@@ -8,8 +8,9 @@ use tokio::sync::Notify;
 use tokio_postgres::{AsyncMessage, NoTls};
 
 use super::engine::WorkFuture;
-use super::session::{Connection, StatementCounts};
+use super::session::Connection;
 use super::{Committed, Session, StoreError, Tx, migrate};
+use crate::metrics::StoreMetrics;
 
 /// The channel on which nodes tell each other that the change feed has grown.
 const CHANNEL: &str = "countersign_changes";
@@ -21,7 +22,7 @@ pub(super) struct PostgresEngine {
     pool: Pool,
     config: tokio_postgres::Config,
     timeout: Duration,
-    counts: Arc<StatementCounts>,
+    metrics: Arc<StoreMetrics>,
 }
 
 impl PostgresEngine {
@@ -30,7 +31,7 @@ impl PostgresEngine {
         max_connections: usize,
         timeout: Duration,
         schema: i64,
-        counts: &Arc<StatementCounts>,
+        metrics: &Arc<StoreMetrics>,
     ) -> Result<Self, StoreError> {
         config.connect_timeout(timeout).tcp_user_timeout(timeout).application_name("countersign");
         let manager = Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
@@ -41,7 +42,7 @@ impl PostgresEngine {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(StoreError::internal)?;
-        let engine = Self { pool, config, timeout, counts: Arc::clone(counts) };
+        let engine = Self { pool, config, timeout, metrics: Arc::clone(metrics) };
         let mut session = engine.session(true).await?;
         migrate::run_postgres(&mut session, schema).await?;
         Ok(engine)
@@ -59,7 +60,7 @@ impl PostgresEngine {
         let finished = tokio::spawn(async move {
             match tokio::time::timeout(engine.timeout, engine.transact(work)).await {
                 Ok(result) => result,
-                Err(elapsed) => Err(StoreError::unavailable(elapsed).into()),
+                Err(elapsed) => Err(engine.timed_out(elapsed).into()),
             }
         });
         finished.await.unwrap_or_else(|error| Err(StoreError::internal(error).into()))
@@ -85,6 +86,7 @@ impl PostgresEngine {
                     session.run(&format!("NOTIFY {CHANNEL}")).await?;
                 }
                 session.run("COMMIT").await?;
+                self.metrics.committed(1);
                 session.finish();
                 Ok(committed)
             }
@@ -112,7 +114,7 @@ impl PostgresEngine {
         };
         match tokio::time::timeout(self.timeout, reading).await {
             Ok(result) => result,
-            Err(elapsed) => Err(StoreError::unavailable(elapsed).into()),
+            Err(elapsed) => Err(self.timed_out(elapsed).into()),
         }
     }
 
@@ -145,8 +147,14 @@ impl PostgresEngine {
     }
 
     async fn session(&self, writing: bool) -> Result<Session, StoreError> {
-        let client = self.pool.get().await.map_err(StoreError::unavailable)?;
-        Ok(Session::new(Connection::Postgres(client), Arc::clone(&self.counts), writing))
+        let client = self.pool.get().await.map_err(StoreError::unavailable).inspect_err(|error| self.metrics.failed(error))?;
+        Ok(Session::new(Connection::Postgres(client), Arc::clone(&self.metrics), writing))
+    }
+
+    fn timed_out(&self, elapsed: tokio::time::error::Elapsed) -> StoreError {
+        let error = StoreError::timed_out(elapsed);
+        self.metrics.failed(&error);
+        error
     }
 }
 

@@ -20,3 +20,4 @@ mod revocation;
 mod rotation;
 mod secrets;
 mod support;
+mod traces;

@@ -1,6 +1,8 @@
 //! One structured line per request. The path is the route's pattern: what was
 //! asked for may hold a token or a secret, in the query or in the path itself.
 
+use std::sync::Arc;
+
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -10,6 +12,7 @@ use http::{HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 
 use super::RequestPolicy;
+use crate::app::App;
 use crate::entropy::random;
 use crate::http::errors::{Outcome, with_request_id};
 use crate::http::source_address;
@@ -43,6 +46,7 @@ pub(super) async fn log_request(State(policy): State<RequestPolicy>, mut request
 /// One request's line, written when it is over: also when the client went away and
 /// nobody waits for the answer any more.
 struct Line {
+    app: Arc<App>,
     request_id: String,
     method: Method,
     path: String,
@@ -55,6 +59,7 @@ struct Line {
 impl Line {
     fn begin(policy: &RequestPolicy, request: &Request) -> Self {
         Self {
+            app: Arc::clone(&policy.app),
             request_id: base64url::encode(&random::<12>(policy.app.entropy.as_ref())),
             method: request.method().clone(),
             path: request.extensions().get::<MatchedPath>().map_or("(no route)", MatchedPath::as_str).to_owned(),
@@ -68,8 +73,14 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let Self { request_id, method, path, source, started, status, outcome } = self;
-        let duration_ms = started.elapsed().as_secs_f64() * 1_000.0;
+        let Self { app: _, request_id, method, path, source, started, status, outcome } = self;
+        let duration = started.elapsed();
+        let metrics = &self.app.metrics.requests;
+        metrics.served(path, method, *status, duration);
+        if let Some(code) = outcome.code {
+            metrics.refused(path, code);
+        }
+        let duration_ms = duration.as_secs_f64() * 1_000.0;
         let gone = status.is_none().then_some("the client went away");
         macro_rules! line {
             ($level:ident) => {

@@ -3,6 +3,7 @@
 use super::ENGINE;
 
 mod health;
+mod metrics;
 mod nodes;
 mod oauth;
 mod oauth2;

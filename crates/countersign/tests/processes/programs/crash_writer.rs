@@ -56,6 +56,7 @@ async fn open(path: PathBuf, durability: Durability) -> anyhow::Result<Arc<App>>
         entropy: Arc::new(SystemEntropy),
         bases: Vec::new(),
         trusted_proxies: Vec::new(),
+        budgets: countersign::config::BudgetsConfig::default(),
         backdate_seconds: 0,
         client_cache_capacity: 1_000,
         signing_threads: 1,

@@ -5,6 +5,7 @@ use super::ENGINE;
 mod algorithms;
 mod audience;
 mod body;
+mod budgets;
 mod claims;
 mod client_authentication;
 mod compatibility;

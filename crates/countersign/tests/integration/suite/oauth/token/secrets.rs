@@ -5,6 +5,7 @@ use std::task::{Context, Waker};
 
 use countersign::audit::Actor;
 use countersign::resource_servers::NewResourceServer;
+use countersign::source_address::SourceAddress;
 use countersign::{clients, oauth};
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{ErrorCode, Parameters};
@@ -100,7 +101,7 @@ async fn overtaken_by(app: &TestApp, client: &TestClient, change: impl AsyncFnOn
     let mut context = Context::from_waker(Waker::noop());
     let mut holding = std::pin::pin!(app.app.signing.sign_jwt(Arc::clone(key), "held", Held(Mutex::new(held))));
     assert!(holding.as_mut().poll(&mut context).is_pending());
-    let mut asking = std::pin::pin!(oauth::token(&app.app, &mount, [], &parameters));
+    let mut asking = std::pin::pin!(oauth::token(&app.app, &mount, SourceAddress::NONE, [], &parameters));
     assert!(asking.as_mut().poll(&mut context).is_pending());
     change(app, client).await;
     let_go.send(()).unwrap();
