@@ -39,3 +39,4 @@ pub mod source_address;
 mod startup;
 pub mod store;
 pub mod timer;
+pub mod traces;

@@ -11,6 +11,7 @@ use crate::dev::DEFAULT_PORT;
 use crate::http::{Listeners, bind};
 use crate::log;
 use crate::startup::{open, serve_app, stop_signal};
+use crate::traces::Traces;
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
@@ -25,12 +26,17 @@ pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<()> {
         LogFormat::Json => log::Format::Json,
         LogFormat::Text => log::Format::Text,
     };
-    log::start(format, config.log.level.as_str());
+    let traces = Traces::start(&config.traces).context("traces.endpoint cannot be used")?;
+    log::start(format, config.log.level.as_str(), traces.as_ref());
     let app = open(&config).await?;
     let is_default = provenance.of("server.listen").is_none_or(|origin| origin.place == Place::Default);
     // The default is loopback, on machines without IPv6 too.
     let listeners = if is_default { Listeners::loopback(DEFAULT_PORT).await? } else { bind(&config.server.listen).await? };
     let metrics = bind(&config.metrics.listen).await?;
     let stop = stop_signal(Arc::clone(&app)).context("cannot wait for signals")?;
-    serve_app(app, listeners, metrics, &config, stop).await
+    let served = serve_app(app, listeners, metrics, &config, stop).await;
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
+    served
 }

@@ -20,7 +20,7 @@ pub struct TracesConfig {
 }
 
 /// A part of a whole, to a millionth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ratio(u32);
 
 impl Ratio {

@@ -21,6 +21,7 @@ use crate::http::{Listeners, ServeOptions, bind, serve};
 use crate::log;
 use crate::master_key_file;
 use crate::startup::{data_folder_settings, open_at, serve_app, stop_signal};
+use crate::traces::Traces;
 
 pub(crate) use env_file::EnvFile;
 use folder::DataFolder;
@@ -55,7 +56,8 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
         bail!("{} exists and is not an env file of `countersign dev`: name another with --env-file", env_path.display());
     }
     let config = load_config(&folder)?;
-    log::start(log::Format::Text, config.log.level.as_str());
+    let traces = Traces::start(&config.traces).context("traces.endpoint cannot be used")?;
+    log::start(log::Format::Text, config.log.level.as_str(), traces.as_ref());
 
     let (server, demo) = listen(options.port).await?;
     let metrics = listen_for_scrapes(options.port, &config).await?;
@@ -91,6 +93,9 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
     serve_app(app, server, metrics, &config, stop).await?;
     // It was told to stop at the same moment.
     let _ = demo_api.await;
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     Ok(())
 }
 

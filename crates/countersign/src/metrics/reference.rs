@@ -34,5 +34,6 @@ fn family_markdown(description: &Description, kind: MetricType) -> String {
     };
     let labels: Vec<String> = description.labels.iter().map(|label| format!("`{label}`")).collect();
     let labels = if labels.is_empty() { String::new() } else { format!("; labels {}", labels.join(", ")) };
-    format!("\n## `{}{suffix}`\n\nA {kind}{labels}. {}.\n", description.name, description.help)
+    let article = if kind == "info" { "An" } else { "A" };
+    format!("\n## `{}{suffix}`\n\n{article} {kind}{labels}. {}.\n", description.name, description.help)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use countersign_protocol::{
     ClientAuthParseError, ClientId, ClientSecretCredentials, Parameters, Timestamp, parse_client_authentication,
 };
+use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::catalog::SecretHashers;
@@ -14,6 +15,7 @@ use crate::ids::{CredentialId, HashKeyId};
 use crate::limits::{Exhausted, Lookup};
 use crate::source_address::SourceAddress;
 use crate::store::StoreError;
+use crate::traces::span;
 
 /// A client that proved who it is. Only [`authenticate`] makes one, and a grant
 /// accepts nothing else.
@@ -100,7 +102,7 @@ pub async fn authenticate<'h>(
     now: Timestamp,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
     let presented = parse_client_authentication(authorization, parameters)?;
-    authenticate_by_secret(app, source, presented, now).await
+    authenticate_by_secret(app, source, presented, now).instrument(span!("authenticate client")).await
 }
 
 async fn authenticate_by_secret(

@@ -6,6 +6,7 @@ use countersign_protocol::jose::{AccessTokenClaims, Algorithm, base64url};
 use countersign_protocol::{ClientId, Issuer, Scope, Timestamp, TokenResponse};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::catalog::LoadedAuthorizationServer;
@@ -13,6 +14,7 @@ use crate::entropy::random;
 use crate::ids::CredentialId;
 use crate::resource_servers::{Profile, ResourceServer};
 use crate::signing_keys::SignError;
+use crate::traces::span;
 
 /// The media type of an access token (RFC 9068 section 2.1).
 pub(super) const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -67,10 +69,11 @@ pub enum IssueError {
 /// Signs the access token that `spec` describes.
 pub(super) async fn access_token(app: &App, spec: AccessTokenSpec) -> Result<TokenResponse, IssueError> {
     let key = spec.server.keys.active(spec.signing_alg).ok_or(IssueError::NoSigningKey(spec.signing_alg))?;
-    let (key, expires_in) = (Arc::clone(key), spec.lifetime_seconds);
+    let (key, expires_in, algorithm) = (Arc::clone(key), spec.lifetime_seconds, spec.signing_alg);
     let claims = OwnedClaims::new(spec, app);
     let scope = claims.scope.clone();
-    let access_token = app.signing.sign_jwt(key, ACCESS_TOKEN_TYPE, claims).await?;
+    let access_token =
+        app.signing.sign_jwt(key, ACCESS_TOKEN_TYPE, claims).instrument(span!("sign", algorithm = %algorithm)).await?;
     Ok(TokenResponse { access_token, token_type: "Bearer", expires_in, scope })
 }
 

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::catalog::{LoadedAuthorizationServer, ResolvedMount};
 use crate::limits::Exhausted;
 use crate::source_address::SourceAddress;
+use crate::traces::span;
 
 /// As the metrics name the grant.
 const CLIENT_CREDENTIALS: &str = "client_credentials";
@@ -97,7 +98,7 @@ async fn issue_alive(
     let mut current = None;
     for _ in 0..MAX_ROUNDS {
         let mount = current.as_ref().unwrap_or(mount);
-        let spec = client_credentials::decide(client, mount, ask, now)?;
+        let spec = span!("decide").in_scope(|| client_credentials::decide(client, mount, ask, now))?;
         let birth = Birth::of(app, client, &spec);
         if let Some(time) = birth.waits_until(app)? {
             app.timer.wait_until(time).await;

@@ -9,11 +9,13 @@ use std::time::Duration;
 use countersign_protocol::Secret;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::postgres::PostgresEngine;
 use super::sqlite::SqliteEngine;
 use super::{Committed, Session, StoreError, Tx};
 use crate::metrics::StoreMetrics;
+use crate::traces::span;
 
 /// What a unit of work returns: a future that borrows the transaction.
 pub type WorkFuture<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 't>>;
@@ -119,8 +121,8 @@ impl Store {
     {
         let started = Instant::now();
         let result = match &self.engine {
-            Engine::Sqlite(engine) => engine.write(work).await,
-            Engine::Postgres(engine) => engine.write(work).await,
+            Engine::Sqlite(engine) => engine.write(work).instrument(span!("store write", otel.kind = "client")).await,
+            Engine::Postgres(engine) => engine.write(work).instrument(span!("store write", otel.kind = "client")).await,
         };
         self.metrics.writing.observe(started.elapsed());
         let committed = result?;
@@ -142,8 +144,8 @@ impl Store {
     {
         let started = Instant::now();
         let result = match &self.engine {
-            Engine::Sqlite(engine) => engine.read(work).await,
-            Engine::Postgres(engine) => engine.read(work).await,
+            Engine::Sqlite(engine) => engine.read(work).instrument(span!("store read", otel.kind = "client")).await,
+            Engine::Postgres(engine) => engine.read(work).instrument(span!("store read", otel.kind = "client")).await,
         };
         self.metrics.reading.observe(started.elapsed());
         result

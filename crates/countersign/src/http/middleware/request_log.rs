@@ -10,6 +10,7 @@ use countersign_protocol::ErrorCode;
 use countersign_protocol::jose::base64url;
 use http::{HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use super::RequestPolicy;
 use crate::app::App;
@@ -17,6 +18,7 @@ use crate::entropy::random;
 use crate::http::errors::{Outcome, with_request_id};
 use crate::http::source_address;
 use crate::source_address::SourceAddress;
+use crate::traces::{self, span};
 
 /// The id of a request, in its extensions.
 #[derive(Clone, Debug)]
@@ -30,7 +32,11 @@ pub(super) async fn log_request(State(policy): State<RequestPolicy>, mut request
     let mut line = Line::begin(&policy, &request);
     request.extensions_mut().insert(line.source);
     request.extensions_mut().insert(RequestId(line.request_id.clone()));
-    let mut response = next.run(request).await;
+    let span = line.span();
+    traces::continue_trace(&span, request.headers());
+    line.trace_id = traces::trace_id(&span);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    record(&span, response.status());
     let outcome = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
     if let (Some(code), Some(_)) = (outcome.code, &outcome.cause) {
         response = with_request_id(response, code, &line.request_id);
@@ -41,6 +47,13 @@ pub(super) async fn log_request(State(policy): State<RequestPolicy>, mut request
     line.status = Some(response.status());
     line.outcome = outcome;
     response
+}
+
+fn record(span: &Span, status: StatusCode) {
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
 }
 
 /// One request's line, written when it is over: also when the client went away and
@@ -54,6 +67,7 @@ struct Line {
     started: Instant,
     status: Option<StatusCode>,
     outcome: Outcome,
+    trace_id: Option<String>,
 }
 
 impl Line {
@@ -67,13 +81,29 @@ impl Line {
             started: Instant::now(),
             status: None,
             outcome: Outcome::default(),
+            trace_id: None,
         }
+    }
+
+    /// The span of the request. Its path too is the route's pattern.
+    fn span(&self) -> Span {
+        let Self { request_id, method, path, .. } = self;
+        span!(
+            "request",
+            otel.name = format!("{method} {path}"),
+            otel.kind = "server",
+            http.request.method = method.as_str(),
+            http.route = path.as_str(),
+            request_id = request_id.as_str(),
+            http.response.status_code = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
+        )
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let Self { app: _, request_id, method, path, source, started, status, outcome } = self;
+        let Self { app: _, request_id, method, path, source, started, status, outcome, trace_id } = self;
         let duration = started.elapsed();
         let metrics = &self.app.metrics.requests;
         metrics.served(path, method, *status, duration);
@@ -95,6 +125,7 @@ impl Drop for Line {
                     code = outcome.code.map(ErrorCode::as_str),
                     reason = outcome.reason.or(gone),
                     error = outcome.cause.as_deref(),
+                    trace_id = trace_id.as_deref(),
                     "request"
                 )
             };

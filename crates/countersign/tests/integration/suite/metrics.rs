@@ -23,7 +23,7 @@ async fn every_documented_family_appears_after_one_request_of_each_kind() {
     let mut documented = BTreeMap::new();
     for section in reference_markdown().split("\n## `").skip(1) {
         let (name, text) = section.split_once("`\n\n").unwrap();
-        let (first, help) = text.strip_prefix("A ").unwrap().split_once(". ").unwrap();
+        let (first, help) = text.split_once(' ').unwrap().1.split_once(". ").unwrap();
         let (kind, labels) = first.split_once("; labels ").unwrap_or((first, ""));
         let labels: Vec<String> =
             labels.split(", ").filter(|label| !label.is_empty()).map(|label| label.replace('`', "")).collect();

@@ -10,4 +10,5 @@ mod oauth2;
 mod objects;
 mod sources;
 mod store;
+mod traces;
 mod well_known;

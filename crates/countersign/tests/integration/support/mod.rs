@@ -1,6 +1,7 @@
 //! An application on a database of its own, and clients of it.
 
 mod app;
+mod collector;
 mod database;
 mod fixture;
 mod http;
@@ -15,6 +16,7 @@ mod timer;
 mod token;
 
 pub(crate) use app::{Setup, TestApp, master_key};
+pub(crate) use collector::{Collector, attribute};
 pub(crate) use database::{Database, Engine};
 pub(crate) use fixture::{API1, API2, Fixture, TestClient, api, issuer_id, scope};
 pub(crate) use http::{Answer, FORM, JSON, Pieces, Request};
