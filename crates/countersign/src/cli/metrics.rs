@@ -6,7 +6,7 @@ use super::Printer;
 use crate::metrics::reference_markdown;
 
 /// The verbs of `metrics`.
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Copy, Debug, Subcommand)]
 pub(crate) enum MetricsCommand {
     /// Print the reference page of every metric
     Reference,

@@ -73,7 +73,7 @@ impl StoreMetrics {
         match error {
             StoreError::Unavailable(_) => self.unavailable.inc(),
             StoreError::Internal(_) => self.internal.inc(),
-            _ => return,
+            StoreError::Corrupt { .. } | StoreError::NewerSchema { .. } | StoreError::Repeated | StoreError::UniqueViolation => 0,
         };
     }
 

@@ -2,6 +2,7 @@
 //! asked for may hold a token or a secret, in the query or in the path itself.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -16,7 +17,7 @@ use super::RequestPolicy;
 use crate::app::App;
 use crate::entropy::random;
 use crate::http::errors::{Outcome, with_request_id};
-use crate::http::source_address;
+use crate::http::{PeerAddress, source_address};
 use crate::source_address::SourceAddress;
 use crate::traces::{self, span};
 
@@ -30,6 +31,7 @@ const REQUEST_ID_HEADER: &str = "x-request-id";
 
 pub(super) async fn log_request(State(policy): State<RequestPolicy>, mut request: Request, next: Next) -> Response {
     let mut line = Line::begin(&policy, &request);
+    warn_of_unknown_proxy(&policy, &request);
     request.extensions_mut().insert(line.source);
     request.extensions_mut().insert(RequestId(line.request_id.clone()));
     let span = line.span();
@@ -47,6 +49,20 @@ pub(super) async fn log_request(State(policy): State<RequestPolicy>, mut request
     line.status = Some(response.status());
     line.outcome = outcome;
     response
+}
+
+/// Once: a caller can make this line appear, but not fill the log.
+fn warn_of_unknown_proxy(policy: &RequestPolicy, request: &Request) {
+    let (headers, extensions) = (request.headers(), request.extensions());
+    if source_address::is_named_by_untrusted(headers, extensions, &policy.app.trusted_proxies)
+        && !policy.warned_of_proxy.swap(true, Ordering::Relaxed)
+    {
+        tracing::warn!(
+            peer = extensions.get::<PeerAddress>().map(|peer| display(peer.0)),
+            "X-Forwarded-For from an address that is not in server.trusted_proxies: it is ignored, and if a proxy is there, \
+             all its callers share one budget"
+        );
+    }
 }
 
 fn record(span: &Span, status: StatusCode) {

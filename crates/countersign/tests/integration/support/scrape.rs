@@ -36,7 +36,7 @@ impl Scrape {
 
     fn parse(text: &str) -> Self {
         let mut scrape = Self { families: BTreeMap::new(), series: BTreeMap::new() };
-        let body = text.strip_suffix("# EOF\n").expect("no end");
+        let body = text.strip_suffix("# EOF\n").unwrap();
         let mut current = String::new();
         for line in body.lines() {
             match line.strip_prefix("# ").map(|comment| comment.splitn(3, ' ').collect::<Vec<_>>()).as_deref() {

@@ -60,7 +60,6 @@ async fn open(path: PathBuf, durability: Durability) -> anyhow::Result<Arc<App>>
         backdate_seconds: 0,
         client_cache_capacity: 1_000,
         signing_threads: 1,
-        trusted_proxies: Vec::new(),
     };
     Ok(App::start(parts).await?)
 }
