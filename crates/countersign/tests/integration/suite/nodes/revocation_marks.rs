@@ -9,6 +9,7 @@ use countersign::change::ChangeError;
 use countersign::change_feed::Follower;
 use countersign::resource_servers::NewResourceServer;
 use countersign::revocation::{self, Marked};
+use countersign::source_address::SourceAddress;
 use countersign::store::StoreError;
 use countersign::{clients, jobs, oauth};
 use countersign_protocol::jose::Algorithm;
@@ -345,7 +346,7 @@ async fn a_token_that_is_revoked_while_it_is_signed_is_made_again() {
     let mut context = Context::from_waker(Waker::noop());
     let mut holding = std::pin::pin!(app.app.signing.sign_jwt(Arc::clone(key), "held", Held(Mutex::new(held))));
     assert!(holding.as_mut().poll(&mut context).is_pending());
-    let mut asking = std::pin::pin!(oauth::token(&app.app, &mount, [], &parameters));
+    let mut asking = std::pin::pin!(oauth::token(&app.app, &mount, SourceAddress::NONE, [], &parameters));
     assert!(asking.as_mut().poll(&mut context).is_pending());
     let not_before = mark(app, Marked::Subject(a.id.to_string())).await;
     // The key goes too, in the meantime.

@@ -222,3 +222,17 @@ async fn an_exhausted_budget_is_logged_once_and_counted() {
     assert_eq!(scrape.value(r#"countersign_budget_refusals_total{budget="client_failures"}"#), 11.0);
     assert_eq!(scrape.value(r#"countersign_budgets_exhausted_total{budget="client_failures"}"#), 2.0);
 }
+
+#[tokio::test]
+async fn introspection_and_revocation_share_the_budget() {
+    let fixture = fixture(BUDGETS).await;
+    fixture.fail_until_refused(ATTACKER, "client-a").await;
+    for path in ["/oauth/introspect", "/oauth/revoke"] {
+        let ask = async |source: &str| {
+            let request = fixture.app.post(path).from(source).basic("client-a", &fixture.a.secret);
+            request.form("token=none").send().await
+        };
+        ask(ATTACKER).await.assert_over_budget(ErrorCode::TooManyFailures, "6");
+        assert_eq!(ask(ELSEWHERE).await.status, StatusCode::OK);
+    }
+}
