@@ -8,16 +8,18 @@ use arc_swap::ArcSwap;
 use countersign_protocol::{ClientId, Clock, Timestamp};
 
 use crate::catalog::{self, Catalog, CatalogError};
-use crate::clients::{Client, ClientCache};
+use crate::clients::{Client, ClientCache, ClientKeySets, CredentialUses};
 use crate::config::{BaseUrl, BudgetsConfig, Network};
 use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::oauth::DecoyKeys;
+use crate::outbound::Outbound;
 use crate::revocation::Revocations;
 use crate::sealing::MasterKey;
-use crate::signing_keys::{ParsedKey, SigningPool};
+use crate::signing_keys::{LocalSigners, Signer, Signers};
 use crate::store::{ChangeKind, Store, StoreError, Tx, WorkFuture};
 use crate::timer::Timer;
 
@@ -45,6 +47,8 @@ pub struct AppParts {
     pub signing_threads: usize,
     /// How much one client and one source address may ask for.
     pub budgets: BudgetsConfig,
+    /// Makes HTTP requests.
+    pub outbound: Outbound,
 }
 
 /// How long the change feed may be unreadable before a node says that it is not ready.
@@ -68,17 +72,26 @@ pub struct App {
     pub trusted_proxies: Vec<Network>,
     /// How far `iat` lies before now, in seconds.
     pub backdate_seconds: i64,
-    /// Threads for RSA signatures.
-    pub signing: SigningPool,
+    signers: Arc<dyn Signers>,
     /// What is revoked.
     pub revocations: Revocations,
     /// What is counted and measured.
     pub metrics: Metrics,
     /// How much one client and one source address may ask for.
     pub limits: Limits,
+    /// Makes HTTP requests.
+    pub outbound: Outbound,
+    /// Keys that clients keep at a URL.
+    pub client_keys: ClientKeySets,
+    /// Last uses that are not written yet.
+    pub credential_uses: CredentialUses,
+    /// Tried where there is no key to try.
+    pub decoy_keys: DecoyKeys,
     catalog: ArcSwap<Catalog>,
-    /// Parsed keys, and the lock that keeps an older snapshot from replacing a newer one.
-    parsed_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<ParsedKey>>>,
+    /// Opened keys, and the lock that keeps an older snapshot from replacing a newer one.
+    opened_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<dyn Signer>>>,
+    /// Whether the catalog holds keys that this node's master key does not open.
+    sealed_out: AtomicBool,
     clients: ClientCache,
     draining: AtomicBool,
     /// When the change feed was last read to its end, in milliseconds; 0: nobody follows it.
@@ -108,12 +121,27 @@ impl App {
     /// # Errors
     /// [`StartError`].
     pub async fn start(parts: AppParts) -> Result<Arc<Self>, StartError> {
+        let metrics = Metrics::new(parts.store.metrics(), parts.clock.now());
+        let signers = Arc::new(LocalSigners::start(parts.signing_threads, metrics.signing_wait.clone())?);
+        Self::build(parts, signers, metrics).await
+    }
+
+    /// The same with signing keys that may be held elsewhere.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_with(parts: AppParts, signers: Arc<dyn Signers>) -> Result<Arc<Self>, StartError> {
+        let metrics = Metrics::new(parts.store.metrics(), parts.clock.now());
+        Self::build(parts, signers, metrics).await
+    }
+
+    async fn build(parts: AppParts, signers: Arc<dyn Signers>, metrics: Metrics) -> Result<Arc<Self>, StartError> {
         instance::prepare(&parts.store, &parts.master_key, parts.clock.now(), parts.entropy.as_ref()).await?;
-        let mut parsed = HashMap::new();
-        let catalog = catalog::load(&parts.store, &parts.master_key, &mut parsed, parts.clock.now()).await?;
+        let mut opened = HashMap::new();
+        let catalog = catalog::load(&parts.store, &parts.master_key, signers.as_ref(), &mut opened).await?;
         let revocations = Revocations::default();
         revocations.load(&parts.store, parts.clock.now()).await?;
-        let metrics = Metrics::new(parts.store.metrics(), parts.clock.now());
+        let client_keys = ClientKeySets::new(parts.outbound.guarded(), Arc::clone(&parts.clock));
         Ok(Arc::new(Self {
             store: parts.store,
             master_key: parts.master_key,
@@ -123,10 +151,15 @@ impl App {
             bases: parts.bases,
             trusted_proxies: parts.trusted_proxies,
             backdate_seconds: parts.backdate_seconds,
+            signers,
             revocations,
-            signing: SigningPool::start(parts.signing_threads, metrics.signing_wait.clone())?,
+            client_keys,
+            credential_uses: CredentialUses::default(),
+            decoy_keys: DecoyKeys::new(),
+            outbound: parts.outbound,
             catalog: ArcSwap::from_pointee(catalog),
-            parsed_keys: tokio::sync::Mutex::new(parsed),
+            opened_keys: tokio::sync::Mutex::new(opened),
+            sealed_out: AtomicBool::new(false),
             clients: ClientCache::new(parts.client_cache_capacity, metrics.client_cache.clone()),
             limits: Limits::new(parts.budgets, &metrics.budgets),
             metrics,
@@ -212,8 +245,10 @@ impl App {
     }
 
     async fn reload_catalog(&self) -> Result<(), StoreError> {
-        let mut parsed = self.parsed_keys.lock().await;
-        match catalog::load(&self.store, &self.master_key, &mut parsed, self.clock.now()).await {
+        let mut opened = self.opened_keys.lock().await;
+        let loaded = catalog::load(&self.store, &self.master_key, self.signers.as_ref(), &mut opened).await;
+        self.sealed_out.store(matches!(loaded, Err(CatalogError::Sealing { .. })), Ordering::SeqCst);
+        match loaded {
             Ok(catalog) => self.catalog.store(Arc::new(catalog)),
             Err(CatalogError::Store(error @ (StoreError::Unavailable(_) | StoreError::Internal(_)))) => return Err(error),
             // A broken row: trying again does not help, and must not keep the next
@@ -244,6 +279,12 @@ impl App {
     pub fn is_behind(&self) -> bool {
         let read_at = self.feed_read_at.load(Ordering::SeqCst);
         read_at != 0 && self.clock.now() > Timestamp::from_millis(read_at).plus_seconds(MAX_FEED_SILENCE_SECONDS)
+    }
+
+    /// Whether the database is sealed by another master key than this node's: it serves
+    /// the last snapshot that it could open, and changes no longer reach it.
+    pub fn is_sealed_out(&self) -> bool {
+        self.sealed_out.load(Ordering::SeqCst)
     }
 
     /// Whether the process is on its way out and should get no new traffic.

@@ -6,7 +6,7 @@ use countersign_protocol::{Secret, Timestamp};
 use crate::entropy::{Entropy, random};
 use crate::ids::HashKeyId;
 use crate::sealing::{MasterKey, SealingError};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tx};
 
 /// The fact that tells the right master key from a wrong one.
 pub(crate) const KEY_CHECK: &str = "master_key_check";
@@ -53,6 +53,23 @@ pub(crate) async fn prepare(
         Err(StoreError::UniqueViolation) => check(master_key, &find().await?.unwrap_or_default()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Says that the database's master key is this process's until the commit:
+/// whatever it seals in this transaction can be opened by every node.
+pub(crate) struct HeldMasterKey(());
+
+/// Keeps the database's master key from being replaced until the commit. Comes
+/// first in a transaction, so that two of them never wait for each other.
+///
+/// # Errors
+/// [`SealingError::OtherMasterKey`] when it has been replaced.
+pub(crate) async fn hold_master_key<E>(tx: &mut Tx, master_key: &MasterKey) -> Result<HeldMasterKey, E>
+where
+    E: From<StoreError> + From<SealingError>,
+{
+    let check = tx.hold_fact(KEY_CHECK).await?.unwrap_or_default();
+    if master_key.has_sealed(KEY_CHECK, &check) { Ok(HeldMasterKey(())) } else { Err(SealingError::OtherMasterKey.into()) }
 }
 
 fn check(master_key: &MasterKey, sealed: &str) -> Result<(), InstanceError> {

@@ -5,6 +5,7 @@
 //! `signing_keys`), which use `store`. Only `store` imports an SQL driver, only
 //! `config` reads the environment, only `outbound` makes an HTTP request.
 
+pub mod acme;
 pub mod app;
 pub mod audit;
 pub mod authorization_servers;
@@ -33,10 +34,12 @@ pub mod organizations;
 pub mod outbound;
 pub mod resource_servers;
 pub mod revocation;
+pub mod rewrap;
 pub mod sealing;
 pub mod signing_keys;
 pub mod source_address;
-mod startup;
+pub mod startup;
 pub mod store;
 pub mod timer;
+pub mod tls;
 pub mod traces;

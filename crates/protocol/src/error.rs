@@ -89,6 +89,13 @@ impl BearerChallenge {
         self
     }
 
+    /// Adds `resource_metadata` (RFC 9728 section 5.1).
+    #[must_use]
+    pub fn resource_metadata(mut self, url: &str) -> Self {
+        self.attribute(", ", "resource_metadata", url);
+        self
+    }
+
     /// The header value: visible ASCII and spaces.
     pub fn as_str(&self) -> &str {
         &self.0

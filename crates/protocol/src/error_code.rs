@@ -60,6 +60,10 @@ error_codes! {
     BadSignature = 1014,
     /// The issuer's keys cannot be had at the moment; the token was not judged.
     KeysUnavailable = 1015,
+    /// The issuer says that the token is not active.
+    TokenInactive = 1016,
+    /// The issuer cannot be asked about the token at the moment; the token was not judged.
+    IntrospectionUnavailable = 1017,
     /// The token is not valid yet.
     NotYetValid = 1101,
     /// The token has expired.
@@ -76,6 +80,8 @@ error_codes! {
     AudienceMismatch = 1204,
     /// The token lacks a claim value that is needed here.
     ClaimMismatch = 1205,
+    /// The token is bound to a key and is no bearer token.
+    PossessionNotProven = 1206,
     /// The token's client or credential is not accepted any more.
     ClientRevoked = 1301,
     /// The token was revoked.
@@ -94,6 +100,28 @@ error_codes! {
     AuthenticationMethodNotOfClient = 2006,
     /// A credential was sent in the URL, where it is logged by others.
     SecretInUrl = 2007,
+    /// The client assertion is not a signed JWT that is accepted: three base64url parts, an asymmetric algorithm, `typ` absent, `JWT` or `client-authentication+jwt`.
+    AssertionMalformed = 2010,
+    /// `client_assertion` and `client_assertion_type` come together, and the type is that of a JWT.
+    AssertionTypeUnsupported = 2011,
+    /// `client_secret_jwt` is not supported: sign the assertion with a private key.
+    ClientSecretJwtUnsupported = 2012,
+    /// A claim of the client assertion is missing or of the wrong type; it needs `iss`, `sub`, `aud`, `exp` and `jti`.
+    AssertionClaimMissing = 2013,
+    /// `iss`, `sub` and `client_id` of the client assertion are not the same client.
+    AssertionClientMismatch = 2014,
+    /// `aud` of the client assertion is not the issuer whose endpoint it was sent to, as a string.
+    AssertionAudience = 2015,
+    /// The client assertion has expired.
+    AssertionExpired = 2016,
+    /// The client assertion is not valid yet, or was issued in the future.
+    AssertionNotYetValid = 2017,
+    /// The client assertion is valid for longer than an hour.
+    AssertionLivesTooLong = 2018,
+    /// The `jti` of the client assertion was used before.
+    AssertionReplayed = 2019,
+    /// The `jti` of the client assertion is too long.
+    AssertionIdTooLong = 2020,
     /// `token` is missing.
     TokenParameterMissing = 2030,
     /// This address failed to authenticate too often; wait before the next attempt.

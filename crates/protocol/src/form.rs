@@ -1,6 +1,6 @@
 //! Request bodies of the OAuth endpoints, read once and strictly.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 use zeroize::Zeroize;
@@ -139,6 +139,21 @@ pub(crate) fn form_decode(bytes: &[u8]) -> Option<String> {
         });
     }
     String::from_utf8(decoded).ok()
+}
+
+/// Encodes one form-urlencoded component.
+pub fn form_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' ' => encoded.push('+'),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'*' | b'-' | b'.' | b'_' => encoded.push(char::from(byte)),
+            other => {
+                let _ = write!(encoded, "%{other:02X}");
+            }
+        }
+    }
+    encoded
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {

@@ -33,6 +33,12 @@ impl Issuer {
         format!("{}/{path}", self.0.trim_end_matches('/'))
     }
 
+    /// The URL of a well-known document in the inserted form: between authority and
+    /// path, whose terminating slash is left out (RFC 8414 section 3.1).
+    pub fn well_known(&self, name: &str) -> String {
+        format!("{}/.well-known/{name}{}", self.origin(), self.path().trim_end_matches('/'))
+    }
+
     /// Whether the scheme is https.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")
@@ -76,6 +82,18 @@ mod tests {
         let custom = Issuer::try_from("https://as.test/oauth2/default").unwrap();
         assert_eq!((custom.origin(), custom.path()), ("https://as.test", "/oauth2/default"));
         assert_eq!(custom.endpoint("v1/keys"), "https://as.test/oauth2/default/v1/keys");
+    }
+
+    #[test]
+    fn a_well_known_document_lies_between_authority_and_path() {
+        for (issuer, url) in [
+            ("https://as.test", "https://as.test/.well-known/oauth-authorization-server"),
+            ("https://as.test/", "https://as.test/.well-known/oauth-authorization-server"),
+            ("https://as.test/a/b", "https://as.test/.well-known/oauth-authorization-server/a/b"),
+            ("https://as.test:8443/a/", "https://as.test:8443/.well-known/oauth-authorization-server/a"),
+        ] {
+            assert_eq!(Issuer::try_from(issuer).unwrap().well_known("oauth-authorization-server"), url);
+        }
     }
 
     #[test]

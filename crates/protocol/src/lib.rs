@@ -7,6 +7,8 @@
 #![warn(missing_docs)]
 
 mod audience;
+mod check;
+mod client_assertion;
 mod client_auth;
 mod client_id;
 mod credential_text;
@@ -18,22 +20,33 @@ mod introspection;
 mod issuer;
 pub mod jose;
 mod metadata;
+mod protected_resource;
 mod revocation;
 mod scope;
 mod secret;
 mod time;
+#[cfg(weakened)]
+pub mod weakened;
 
 pub use audience::{Audience, InvalidAudience};
-pub use client_auth::{ClientAuthMethod, ClientAuthParseError, ClientSecretCredentials, parse_client_authentication};
+pub use check::Check;
+pub use client_assertion::{
+    AcceptableAssertion, AssertionError, ClientAssertion, MAX_ASSERTION_LIFETIME_SECONDS, UnverifiedAssertion, VerifiedAssertion,
+};
+pub use client_auth::{
+    ClientAuthMethod, ClientAuthParseError, ClientSecretCredentials, PresentedCredentials, basic_authorization,
+    parse_client_authentication,
+};
 pub use client_id::{ClientId, InvalidClientId};
 pub use credential_text::{CredentialText, CredentialTextError};
 pub use error::{BearerChallenge, OAuthErrorCode};
 pub use error_code::ErrorCode;
-pub use form::{BodyError, Parameters};
+pub use form::{BodyError, Parameters, form_encode};
 pub use grant::{ClientCredentialsRequest, GrantType, TokenRequest, TokenRequestError, TokenResponse};
 pub use introspection::{IntrospectionResponse, PresentedToken, TokenParameterMissing};
 pub use issuer::{InvalidIssuer, Issuer};
 pub use metadata::{AuthorizationServerMetadata, EndpointPaths};
+pub use protected_resource::{InvalidProtectedResource, ProtectedResource, ProtectedResourceMetadata};
 pub use revocation::RevocationResponse;
 pub use scope::{InvalidScope, Scope, ScopeToken};
 pub use secret::Secret;

@@ -47,6 +47,12 @@ pub struct AuthorizationServerMetadata {
     pub revocation_endpoint: String,
     /// Client authentication methods of the revocation endpoint.
     pub revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    /// Algorithms of client assertions (RFC 8414 section 2: required beside `private_key_jwt`).
+    pub introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    /// The same.
+    pub revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    /// The same.
+    pub token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     /// Empty: there is no authorization endpoint. Both specifications require the member.
     pub response_types_supported: [&'static str; 0],
     /// Required by OpenID Connect Discovery.
@@ -61,6 +67,7 @@ impl AuthorizationServerMetadata {
     pub fn new(issuer: &Issuer, paths: EndpointPaths, algorithms: &[Algorithm]) -> Self {
         // One function authenticates clients at every endpoint.
         let auth_methods = ClientAuthMethod::ALL.map(ClientAuthMethod::as_str).to_vec();
+        let auth_algorithms = Algorithm::ALL.map(Algorithm::as_str).to_vec();
         Self {
             issuer: issuer.to_string(),
             token_endpoint: issuer.endpoint(paths.token),
@@ -71,6 +78,9 @@ impl AuthorizationServerMetadata {
             revocation_endpoint: issuer.endpoint(paths.revocation),
             revocation_endpoint_auth_methods_supported: auth_methods.clone(),
             token_endpoint_auth_methods_supported: auth_methods,
+            introspection_endpoint_auth_signing_alg_values_supported: auth_algorithms.clone(),
+            revocation_endpoint_auth_signing_alg_values_supported: auth_algorithms.clone(),
+            token_endpoint_auth_signing_alg_values_supported: auth_algorithms,
             response_types_supported: [],
             subject_types_supported: ["public"],
             id_token_signing_alg_values_supported: algorithms.iter().map(|algorithm| algorithm.as_str()).collect(),

@@ -4,6 +4,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
+use axum::Router;
+use axum::body::Body;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -56,6 +58,19 @@ where
         let verified = verifier.verify(&parts.headers).await?;
         verifier.require(&verified, R::requirements())?;
         Ok(Self { verified, required: PhantomData })
+    }
+}
+
+impl Verifier {
+    /// A route for the metadata of the API (see
+    /// [`VerifierBuilder::resource_metadata`](crate::VerifierBuilder::resource_metadata)),
+    /// to be merged into the router; without metadata there is none.
+    pub fn metadata_routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
+        match (self.resource_metadata(), self.metadata_service::<Body>()) {
+            // The path is a URL's, and no pattern.
+            (Some(metadata), Some(service)) => Router::new().without_v07_checks().route_service(metadata.path(), service),
+            (None, _) | (_, None) => Router::new(),
+        }
     }
 }
 

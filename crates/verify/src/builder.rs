@@ -1,5 +1,6 @@
 //! How a verifier is made.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,15 +8,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use ahash::RandomState;
 use tokio::runtime::Handle;
 
-use countersign_protocol::jose::Algorithm;
-use countersign_protocol::{Audience, Clock, InvalidAudience, InvalidIssuer, Issuer};
+use countersign_protocol::jose::{Algorithm, Claims, JwkSetError};
+use countersign_protocol::{Audience, Clock, InvalidAudience, InvalidIssuer, InvalidProtectedResource};
 
-use crate::keys::{Fetch, KeyCache, KeyCacheSettings, Source};
+#[cfg(feature = "introspection")]
+use crate::Introspection;
+#[cfg(feature = "metrics")]
+use crate::Observer;
+use crate::denied::Challenger;
+use crate::issuers::{Issuers, TrustedKeys};
+use crate::keys::{Fetch, FetchError, FetchFuture, FetchRequest, KeyCache, KeyCacheSettings, Source};
 use crate::policy::Policy;
 use crate::token_cache::TokenCache;
+use crate::trusted_issuer::{KeyLocation, TrustedIssuer};
 use crate::verifier::Inner;
-use crate::{SystemClock, Verifier};
+use crate::{ResourceMetadata, SystemClock, Verifier};
 
+/// Most issuers of one verifier.
+const MAX_ISSUERS: usize = 1_000;
 /// Leeway unless said otherwise, in seconds.
 const DEFAULT_LEEWAY_SECONDS: u8 = 5;
 /// Longest leeway: a longer one would turn an expiry into a suggestion.
@@ -28,20 +38,22 @@ const DEFAULT_REALM: &str = "api";
 /// The settings of a [`Verifier`]; see [`Verifier::builder`].
 #[must_use = "a builder does nothing until `build`"]
 pub struct VerifierBuilder {
-    issuer: Result<Issuer, InvalidIssuer>,
+    first: TrustedIssuer,
+    others: Vec<TrustedIssuer>,
     audience: Result<Audience, InvalidAudience>,
-    jwks_uri: Option<String>,
-    algorithms: Option<Vec<Algorithm>>,
     leeway_seconds: u8,
-    accept_untyped: bool,
-    accept_incomplete: bool,
     realm: String,
+    metadata: Option<ResourceMetadata>,
     token_cache_entries: usize,
     clock: Option<Arc<dyn Clock>>,
-    jitter: Option<Box<dyn Fn() -> u32 + Send + Sync>>,
+    jitter: Option<Arc<dyn Fn() -> u32 + Send + Sync>>,
     fetch: Option<Arc<dyn Fetch>>,
     #[cfg(feature = "http")]
     allow_plain_http: bool,
+    #[cfg(feature = "introspection")]
+    introspection: Option<Introspection>,
+    #[cfg(feature = "metrics")]
+    observer: Option<Arc<dyn Observer>>,
 }
 
 /// Why a verifier cannot be made.
@@ -63,64 +75,110 @@ pub enum BuildError {
     /// The issuer is no issuer.
     #[error("issuer: {0}")]
     Issuer(InvalidIssuer),
+    /// An issuer is named twice, or there are more than 1,000.
+    #[error("an issuer is named twice, or there are too many")]
+    Issuers,
+    /// The key set that was given is none.
+    #[error("the key set of an issuer: {0}")]
+    Keys(JwkSetError),
     /// The leeway is too long.
     #[error("the leeway is at most {MAX_LEEWAY_SECONDS} seconds")]
     Leeway,
+    /// The resource of the metadata is no URL.
+    #[error("resource metadata: {0}")]
+    Resource(InvalidProtectedResource),
 }
 
 impl VerifierBuilder {
     pub(crate) fn new(issuer: &impl fmt::Display, audience: &impl fmt::Display) -> Self {
         Self {
-            issuer: Issuer::try_from(issuer.to_string().as_str()),
+            first: TrustedIssuer::new(issuer),
+            others: Vec::new(),
             audience: Audience::try_from(audience.to_string().as_str()),
-            jwks_uri: None,
-            algorithms: None,
             leeway_seconds: DEFAULT_LEEWAY_SECONDS,
-            accept_untyped: false,
-            accept_incomplete: false,
             realm: DEFAULT_REALM.to_owned(),
+            metadata: None,
             token_cache_entries: DEFAULT_TOKEN_CACHE_ENTRIES,
             clock: None,
             jitter: None,
             fetch: None,
             #[cfg(feature = "http")]
             allow_plain_http: false,
+            #[cfg(feature = "introspection")]
+            introspection: None,
+            #[cfg(feature = "metrics")]
+            observer: None,
         }
     }
 
-    /// Where the key set is. Without it the issuer's metadata is asked
-    /// (`{issuer}/.well-known/openid-configuration`).
-    pub fn jwks_uri(mut self, url: impl Into<String>) -> Self {
-        self.jwks_uri = Some(url.into());
+    /// Also takes the tokens of another issuer, by its own rules. Which issuer's
+    /// rules and keys apply is what the token says it is; the keys of that issuer
+    /// then prove it.
+    pub fn issuer(mut self, issuer: TrustedIssuer) -> Self {
+        self.others.push(issuer);
         self
     }
 
-    /// Accepts only these algorithms. By default every asymmetric one is accepted
-    /// for the key that is published with it.
-    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
-        self.algorithms = Some(algorithms.into_iter().collect());
+    /// Changes the first issuer, the one that [`Verifier::builder`] named.
+    pub(crate) fn first_issuer(mut self, change: impl FnOnce(TrustedIssuer) -> TrustedIssuer) -> Self {
+        self.first = change(self.first);
+        self
+    }
+
+    /// As [`TrustedIssuer::jwks_uri`], for the first issuer.
+    pub fn jwks_uri(self, url: impl Into<String>) -> Self {
+        self.first_issuer(|first| first.jwks_uri(url))
+    }
+
+    /// As [`TrustedIssuer::jwk_set`], for the first issuer.
+    pub fn jwk_set(self, document: impl Into<Vec<u8>>) -> Self {
+        self.first_issuer(|first| first.jwk_set(document))
+    }
+
+    /// As [`TrustedIssuer::algorithms`], for the first issuer.
+    pub fn algorithms(self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.first_issuer(|first| first.algorithms(algorithms))
+    }
+
+    /// As [`TrustedIssuer::accept_untyped_tokens`], for the first issuer.
+    pub fn accept_untyped_tokens(self) -> Self {
+        self.first_issuer(TrustedIssuer::accept_untyped_tokens)
+    }
+
+    /// As [`TrustedIssuer::accept_incomplete_tokens`], for the first issuer.
+    pub fn accept_incomplete_tokens(self) -> Self {
+        self.first_issuer(TrustedIssuer::accept_incomplete_tokens)
+    }
+
+    /// As [`TrustedIssuer::allow`], for the first issuer.
+    pub fn allow(self, check: impl Fn(&Claims) -> bool + Send + Sync + 'static) -> Self {
+        self.first_issuer(|first| first.allow(check))
+    }
+
+    /// Says in every challenge where the API says what it takes, and makes the
+    /// document that is there (RFC 9728).
+    pub fn resource_metadata(mut self, metadata: ResourceMetadata) -> Self {
+        self.metadata = Some(metadata);
+        self
+    }
+
+    /// Asks an issuer about tokens that are no JWT.
+    #[cfg(feature = "introspection")]
+    pub fn introspection(mut self, introspection: Introspection) -> Self {
+        self.introspection = Some(introspection);
+        self
+    }
+
+    /// Tells `observer` of every decision, instead of the one told before.
+    #[cfg(feature = "metrics")]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
         self
     }
 
     /// How far clocks may differ: 0 to 60 seconds, 5 unless said otherwise.
     pub const fn leeway_seconds(mut self, seconds: u8) -> Self {
         self.leeway_seconds = seconds;
-        self
-    }
-
-    /// Also accepts tokens whose `typ` is absent or `JWT`, as other authorization
-    /// servers issue them. They cannot be told from ID tokens by their type; only
-    /// the audience tells them apart. Claims beyond `iss`, `aud` and `exp` are not
-    /// required of them.
-    pub const fn accept_untyped_tokens(mut self) -> Self {
-        self.accept_untyped = true;
-        self
-    }
-
-    /// Also accepts tokens of the type `at+jwt` that lack `client_id`, `sub`, `jti`
-    /// or `iat`, which RFC 9068 requires.
-    pub const fn accept_incomplete_tokens(mut self) -> Self {
-        self.accept_incomplete = true;
         self
     }
 
@@ -146,7 +204,7 @@ impl VerifierBuilder {
 
     /// The random numbers that spread the refreshes of many verifiers.
     pub fn jitter(mut self, jitter: impl Fn() -> u32 + Send + Sync + 'static) -> Self {
-        self.jitter = Some(Box::new(jitter));
+        self.jitter = Some(Arc::new(jitter));
         self
     }
 
@@ -174,64 +232,178 @@ impl VerifierBuilder {
         if self.leeway_seconds > MAX_LEEWAY_SECONDS {
             return Err(BuildError::Leeway);
         }
-        if self.algorithms.as_ref().is_some_and(Vec::is_empty) {
-            return Err(BuildError::Algorithms);
-        }
-        let issuer = self.issuer.clone().map_err(BuildError::Issuer)?;
         let audience = self.audience.clone().map_err(BuildError::Audience)?;
-        let fetch = self.take_fetch(&issuer)?;
+        let mut trusted = vec![self.first.clone()];
+        trusted.append(&mut self.others);
+        check_issuers(&trusted)?;
+        let way = self.way(&trusted)?;
         let is_real_time = self.clock.is_none();
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let keys = KeyCache::new(KeyCacheSettings {
-            source: Source::new(fetch, issuer.clone(), self.jwks_uri),
-            clock: Arc::clone(&clock),
-            jitter: self.jitter.unwrap_or_else(random_numbers),
-        });
-        if let Ok(runtime) = Handle::try_current() {
-            let _ = keys.usable(clock.now());
-            if is_real_time {
-                runtime.spawn(KeyCache::keep_fresh(Arc::downgrade(&keys)));
+        let clock = self.clock.take().unwrap_or_else(|| Arc::new(SystemClock));
+        let jitter = self.jitter.take().unwrap_or_else(random_numbers);
+        let leeway_seconds = self.leeway_seconds;
+        let make = |issuer| Making { audience: &audience, leeway_seconds, way: &way, clock: &clock, jitter: &jitter }.make(issuer);
+        let mut made = trusted.into_iter().map(make).collect::<Result<Vec<_>, _>>()?;
+        let first = made.remove(0);
+        let issuers = Issuers::new(first, made.into_boxed_slice());
+
+        #[cfg(feature = "introspection")]
+        let introspector = match self.introspection.take() {
+            Some(asked) => Some(asked.build(&audience, leeway_seconds, Arc::clone(&clock), way.client.as_ref())?),
+            None => None,
+        };
+        #[cfg_attr(not(feature = "introspection"), expect(unused_mut, reason = "introspection adds an issuer"))]
+        let mut named: Vec<String> = issuers.iter().map(|issuer| issuer.policy.issuer.to_string()).collect();
+        #[cfg(feature = "introspection")]
+        if let Some(issuer) = introspector.as_ref().map(|own| own.issuer().to_owned()).filter(|own| !named.contains(own)) {
+            named.push(issuer);
+        }
+        let metadata = self.metadata.take().map(|metadata| metadata.publish(named)).transpose().map_err(BuildError::Resource)?;
+        start_fetching(&issuers, &*clock, is_real_time);
+        Ok(Verifier::new(Inner {
+            issuers,
+            audience,
+            challenger: Challenger { realm: self.realm, metadata_url: metadata.as_ref().map(|own| own.url().to_owned()) },
+            metadata,
+            tokens: TokenCache::new(self.token_cache_entries),
+            clock,
+            #[cfg(feature = "introspection")]
+            introspector,
+            #[cfg(feature = "metrics")]
+            observer: self.observer,
+        }))
+    }
+
+    /// How to reach the issuers; checks that it leads to each of them.
+    #[cfg(feature = "http")]
+    fn way(&mut self, trusted: &[TrustedIssuer]) -> Result<Way, BuildError> {
+        let asks = trusted.iter().any(|issuer| !matches!(issuer.keys, KeyLocation::Given(_)));
+        let needs_fetch = self.fetch.is_none() && asks;
+        #[cfg(feature = "introspection")]
+        let needs_client = needs_fetch || self.introspection.as_ref().is_some_and(Introspection::needs_client);
+        #[cfg(not(feature = "introspection"))]
+        let needs_client = needs_fetch;
+        let client = if needs_client { Some(self.client()?) } else { None };
+        let Some(client) = client.as_ref().filter(|_| needs_fetch) else {
+            return Ok(Way { fetch: self.fetch.take().unwrap_or_else(|| Arc::new(NoFetch)), client });
+        };
+        for issuer in trusted {
+            match (&issuer.keys, &issuer.issuer) {
+                (KeyLocation::At(url), _) => client.check_url(url).map_err(BuildError::Http)?,
+                (KeyLocation::Discovered, Ok(issuer)) => client.check_url(issuer.as_str()).map_err(BuildError::Http)?,
+                (KeyLocation::Discovered | KeyLocation::Given(_), _) => {}
             }
         }
-        let policy = Policy {
-            issuer,
-            audience,
-            algorithms: self.algorithms,
-            leeway_seconds: self.leeway_seconds,
-            accept_untyped: self.accept_untyped,
-            accept_incomplete: self.accept_incomplete,
-        };
-        let tokens = TokenCache::new(self.token_cache_entries);
-        Ok(Verifier::new(Inner { policy, realm: self.realm, keys, tokens, clock }))
+        Ok(Way { fetch: Arc::new(crate::HttpFetch::new(client.clone())), client: Some(client.clone()) })
     }
 
     #[cfg(feature = "http")]
-    fn take_fetch(&mut self, issuer: &Issuer) -> Result<Arc<dyn Fetch>, BuildError> {
-        if let Some(fetch) = self.fetch.take() {
-            return Ok(fetch);
-        }
-        let mut client = crate::HttpClient::new().map_err(BuildError::Http)?;
-        if self.allow_plain_http {
-            client = client.dangerously_allow_plain_http();
-        }
-        client.check_url(self.jwks_uri.as_deref().unwrap_or(issuer.as_str())).map_err(BuildError::Http)?;
-        Ok(Arc::new(crate::HttpFetch::new(client)))
+    fn client(&self) -> Result<crate::HttpClient, BuildError> {
+        let client = crate::HttpClient::new().map_err(BuildError::Http)?;
+        Ok(if self.allow_plain_http { client.dangerously_allow_plain_http() } else { client })
     }
 
     #[cfg(not(feature = "http"))]
-    fn take_fetch(&mut self, _issuer: &Issuer) -> Result<Arc<dyn Fetch>, BuildError> {
-        self.fetch.take().ok_or(BuildError::Fetch)
+    fn way(&mut self, trusted: &[TrustedIssuer]) -> Result<Way, BuildError> {
+        let asks = trusted.iter().any(|issuer| !matches!(issuer.keys, KeyLocation::Given(_)));
+        match self.fetch.take() {
+            Some(fetch) => Ok(Way { fetch }),
+            None if asks => Err(BuildError::Fetch),
+            None => Ok(Way { fetch: Arc::new(NoFetch) }),
+        }
+    }
+}
+
+/// How issuers are reached.
+struct Way {
+    fetch: Arc<dyn Fetch>,
+    #[cfg(feature = "http")]
+    #[cfg_attr(not(feature = "introspection"), expect(dead_code, reason = "introspection asks with it"))]
+    client: Option<crate::HttpClient>,
+}
+
+/// Stands where nothing is ever fetched.
+struct NoFetch;
+
+impl Fetch for NoFetch {
+    fn fetch<'a>(&'a self, _: FetchRequest<'a>) -> FetchFuture<'a> {
+        Box::pin(async { Err(FetchError::new("every key set was given")) })
+    }
+}
+
+fn check_issuers(trusted: &[TrustedIssuer]) -> Result<(), BuildError> {
+    if trusted.iter().any(|issuer| issuer.algorithms.as_ref().is_some_and(Vec::is_empty)) {
+        return Err(BuildError::Algorithms);
+    }
+    let mut named = HashSet::new();
+    for issuer in trusted {
+        let text = issuer.issuer.as_ref().map_err(|invalid| BuildError::Issuer(*invalid))?.as_str();
+        if !named.insert(text) {
+            return Err(BuildError::Issuers);
+        }
+    }
+    if trusted.len() > MAX_ISSUERS { Err(BuildError::Issuers) } else { Ok(()) }
+}
+
+/// What the issuers of one verifier have in common.
+struct Making<'a> {
+    audience: &'a Audience,
+    leeway_seconds: u8,
+    way: &'a Way,
+    clock: &'a Arc<dyn Clock>,
+    jitter: &'a Arc<dyn Fn() -> u32 + Send + Sync>,
+}
+
+impl Making<'_> {
+    fn make(&self, trusted: TrustedIssuer) -> Result<TrustedKeys, BuildError> {
+        let issuer = trusted.issuer.map_err(BuildError::Issuer)?;
+        let mut audiences = trusted.audiences.map_err(BuildError::Audience)?;
+        if audiences.is_empty() {
+            audiences.push(self.audience.clone());
+        }
+        let settings = |url| KeyCacheSettings {
+            source: Source::new(Arc::clone(&self.way.fetch), issuer.clone(), url),
+            clock: Arc::clone(self.clock),
+            jitter: Arc::clone(self.jitter),
+        };
+        let keys = match trusted.keys {
+            KeyLocation::Discovered => KeyCache::new(settings(None)),
+            KeyLocation::At(url) => KeyCache::new(settings(Some(url))),
+            KeyLocation::Given(document) => KeyCache::given(settings(None), document).map_err(BuildError::Keys)?,
+        };
+        let policy = Policy {
+            issuer,
+            audiences: audiences.into_boxed_slice(),
+            algorithms: trusted.algorithms,
+            leeway_seconds: self.leeway_seconds,
+            accept_untyped: trusted.accept_untyped,
+            accept_incomplete: trusted.accept_incomplete,
+            allow: trusted.allow,
+        };
+        Ok(TrustedKeys { policy, keys })
+    }
+}
+
+fn start_fetching(issuers: &Issuers, clock: &dyn Clock, is_real_time: bool) {
+    let Ok(runtime) = Handle::try_current() else { return };
+    for issuer in issuers.iter() {
+        let _ = issuer.keys.usable(clock.now());
+        if is_real_time {
+            runtime.spawn(KeyCache::keep_fresh(Arc::downgrade(&issuer.keys)));
+        }
     }
 }
 
 /// Random numbers that need not be secret: a seeded hash of a counter.
-fn random_numbers() -> Box<dyn Fn() -> u32 + Send + Sync> {
+pub(crate) fn random_numbers() -> Arc<dyn Fn() -> u32 + Send + Sync> {
     let (hasher, counter) = (RandomState::new(), AtomicU32::new(0));
-    Box::new(move || (hasher.hash_one(counter.fetch_add(1, Ordering::Relaxed)) >> 32) as u32)
+    Arc::new(move || (hasher.hash_one(counter.fetch_add(1, Ordering::Relaxed)) >> 32) as u32)
 }
 
 impl fmt::Debug for VerifierBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifierBuilder").field("issuer", &self.issuer).field("audience", &self.audience).finish_non_exhaustive()
+        f.debug_struct("VerifierBuilder")
+            .field("issuer", &self.first.issuer)
+            .field("audience", &self.audience)
+            .finish_non_exhaustive()
     }
 }

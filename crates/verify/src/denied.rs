@@ -23,6 +23,30 @@ pub struct Denied {
     challenge: Option<BearerChallenge>,
 }
 
+/// What every challenge of a verifier says.
+#[derive(Clone, Debug)]
+pub(crate) struct Challenger {
+    pub(crate) realm: String,
+    /// Where the API says what it takes (RFC 9728 section 5.1).
+    pub(crate) metadata_url: Option<String>,
+}
+
+impl Challenger {
+    fn challenge(&self, error: Option<(Reason, ErrorCode)>, scope: &str) -> BearerChallenge {
+        let mut challenge = BearerChallenge::new(&self.realm);
+        if let Some((reason, code)) = error {
+            challenge = challenge.error(reason.title()).description(code.meaning());
+        }
+        if !scope.is_empty() {
+            challenge = challenge.scope(scope);
+        }
+        match &self.metadata_url {
+            Some(url) => challenge.resource_metadata(url),
+            None => challenge,
+        }
+    }
+}
+
 /// The closed set of ways to refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
@@ -35,38 +59,33 @@ enum Reason {
 
 impl Denied {
     /// No token, or not exactly one.
-    pub(crate) fn presented(realm: &str, error: PresentedError) -> Self {
+    pub(crate) fn presented(challenger: &Challenger, error: PresentedError) -> Self {
         let code = error.code();
         match error {
             // RFC 6750 section 3.1: no error code for a request without credentials.
-            PresentedError::Missing => Self { code, reason: Reason::NoToken, challenge: Some(BearerChallenge::new(realm)) },
-            PresentedError::Malformed | PresentedError::Several => Self::with_error(realm, code, Reason::InvalidRequest),
+            PresentedError::Missing => Self { code, reason: Reason::NoToken, challenge: Some(challenger.challenge(None, "")) },
+            PresentedError::Malformed | PresentedError::Several => Self::with_error(challenger, code, Reason::InvalidRequest, ""),
         }
     }
 
     /// The token is no good.
-    pub(crate) fn invalid_token(realm: &str, code: ErrorCode) -> Self {
-        Self::with_error(realm, code, Reason::InvalidToken)
+    pub(crate) fn invalid_token(challenger: &Challenger, code: ErrorCode) -> Self {
+        Self::with_error(challenger, code, Reason::InvalidToken, "")
     }
 
     /// The token is good and not enough.
-    pub(crate) fn insufficient(realm: &str, insufficient: &Insufficient) -> Self {
-        let mut denied = Self::with_error(realm, insufficient.code(), Reason::Insufficient);
-        if !insufficient.scope().is_empty() {
-            denied.challenge = denied.challenge.map(|challenge| challenge.scope(insufficient.scope()));
-        }
-        denied
+    pub(crate) fn insufficient(challenger: &Challenger, insufficient: &Insufficient) -> Self {
+        Self::with_error(challenger, insufficient.code(), Reason::Insufficient, insufficient.scope())
     }
 
     /// The token was not judged: the fault is not the caller's, so there is no
     /// challenge that would make it throw its token away.
-    pub(crate) const fn not_judged() -> Self {
-        Self { code: ErrorCode::KeysUnavailable, reason: Reason::NotJudged, challenge: None }
+    pub(crate) const fn not_judged(code: ErrorCode) -> Self {
+        Self { code, reason: Reason::NotJudged, challenge: None }
     }
 
-    fn with_error(realm: &str, code: ErrorCode, reason: Reason) -> Self {
-        let challenge = BearerChallenge::new(realm).error(reason.title()).description(code.meaning());
-        Self { code, reason, challenge: Some(challenge) }
+    fn with_error(challenger: &Challenger, code: ErrorCode, reason: Reason, scope: &str) -> Self {
+        Self { code, reason, challenge: Some(challenger.challenge(Some((reason, code)), scope)) }
     }
 
     /// The stable code.

@@ -70,14 +70,14 @@ impl Gate {
             Ok(presented) => presented.token(),
             Err(denied) => return Verdict::Denied(denied),
         };
-        match self.verifier.attempt(token, None) {
+        match self.verifier.attempt(token) {
             Attempt::Done(verdict) => match self.admit(verdict) {
                 Ok(verified) => Verdict::Permitted(verified),
                 Err(denied) => Verdict::Denied(denied),
             },
-            Attempt::Wait(need) => {
+            Attempt::Wait(pending) => {
                 let (gate, token) = (Arc::clone(self), token.to_owned());
-                Verdict::Wait(Box::pin(async move { gate.admit(gate.verifier.verify_after(&token, need).await) }))
+                Verdict::Wait(Box::pin(async move { gate.admit(gate.verifier.verify_after(&token, pending).await) }))
             }
         }
     }

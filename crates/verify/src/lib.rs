@@ -80,8 +80,16 @@ fn answer(denied: Denied) -> http::Response<String> {
 //! In this order: the size (16 KiB) and shape of the token; its algorithm, which
 //! must be the one its key is published with; its type, `at+jwt`; the signature;
 //! `iss` and `aud`, byte for byte; `exp`, `nbf` and `iat` with a leeway of 5
-//! seconds; the presence of `client_id`, `sub`, `jti` and `iat`; then what the
-//! route asks. `crit`, embedded keys, key URLs, `none` and HMAC do not exist here.
+//! seconds; that it is not bound to a key (`cnf`), for which nothing here asks; the
+//! presence of `client_id`, `sub`, `jti` and `iat`; then what the route asks.
+//! `crit`, embedded keys, key URLs, `none` and HMAC do not exist here.
+//!
+//! # Issuers
+//!
+//! A verifier takes tokens of one issuer, or of several ([`TrustedIssuer`]), each
+//! with its own rules and keys. Which of them applies is what the token says; the
+//! keys of that issuer, and no others, then prove it. With the feature
+//! `introspection` an issuer is asked about tokens that are no JWT.
 //!
 //! # Keys
 //!
@@ -108,37 +116,69 @@ fn answer(denied: Denied) -> http::Response<String> {
 //! | not enough | 403 | `error="insufficient_scope", scope="list:users"` |
 //! | no keys | 503 | none, `Retry-After: 5`: the token was not judged |
 //!
-//! Each carries a stable [`ErrorCode`]. A remembered token is accepted for at most
+//! With [`ResourceMetadata`] each challenge also names `resource_metadata`
+//! (RFC 9728 section 5.1). Each answer carries a stable [`ErrorCode`]. A remembered token is accepted for at most
 //! 60 seconds after it was verified.
+//!
+//! # Features
+//!
+//! | | |
+//! |---|---|
+//! | `http`, `tower` | on by default: fetches keys; the layer |
+//! | `axum` | extractors, and routes for the metadata |
+//! | `introspection` | asks about tokens that are no JWT (RFC 7662) |
+//! | `metrics` | an observer of every decision, and counters |
+//! | `testing` | tokens without a server, good and bad |
 #![warn(missing_docs)]
 
 #[cfg(feature = "axum")]
 pub mod axum;
 mod builder;
 mod clock;
+mod decision;
 mod denied;
+#[cfg(feature = "introspection")]
+mod introspection;
+mod issuers;
 mod keys;
 #[cfg(feature = "tower")]
 mod layer;
+#[cfg(feature = "tower")]
+mod metadata_service;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod policy;
 mod presented;
 mod requirements;
+mod resource_metadata;
+#[cfg(feature = "testing")]
+pub mod testing;
+
 mod token_cache;
+mod trusted_issuer;
 mod verified;
 mod verifier;
 
 pub use countersign_protocol::jose::{Algorithm, AudienceClaim, Claims};
-pub use countersign_protocol::{Audience, Clock, ErrorCode, Issuer, ManualClock, Scope, ScopeToken, Timestamp};
+pub use countersign_protocol::{Audience, Clock, ErrorCode, Issuer, ManualClock, Scope, ScopeToken, Secret, Timestamp};
 
 pub use builder::{BuildError, VerifierBuilder};
 pub use clock::SystemClock;
 pub use denied::Denied;
+#[cfg(feature = "introspection")]
+pub use introspection::{HttpIntrospection, Introspect, IntrospectFuture, Introspection};
 #[cfg(feature = "http")]
 pub use keys::http::{HttpClient, HttpError, HttpFetch, Limits};
-pub use keys::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};
+pub use keys::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched, KeysUnavailable, RemoteKeys};
 #[cfg(feature = "tower")]
 pub use layer::{VerifyFuture, VerifyLayer, VerifyService};
+#[cfg(feature = "tower")]
+pub use metadata_service::MetadataService;
+#[cfg(feature = "metrics")]
+pub use metrics::{Decision, Metrics, Observer, Outcome};
 pub use presented::{Presented, PresentedError};
 pub use requirements::{Insufficient, Require, Requirements};
-pub use verified::Verified;
+pub use resource_metadata::{PublishedMetadata, ResourceMetadata};
+pub use trusted_issuer::TrustedIssuer;
+pub use verified::{Method, Verified};
 pub use verifier::{NotReady, Verifier};

@@ -1,9 +1,10 @@
 //! What makes a token good: pure, with `now` passed in.
 
 use countersign_protocol::jose::{Algorithm, Claims, ClaimsError, Header, JwsError, UnverifiedJws, VerificationKey};
-use countersign_protocol::{Audience, ErrorCode, Issuer, Timestamp};
+use countersign_protocol::{Audience, Check, ErrorCode, Issuer, Timestamp};
 
-use crate::Verified;
+use crate::trusted_issuer::Allow;
+use crate::{Method, Verified};
 
 /// The media type of JWT access tokens (RFC 9068 section 2.1); the prefix
 /// `application/` may be left out, and case does not matter.
@@ -11,64 +12,102 @@ const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 /// The media type of JWTs that say nothing about their use.
 const GENERIC_TYPE: &str = "jwt";
 
-/// The rules of one verifier.
-#[derive(Debug)]
+/// The rules for the tokens of one issuer.
 pub(crate) struct Policy {
     pub(crate) issuer: Issuer,
-    pub(crate) audience: Audience,
+    /// One of them is enough; there is at least one.
+    pub(crate) audiences: Box<[Audience]>,
     /// None: every algorithm of [`Algorithm::ALL`].
     pub(crate) algorithms: Option<Vec<Algorithm>>,
     pub(crate) leeway_seconds: u8,
     pub(crate) accept_untyped: bool,
     pub(crate) accept_incomplete: bool,
+    pub(crate) allow: Option<Allow>,
+}
+
+/// Why a token is refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    pub(crate) code: ErrorCode,
+    /// For the log: the claims, once they are known to be the issuer's.
+    pub(crate) claims: Option<Box<Claims>>,
+}
+
+impl From<ErrorCode> for Refused {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, claims: None }
+    }
+}
+
+/// Splits a token and checks everything that needs neither key nor issuer.
+pub(crate) fn parse(token: &str) -> Result<UnverifiedJws<'_>, ErrorCode> {
+    UnverifiedJws::parse(token).map_err(jws_code)
 }
 
 impl Policy {
-    /// Splits the token and checks everything that needs no key.
-    pub(crate) fn parse<'a>(&self, token: &'a str) -> Result<UnverifiedJws<'a>, ErrorCode> {
-        let jws = UnverifiedJws::parse(token).map_err(jws_code)?;
-        let header = jws.header();
+    /// Checks what the header says of the token.
+    pub(crate) fn check_header(&self, header: &Header) -> Result<(), ErrorCode> {
         if self.algorithms.as_ref().is_some_and(|allowed| !allowed.contains(&header.algorithm)) {
             return Err(ErrorCode::AlgorithmNotAllowed);
         }
         let is_accepted = is_access_token(header) || self.accept_untyped && is_untyped(header);
-        if !is_accepted {
+        if Check::Type.is_on() && !is_accepted {
             return Err(ErrorCode::TypeNotAllowed);
         }
-        Ok(jws)
+        Ok(())
     }
 
     /// Checks the signature and then the claims.
-    pub(crate) fn judge(&self, jws: &UnverifiedJws<'_>, key: &VerificationKey, now: Timestamp) -> Result<Verified, ErrorCode> {
+    pub(crate) fn judge(&self, jws: &UnverifiedJws<'_>, key: &VerificationKey, now: Timestamp) -> Result<Verified, Refused> {
         let payload = jws.verify(key).map_err(jws_code)?;
         let claims = Claims::parse(&payload).map_err(claims_code)?;
-        if claims.issuer != self.issuer.as_str() {
-            tracing::debug!(expected = self.issuer.as_str(), found = claims.issuer, "the token is of another issuer");
+        let is_whole = || {
+            let is_asked = is_access_token(jws.header()) && !self.accept_incomplete;
+            if is_asked { check_complete(&claims) } else { Ok(()) }
+        };
+        match self.check_claims(&claims, now).and_then(|()| is_whole()) {
+            Ok(()) => self.admit(claims, jws.header().key_id.clone(), Method::Jwt),
+            Err(code) => Err(Refused { code, claims: Some(Box::new(claims)) }),
+        }
+    }
+
+    /// The last checks of claims that passed [`check_claims`](Self::check_claims).
+    pub(crate) fn admit(&self, claims: Claims, key_id: Option<String>, method: Method) -> Result<Verified, Refused> {
+        if self.allow.as_ref().is_some_and(|allow| !allow(&claims)) {
+            return Err(Refused { code: ErrorCode::ClaimMismatch, claims: Some(Box::new(claims)) });
+        }
+        Verified::new(claims, key_id, method).map_err(|_| ErrorCode::ClaimMissing.into())
+    }
+
+    /// Issuer, audience, times, and that the token is no more than a bearer token.
+    pub(crate) fn check_claims(&self, claims: &Claims, now: Timestamp) -> Result<(), ErrorCode> {
+        if Check::Issuer.is_on() && claims.issuer != self.issuer.as_str() {
             return Err(ErrorCode::IssuerMismatch);
         }
-        if !claims.audience.names(self.audience.as_str()) {
-            tracing::debug!(expected = self.audience.as_str(), found = ?claims.audience, "the token is for another audience");
+        if Check::Audience.is_on() && !self.audiences.iter().any(|audience| claims.audience.names(audience.as_str())) {
             return Err(ErrorCode::AudienceMismatch);
         }
-        self.check_times(&claims, now)?;
-        if is_access_token(jws.header()) && !self.accept_incomplete {
-            check_complete(&claims)?;
+        self.check_times(claims, now)?;
+        // RFC 7800 section 3.1: a request with such a token has more to prove than
+        // that it has the token, and nothing here looks at it.
+        if Check::Possession.is_on() && claims.all.contains_key("cnf") {
+            return Err(ErrorCode::PossessionNotProven);
         }
-        Verified::new(claims, jws.header().key_id.clone()).map_err(|_| ErrorCode::ClaimMissing)
+        Ok(())
     }
 
     /// RFC 7519 sections 4.1.4 to 4.1.6; with a leeway of 0 a token is expired in
     /// the very moment `exp` names.
     fn check_times(&self, claims: &Claims, now: Timestamp) -> Result<(), ErrorCode> {
         let leeway = i64::from(self.leeway_seconds) * 1000;
-        if now.millis_since(claims.expires_at) >= leeway {
+        if Check::Expiry.is_on() && now.millis_since(claims.expires_at) >= leeway {
             return Err(ErrorCode::Expired);
         }
         let ahead = |time: Option<Timestamp>| time.is_some_and(|time| time.millis_since(now) > leeway);
-        if ahead(claims.not_before) {
+        if Check::NotBefore.is_on() && ahead(claims.not_before) {
             return Err(ErrorCode::NotYetValid);
         }
-        if ahead(claims.issued_at) {
+        if Check::IssuedAt.is_on() && ahead(claims.issued_at) {
             return Err(ErrorCode::IssuedInFuture);
         }
         Ok(())
@@ -76,25 +115,18 @@ impl Policy {
 }
 
 fn is_access_token(header: &Header) -> bool {
-    header.typ.as_deref().is_some_and(|typ| is_media_type(typ, ACCESS_TOKEN_TYPE))
+    header.has_type(ACCESS_TOKEN_TYPE)
 }
 
 fn is_untyped(header: &Header) -> bool {
-    header.typ.as_deref().is_none_or(|typ| is_media_type(typ, GENERIC_TYPE))
-}
-
-/// RFC 7515 section 4.1.9.
-fn is_media_type(typ: &str, short: &str) -> bool {
-    const PREFIX: &str = "application/";
-    let rest = match typ.split_at_checked(PREFIX.len()) {
-        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
-        Some(_) | None => typ,
-    };
-    rest.eq_ignore_ascii_case(short)
+    header.typ.is_none() || header.has_type(GENERIC_TYPE)
 }
 
 /// RFC 9068 section 2.2: `iss`, `aud` and `exp` are required of every token.
 fn check_complete(claims: &Claims) -> Result<(), ErrorCode> {
+    if !Check::Complete.is_on() {
+        return Ok(());
+    }
     let named = |claim: &Option<String>| claim.as_ref().is_some_and(|text| !text.is_empty());
     if named(&claims.client_id) && named(&claims.subject) && named(&claims.token_id) && claims.issued_at.is_some() {
         return Ok(());

@@ -11,10 +11,6 @@ use arc_swap::ArcSwapOption;
 
 use countersign_protocol::Timestamp;
 
-use crate::Verified;
-
-/// Longest life of an entry, in seconds: what revocation may cost at most.
-pub(crate) const MAX_LIFE_SECONDS: i64 = 60;
 /// Longest token that is kept: bounds the memory of the table.
 const MAX_CACHED_TOKEN_BYTES: usize = 4 * 1024;
 /// Slots of a set: their tags fill one cache line.
@@ -24,37 +20,69 @@ const SLOTS_PER_ENTRY: usize = 2;
 /// How far the hand looks for an entry to evict.
 const MAX_STEPS: usize = 64;
 
-pub(crate) struct TokenCache {
+/// Remembers a `T` for each token.
+pub(crate) struct TokenCache<T> {
     hasher: RandomState,
-    sets: Box<[Set]>,
+    sets: Box<[Set<T>]>,
     capacity: usize,
     occupied: AtomicUsize,
     hand: AtomicUsize,
 }
 
-#[derive(Default)]
-struct Set {
+struct Set<T> {
     tags: [AtomicU64; WAYS],
-    slots: [ArcSwapOption<Entry>; WAYS],
+    slots: [ArcSwapOption<Entry<T>>; WAYS],
 }
 
-struct Entry {
+struct Entry<T> {
     token: Box<str>,
-    verified: Verified,
-    verified_at: Timestamp,
-    dies_at: Timestamp,
-    /// The key set that holds the key which verified the token.
-    key_set: u64,
+    value: T,
+    life: Life,
+    origin: Origin,
 }
 
-impl Entry {
-    fn is_live(&self, now: Timestamp, key_set: u64) -> bool {
+/// How long an entry lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    pub(crate) from: Timestamp,
+    pub(crate) until: Timestamp,
+}
+
+/// What an entry rests on: a key set of an issuer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The issuer's place in the list of the verifier.
+    pub(crate) issuer: u16,
+    /// The number of the key set with the key that verified the token.
+    pub(crate) key_set: u64,
+}
+
+impl Life {
+    /// From `now` for `seconds`, and not beyond `end`.
+    pub(crate) fn new(now: Timestamp, seconds: i64, end: Timestamp) -> Self {
+        Self { from: now, until: end.min(now.plus_seconds(seconds)) }
+    }
+
+    fn includes(self, now: Timestamp) -> bool {
         // A clock that was set back must not lengthen an entry's life.
-        self.key_set == key_set && self.verified_at <= now && now < self.dies_at
+        self.from <= now && now < self.until
     }
 }
 
-impl TokenCache {
+impl<T> Entry<T> {
+    /// Whether `origin` is news that ends this entry.
+    fn is_outdated_by(&self, origin: Origin) -> bool {
+        self.origin.issuer == origin.issuer && self.origin.key_set != origin.key_set
+    }
+}
+
+impl<T> Default for Set<T> {
+    fn default() -> Self {
+        Self { tags: Default::default(), slots: Default::default() }
+    }
+}
+
+impl<T: Clone> TokenCache<T> {
     /// A table of at most `capacity` tokens; 0 keeps none.
     pub(crate) fn new(capacity: usize) -> Self {
         let sets = capacity.saturating_mul(SLOTS_PER_ENTRY).div_ceil(WAYS);
@@ -67,9 +95,9 @@ impl TokenCache {
         }
     }
 
-    /// The token as it was verified, if that is not too long ago and its key is
-    /// still in the set.
-    pub(crate) fn find(&self, token: &str, now: Timestamp, key_set: u64) -> Option<Verified> {
+    /// What is remembered of the token, if its life is not over and what it rests
+    /// on still holds according to `holds`.
+    pub(crate) fn find(&self, token: &str, now: Timestamp, holds: impl FnOnce(Origin) -> bool) -> Option<T> {
         let hash = self.hasher.hash_one(token);
         let set = self.set(hash)?;
         for (tag, slot) in set.tags.iter().zip(&set.slots) {
@@ -78,25 +106,24 @@ impl TokenCache {
             }
             let entry = slot.load();
             if let Some(entry) = entry.as_ref().filter(|entry| *entry.token == *token) {
-                return entry.is_live(now, key_set).then(|| entry.verified.clone());
+                return (entry.life.includes(now) && holds(entry.origin)).then(|| entry.value.clone());
             }
         }
         None
     }
 
-    /// Remembers a token that was just verified.
-    pub(crate) fn insert(&self, token: &str, verified: &Verified, now: Timestamp, key_set: u64) {
-        let dies_at = verified.expires_at().min(now.plus_seconds(MAX_LIFE_SECONDS));
-        if dies_at <= now || token.len() > MAX_CACHED_TOKEN_BYTES {
+    /// Remembers `value` from now, the begin of `life`, until its end.
+    pub(crate) fn insert(&self, token: &str, value: &T, life: Life, origin: Origin) {
+        if life.until <= life.from || token.len() > MAX_CACHED_TOKEN_BYTES {
             return;
         }
         let hash = self.hasher.hash_one(token);
         let Some(set) = self.set(hash) else { return };
-        let Some((tag, slot)) = set.place(token, hash, now, key_set) else { return };
+        let Some((tag, slot)) = set.place(token, hash, life.from, origin) else { return };
         if slot.load().is_none() && self.occupied.load(Ordering::Relaxed) >= self.capacity {
             self.evict_one();
         }
-        let entry = Entry { token: token.into(), verified: verified.clone(), verified_at: now, dies_at, key_set };
+        let entry = Entry { token: token.into(), value: value.clone(), life, origin };
         let previous = slot.swap(Some(Arc::new(entry)));
         tag.store(hash, Ordering::Release);
         if previous.is_none() {
@@ -117,21 +144,21 @@ impl TokenCache {
     }
 
     /// The set of a hash: its upper bits, spread over the number of sets.
-    fn set(&self, hash: u64) -> Option<&Set> {
+    fn set(&self, hash: u64) -> Option<&Set<T>> {
         let index = (u128::from(hash) * self.sets.len() as u128) >> 64;
         self.sets.get(usize::try_from(index).ok()?)
     }
 }
 
-impl Set {
+impl<T> Set<T> {
     /// Where to put `token`: over its own old entry, else into a slot that is
     /// empty or dead, else over the entry that dies first.
-    fn place(&self, token: &str, hash: u64, now: Timestamp, key_set: u64) -> Option<(&AtomicU64, &ArcSwapOption<Entry>)> {
-        let rank = |tag: &AtomicU64, slot: &ArcSwapOption<Entry>| match slot.load().as_ref() {
+    fn place(&self, token: &str, hash: u64, now: Timestamp, origin: Origin) -> Option<(&AtomicU64, &ArcSwapOption<Entry<T>>)> {
+        let rank = |tag: &AtomicU64, slot: &ArcSwapOption<Entry<T>>| match slot.load().as_ref() {
             Some(entry) if tag.load(Ordering::Relaxed) == hash && *entry.token == *token => (0, Timestamp::default()),
-            Some(entry) if !entry.is_live(now, key_set) => (1, Timestamp::default()),
+            Some(entry) if !entry.life.includes(now) || entry.is_outdated_by(origin) => (1, Timestamp::default()),
             None => (2, Timestamp::default()),
-            Some(entry) => (3, entry.dies_at),
+            Some(entry) => (3, entry.life.until),
         };
         self.tags.iter().zip(&self.slots).min_by_key(|(tag, slot)| rank(tag, slot))
     }
@@ -139,18 +166,26 @@ impl Set {
 
 #[cfg(test)]
 mod tests {
-    use countersign_protocol::jose::Claims;
-
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000);
 
-    fn verified(exp: i64) -> Verified {
-        let claims = format!(r#"{{"iss":"i","aud":"a","exp":{exp}}}"#);
-        Verified::new(Claims::parse(claims.as_bytes()).unwrap(), None).unwrap()
+    const LATE: i64 = 9_999;
+
+    fn origin(key_set: u64) -> Origin {
+        Origin { issuer: 0, key_set }
     }
 
-    fn entries(cache: &TokenCache) -> usize {
+    /// Remembers a token that expires at `exp` for at most a minute.
+    fn insert(cache: &TokenCache<i64>, token: &str, exp: i64, now: Timestamp) {
+        cache.insert(token, &exp, Life::new(now, 60, Timestamp::from_seconds(exp)), origin(1));
+    }
+
+    fn find(cache: &TokenCache<i64>, token: &str, now: Timestamp) -> Option<i64> {
+        cache.find(token, now, |own| own == origin(1))
+    }
+
+    fn entries(cache: &TokenCache<i64>) -> usize {
         let counted = cache.sets.iter().flat_map(|set| &set.slots).filter(|slot| slot.load().is_some()).count();
         assert_eq!(counted, cache.occupied.load(Ordering::Relaxed));
         counted
@@ -159,70 +194,73 @@ mod tests {
     #[test]
     fn an_entry_dies_60_seconds_after_the_verification() {
         let cache = TokenCache::new(10);
-        cache.insert("token", &verified(9_999), NOW, 1);
-        assert!(cache.find("token", NOW, 1).is_some());
-        assert!(cache.find("token", NOW.plus_millis(59_999), 1).is_some());
-        assert!(cache.find("token", NOW.plus_seconds(60), 1).is_none());
+        insert(&cache, "token", LATE, NOW);
+        assert!(find(&cache, "token", NOW).is_some());
+        assert!(find(&cache, "token", NOW.plus_millis(59_999)).is_some());
+        assert!(find(&cache, "token", NOW.plus_seconds(60)).is_none());
     }
 
     #[test]
     fn an_entry_dies_at_exp_if_that_is_earlier() {
         let cache = TokenCache::new(10);
-        cache.insert("token", &verified(1_010), NOW, 1);
-        assert!(cache.find("token", NOW.plus_millis(9_999), 1).is_some());
-        assert!(cache.find("token", NOW.plus_seconds(10), 1).is_none());
-        cache.insert("dead", &verified(1_000), NOW, 1);
+        insert(&cache, "token", 1_010, NOW);
+        assert!(find(&cache, "token", NOW.plus_millis(9_999)).is_some());
+        assert!(find(&cache, "token", NOW.plus_seconds(10)).is_none());
+        insert(&cache, "dead", 1_000, NOW);
         assert_eq!(entries(&cache), 1);
     }
 
     #[test]
     fn a_clock_that_is_set_back_does_not_lengthen_a_life() {
         let cache = TokenCache::new(10);
-        cache.insert("token", &verified(9_999), NOW, 1);
-        assert!(cache.find("token", NOW.plus_millis(-1), 1).is_none());
+        insert(&cache, "token", LATE, NOW);
+        assert!(find(&cache, "token", NOW.plus_millis(-1)).is_none());
     }
 
     #[test]
     fn an_entry_dies_with_its_key_set() {
         let cache = TokenCache::new(10);
-        cache.insert("token", &verified(9_999), NOW, 1);
-        assert!(cache.find("token", NOW, 2).is_none());
+        insert(&cache, "token", LATE, NOW);
+        let now_holds = |current: u64| move |own: Origin| own == origin(current);
+        assert!(cache.find("token", NOW, now_holds(1)).is_some());
+        assert!(cache.find("token", NOW, now_holds(2)).is_none());
+        // The key sets of another issuer are no news.
+        let entry = cache.set(cache.hasher.hash_one("token")).unwrap().slots.iter().find_map(ArcSwapOption::load_full).unwrap();
+        assert!(entry.is_outdated_by(origin(2)) && !entry.is_outdated_by(Origin { issuer: 1, key_set: 2 }));
     }
 
     #[test]
     fn the_whole_token_is_compared() {
         let cache = TokenCache::new(10);
-        cache.insert("token", &verified(9_999), NOW, 1);
+        insert(&cache, "token", LATE, NOW);
         for other in ["toke", "tokenx", "tokeN", ""] {
-            assert!(cache.find(other, NOW, 1).is_none(), "{other}");
+            assert!(find(&cache, other, NOW).is_none(), "{other}");
         }
         // The same tag with another token behind it.
         let hash = cache.hasher.hash_one("other");
         for tag in &cache.set(hash).unwrap().tags {
             tag.store(hash, Ordering::Relaxed);
         }
-        assert!(cache.find("other", NOW, 1).is_none());
+        assert!(find(&cache, "other", NOW).is_none());
     }
 
     #[test]
     fn the_bound_holds_and_live_tokens_find_room() {
         let cache = TokenCache::new(100);
-        let one = verified(9_999);
         for number in 0..10_000 {
-            cache.insert(&format!("token {number}"), &one, NOW, 1);
+            insert(&cache, &format!("token {number}"), LATE, NOW);
             assert!(cache.occupied.load(Ordering::Relaxed) <= 100);
-            assert!(cache.find(&format!("token {number}"), NOW, 1).is_some(), "{number}");
+            assert!(find(&cache, &format!("token {number}"), NOW).is_some(), "{number}");
         }
         assert_eq!(entries(&cache), 100);
-        assert!(cache.find("token 0", NOW, 1).is_none());
+        assert!(find(&cache, "token 0", NOW).is_none());
     }
 
     #[test]
     fn nearly_all_of_as_many_tokens_as_the_bound_stay() {
         let cache = TokenCache::new(10_000);
-        let one = verified(9_999);
-        (0..10_000).for_each(|number| cache.insert(&format!("token {number}"), &one, NOW, 1));
-        let kept = (0..10_000).filter(|number| cache.find(&format!("token {number}"), NOW, 1).is_some()).count();
+        (0..10_000).for_each(|number| insert(&cache, &format!("token {number}"), LATE, NOW));
+        let kept = (0..10_000).filter(|number| find(&cache, &format!("token {number}"), NOW).is_some()).count();
         assert!(kept > 9_500, "{kept}");
     }
 
@@ -230,7 +268,7 @@ mod tests {
     fn a_token_takes_one_slot_however_often_it_is_verified() {
         let cache = TokenCache::new(10);
         for seconds in 0..300 {
-            cache.insert("token", &verified(9_999), NOW.plus_seconds(seconds), 1);
+            insert(&cache, "token", LATE, NOW.plus_seconds(seconds));
         }
         assert_eq!(entries(&cache), 1);
     }
@@ -238,10 +276,10 @@ mod tests {
     #[test]
     fn no_capacity_keeps_nothing_and_long_tokens_are_not_kept() {
         let none = TokenCache::new(0);
-        none.insert("token", &verified(9_999), NOW, 1);
-        assert!(none.find("token", NOW, 1).is_none());
+        insert(&none, "token", LATE, NOW);
+        assert!(find(&none, "token", NOW).is_none());
         let cache = TokenCache::new(10);
-        cache.insert(&"x".repeat(MAX_CACHED_TOKEN_BYTES + 1), &verified(9_999), NOW, 1);
+        insert(&cache, &"x".repeat(MAX_CACHED_TOKEN_BYTES + 1), LATE, NOW);
         assert_eq!(entries(&cache), 0);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use countersign_protocol::jose::Claims;
-use countersign_protocol::{Scope, ScopeToken, Timestamp};
+use countersign_protocol::{Check, Scope, ScopeToken, Timestamp};
 use serde_json::Value;
 
 /// The claims that name scopes: RFC 9068 and most servers, Okta, Auth0.
@@ -20,6 +20,26 @@ struct Inner {
     claims: Claims,
     scopes: Scope,
     key_id: Option<String>,
+    method: Method,
+}
+
+/// How a token was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// By its signature.
+    Jwt,
+    /// By asking the issuer (RFC 7662).
+    Introspection,
+}
+
+impl Method {
+    /// The name, as the log and metrics have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Introspection => "introspection",
+        }
+    }
 }
 
 /// A scope claim is not a string or a list of strings, or names too many scopes.
@@ -27,9 +47,9 @@ struct Inner {
 pub(crate) struct MalformedScopes;
 
 impl Verified {
-    pub(crate) fn new(claims: Claims, key_id: Option<String>) -> Result<Self, MalformedScopes> {
+    pub(crate) fn new(claims: Claims, key_id: Option<String>, method: Method) -> Result<Self, MalformedScopes> {
         let scopes = read_scopes(&claims)?;
-        Ok(Self(Arc::new(Inner { claims, scopes, key_id })))
+        Ok(Self(Arc::new(Inner { claims, scopes, key_id, method })))
     }
 
     /// Every claim.
@@ -73,9 +93,14 @@ impl Verified {
         self.0.claims.token_id.as_deref()
     }
 
-    /// `exp`.
+    /// `exp`; of a token whose issuer was asked and named none, when it will be asked again.
     pub fn expires_at(&self) -> Timestamp {
         self.0.claims.expires_at
+    }
+
+    /// How the token was verified.
+    pub fn method(&self) -> Method {
+        self.0.method
     }
 
     /// The `kid` of the key that verified the token.
@@ -98,9 +123,14 @@ fn read_scopes(claims: &Claims) -> Result<Scope, MalformedScopes> {
             Some(Value::String(text)) => words.extend(text.split(' ')),
             Some(Value::Array(list)) => {
                 for element in list {
-                    words.push(element.as_str().ok_or(MalformedScopes)?);
+                    match element.as_str() {
+                        Some(word) => words.push(word),
+                        None if !Check::ScopeType.is_on() => {}
+                        None => return Err(MalformedScopes),
+                    }
                 }
             }
+            Some(_) if !Check::ScopeType.is_on() => {}
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => return Err(MalformedScopes),
         }
     }

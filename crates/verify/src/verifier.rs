@@ -6,35 +6,64 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use countersign_protocol::jose::MAX_TOKEN_BYTES;
-use countersign_protocol::{Audience, Clock, ErrorCode, Issuer};
+use countersign_protocol::jose::{MAX_TOKEN_BYTES, UnverifiedJws};
+use countersign_protocol::{Audience, Check, Clock, ErrorCode, Issuer, Timestamp};
 
+use crate::decision::{Fault, Judgement, log_denied};
+use crate::denied::Challenger;
+#[cfg(feature = "introspection")]
+use crate::introspection::{Asked, Flight, Introspector};
+use crate::issuers::{Issuers, TrustedKeys, named_issuer};
 use crate::keys::{KeyCache, Need, UnknownKey, Usable};
-use crate::policy::Policy;
-use crate::presented::PresentedError;
-use crate::token_cache::TokenCache;
+#[cfg(feature = "metrics")]
+use crate::metrics::{Observer, Watch};
+use crate::policy;
+use crate::resource_metadata::PublishedMetadata;
+use crate::token_cache::{Life, Origin, TokenCache};
 use crate::{Denied, Presented, Requirements, Verified, VerifierBuilder};
 
 /// How many fetches a call waits for: for the first keys, for one that was under
 /// way already, for one of its own, and some to spare.
 const MAX_WAITS: usize = 6;
+/// Longest life of a remembered token, in seconds: what revocation may cost at most.
+const MAX_REMEMBERED_SECONDS: i64 = 60;
 
-/// Verifies access tokens of one issuer for one audience. Cheap to clone.
+/// Verifies access tokens for one API. Cheap to clone.
 #[derive(Clone)]
 pub struct Verifier(Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) policy: Policy,
-    pub(crate) realm: String,
-    pub(crate) keys: Arc<KeyCache>,
-    pub(crate) tokens: TokenCache,
+    pub(crate) issuers: Issuers,
+    pub(crate) audience: Audience,
+    pub(crate) challenger: Challenger,
+    pub(crate) metadata: Option<PublishedMetadata>,
+    pub(crate) tokens: TokenCache<Verified>,
     pub(crate) clock: Arc<dyn Clock>,
+    #[cfg(feature = "introspection")]
+    pub(crate) introspector: Option<Arc<Introspector>>,
+    #[cfg(feature = "metrics")]
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
-/// A verdict, or the need of keys that are on their way.
+/// A verdict, or something to wait for.
 pub(crate) enum Attempt {
     Done(Result<Verified, Denied>),
-    Wait(Need),
+    Wait(Pending),
+}
+
+/// What a token waits for.
+pub(crate) enum Pending {
+    /// Keys of the issuer with this place.
+    Keys { issuer: u16, need: Need },
+    /// What the issuer says of the token.
+    #[cfg(feature = "introspection")]
+    Introspection(Flight),
+}
+
+/// What a look at a token brought.
+enum Look<'a> {
+    Judged(Judgement<'a>),
+    Wait(Pending),
 }
 
 /// The issuer's keys are not there.
@@ -54,14 +83,24 @@ impl Verifier {
         Self(Arc::new(inner))
     }
 
-    /// The issuer whose tokens are accepted.
+    /// The issuer whose tokens are accepted; of several the first.
     pub fn issuer(&self) -> &Issuer {
-        &self.0.policy.issuer
+        &self.0.issuers.first().policy.issuer
     }
 
-    /// The audience for which tokens are accepted.
+    /// Every issuer whose tokens are accepted by their signature.
+    pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
+        self.0.issuers.iter().map(|issuer| &issuer.policy.issuer)
+    }
+
+    /// The audience for which tokens are accepted, where an issuer has no other.
     pub fn audience(&self) -> &Audience {
-        &self.0.policy.audience
+        &self.0.audience
+    }
+
+    /// What this API says of itself; see [`VerifierBuilder::resource_metadata`].
+    pub fn resource_metadata(&self) -> Option<&PublishedMetadata> {
+        self.0.metadata.as_ref()
     }
 
     /// Verifies the bearer token of a request, and waits for keys if they have to
@@ -74,8 +113,9 @@ impl Verifier {
     }
 
     /// Verifies the bearer token of a request, and never waits: when keys have to
-    /// be fetched first, the fetch is started and the answer is 503. Once the keys
-    /// are there (see [`ready`](Self::ready)) that happens only for an unknown key.
+    /// be fetched or the issuer has to be asked first, that is started and the
+    /// answer is 503. Once the keys are there (see [`ready`](Self::ready)) that
+    /// happens only for an unknown key and for tokens that are not signed.
     ///
     /// # Errors
     /// As [`verify`](Self::verify).
@@ -88,9 +128,9 @@ impl Verifier {
     /// # Errors
     /// As [`verify`](Self::verify).
     pub async fn verify_token(&self, token: &str) -> Result<Verified, Denied> {
-        match self.attempt(token, None) {
+        match self.attempt(token) {
             Attempt::Done(verdict) => verdict,
-            Attempt::Wait(need) => self.verify_after(token, need).await,
+            Attempt::Wait(pending) => self.verify_after(token, pending).await,
         }
     }
 
@@ -99,10 +139,15 @@ impl Verifier {
     /// # Errors
     /// As [`verify`](Self::verify).
     pub fn verify_token_now(&self, token: &str) -> Result<Verified, Denied> {
-        match self.attempt(token, None) {
-            Attempt::Done(verdict) => verdict,
-            Attempt::Wait(_) => Err(self.not_judged()),
-        }
+        #[cfg(feature = "metrics")]
+        let watch = Watch::start(self.0.observer.as_deref());
+        let judgement = match self.look(token, None) {
+            Look::Judged(judgement) => judgement,
+            Look::Wait(pending) => self.not_waited(&pending),
+        };
+        #[cfg(feature = "metrics")]
+        watch.stop(&judgement);
+        self.conclude(judgement)
     }
 
     /// Checks a verified token against what a route asks.
@@ -111,24 +156,30 @@ impl Verifier {
     /// [`Denied`] with status 403 and the scopes that would have been enough.
     pub fn require(&self, verified: &Verified, requirements: &Requirements) -> Result<(), Denied> {
         requirements.check(verified).map_err(|insufficient| {
-            tracing::debug!(code = insufficient.code().as_str(), "the token is not enough here");
-            Denied::insufficient(&self.0.realm, &insufficient)
+            let denied = Denied::insufficient(&self.0.challenger, &insufficient);
+            self.deny(denied, Some(verified))
         })
     }
 
-    /// Waits until the keys are there, for readiness probes. Gives up at once when
-    /// the fetch fails: the probe comes again.
+    /// Waits until the keys of every issuer are there, for readiness probes. Gives
+    /// up at once when a fetch fails: the probe comes again.
     ///
     /// # Errors
-    /// [`NotReady`] when the fetch fails or takes longer than `timeout`.
+    /// [`NotReady`] when a fetch fails or takes longer than `timeout`.
     pub async fn ready(&self, timeout: Duration) -> Result<(), NotReady> {
-        tokio::time::timeout(timeout, self.keys_arrived()).await.unwrap_or(Err(NotReady))
+        let all = async {
+            for issuer in self.0.issuers.iter() {
+                self.keys_arrived(&issuer.keys).await?;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(timeout, all).await.unwrap_or(Err(NotReady))
     }
 
-    async fn keys_arrived(&self) -> Result<(), NotReady> {
-        let mut finished = self.0.keys.finished();
+    async fn keys_arrived(&self, keys: &Arc<KeyCache>) -> Result<(), NotReady> {
+        let mut finished = keys.finished();
         loop {
-            match self.0.keys.usable(self.0.clock.now()) {
+            match keys.usable(self.0.clock.now()) {
                 Usable::Now(_) => return Ok(()),
                 Usable::Unavailable => return Err(NotReady),
                 Usable::Wait(_) => finished.changed().await.map_err(|_| NotReady)?,
@@ -136,82 +187,227 @@ impl Verifier {
         }
     }
 
+    /// How many seconds ago the keys of each issuer were fetched; `None` for keys
+    /// that are not there yet or that were given.
+    #[cfg(feature = "metrics")]
+    pub fn key_ages(&self) -> impl Iterator<Item = (&Issuer, Option<i64>)> {
+        self.0.issuers.iter().map(|issuer| {
+            let now = self.0.clock.now();
+            let age = issuer.keys.fetched_at().map(|at| now.millis_since(at).div_euclid(1000));
+            (&issuer.policy.issuer, age)
+        })
+    }
+
     /// The one token of a request.
     pub(crate) fn presented<'a>(&self, headers: &'a HeaderMap) -> Result<Presented<'a>, Denied> {
-        Presented::from_headers(headers).map_err(|error| self.not_presented(error))
+        Presented::from_headers(headers).map_err(|error| self.deny(Denied::presented(&self.0.challenger, error), None))
     }
 
-    /// One attempt that never waits. `waited` is the need for which the caller has
-    /// waited already.
-    pub(crate) fn attempt(&self, token: &str, waited: Option<Need>) -> Attempt {
-        let Inner { policy, keys, tokens, clock, .. } = &*self.0;
-        if token.len() > MAX_TOKEN_BYTES {
-            return self.refused(ErrorCode::TokenTooLarge);
-        }
-        loop {
-            let now = clock.now();
-            let usable = keys.usable(now);
-            if let Usable::Now(keys) = &usable
-                && let Some(verified) = tokens.find(token, now, keys.number())
-            {
-                return Attempt::Done(Ok(verified));
+    /// The first attempt, which never waits.
+    pub(crate) fn attempt(&self, token: &str) -> Attempt {
+        #[cfg(feature = "metrics")]
+        let watch = Watch::start(self.0.observer.as_deref());
+        match self.look(token, None) {
+            Look::Judged(judgement) => {
+                #[cfg(feature = "metrics")]
+                watch.stop(&judgement);
+                Attempt::Done(self.conclude(judgement))
             }
-            let jws = match policy.parse(token) {
-                Ok(jws) => jws,
-                Err(code) => return self.refused(code),
-            };
-            let at_hand = match usable {
-                Usable::Now(at_hand) => at_hand,
-                Usable::Wait(need) => return Attempt::Wait(need),
-                Usable::Unavailable => return Attempt::Done(Err(self.not_judged())),
-            };
-            let key_id = jws.header().key_id.as_deref();
-            if let Some(key) = at_hand.find(key_id) {
-                return match policy.judge(&jws, key, now) {
-                    Ok(verified) => {
-                        tokens.insert(token, &verified, now, at_hand.number());
-                        Attempt::Done(Ok(verified))
-                    }
-                    Err(code) => self.refused(code),
-                };
-            }
-            match keys.unknown(key_id, &at_hand, now, waited) {
-                UnknownKey::Again => {}
-                UnknownKey::Refuse => return self.refused(ErrorCode::UnknownKey),
-                UnknownKey::Unavailable => return Attempt::Done(Err(self.not_judged())),
-                UnknownKey::Wait(need) => return Attempt::Wait(need),
-            }
+            Look::Wait(pending) => Attempt::Wait(pending),
         }
     }
 
-    /// The attempts after the first: each waits for a fetch to finish.
-    pub(crate) async fn verify_after(&self, token: &str, need: Need) -> Result<Verified, Denied> {
+    /// The attempts after the first: each waits for something to finish.
+    pub(crate) async fn verify_after(&self, token: &str, pending: Pending) -> Result<Verified, Denied> {
+        #[cfg(feature = "metrics")]
+        let watch = Watch::start(self.0.observer.as_deref());
+        let judgement = match pending {
+            Pending::Keys { issuer, need } => self.judge_after(token, issuer, need).await,
+            #[cfg(feature = "introspection")]
+            Pending::Introspection(flight) => self.introspected(flight.land().await),
+        };
+        #[cfg(feature = "metrics")]
+        watch.stop(&judgement);
+        self.conclude(judgement)
+    }
+
+    async fn judge_after(&self, token: &str, issuer: u16, need: Need) -> Judgement<'_> {
+        let trusted = self.0.issuers.get(issuer).unwrap_or_else(|| self.0.issuers.first());
         // Subscribed before each look: a fetch that ends in between is not missed.
-        let mut finished = self.0.keys.finished();
+        let mut finished = trusted.keys.finished();
         for _ in 0..MAX_WAITS {
-            if let Attempt::Done(verdict) = self.attempt(token, Some(need)) {
-                return verdict;
+            if let Look::Judged(judgement) = self.look(token, Some(need)) {
+                return judgement;
             }
             if finished.changed().await.is_err() {
                 break;
             }
         }
-        Err(self.not_judged())
+        no_keys(trusted)
     }
 
-    fn refused(&self, code: ErrorCode) -> Attempt {
-        tracing::debug!(code = code.as_str(), "token refused");
-        Attempt::Done(Err(Denied::invalid_token(&self.0.realm, code)))
+    /// One look at a token, which never waits. `waited` is the need for which the
+    /// caller has waited already.
+    fn look(&self, token: &str, waited: Option<Need>) -> Look<'_> {
+        let Inner { issuers, tokens, clock, .. } = &*self.0;
+        if Check::Size.is_on() && token.len() > MAX_TOKEN_BYTES {
+            return Look::refused(ErrorCode::TokenTooLarge);
+        }
+        let now = clock.now();
+        if let Some(judgement) = remembered(issuers, tokens, token, now) {
+            return Look::Judged(judgement);
+        }
+        #[cfg(feature = "introspection")]
+        if let Some(introspector) = self.0.introspector.as_ref().filter(|_| is_opaque(token)) {
+            return ask(introspector, token, now);
+        }
+        let jws = match policy::parse(token) {
+            Ok(jws) => jws,
+            Err(code) => return Look::refused(code),
+        };
+        let (index, trusted) = match self.only_issuer() {
+            Some(only) => (0, only),
+            None => match named_issuer(&jws) {
+                Ok(name) => match issuers.find(&name) {
+                    Some(found) => found,
+                    None => return self.look_at_foreign(token, &name, now),
+                },
+                Err(code) => return Look::refused(code),
+            },
+        };
+        if let Err(code) = trusted.policy.check_header(jws.header()) {
+            return Look::Judged(Judgement::new(trusted.policy.issuer.as_str(), Err(code.into())));
+        }
+        self.judge(token, &jws, (index, trusted), now, waited)
     }
 
-    fn not_presented(&self, error: PresentedError) -> Denied {
-        tracing::debug!(code = error.code().as_str(), "no token to judge");
-        Denied::presented(&self.0.realm, error)
+    /// The issuer, if there is only one: a token need not be looked into to choose.
+    fn only_issuer(&self) -> Option<&TrustedKeys> {
+        #[cfg(feature = "introspection")]
+        if self.0.introspector.as_ref().is_some_and(|introspector| introspector.takes_jwts()) {
+            return None;
+        }
+        self.0.issuers.only()
     }
 
-    fn not_judged(&self) -> Denied {
-        tracing::debug!(issuer = self.issuer().as_str(), "no keys to judge a token with");
-        Denied::not_judged()
+    /// A JWT of an issuer whose keys are not trusted.
+    #[cfg(feature = "introspection")]
+    fn look_at_foreign(&self, token: &str, name: &str, now: Timestamp) -> Look<'_> {
+        match self.0.introspector.as_ref().filter(|introspector| introspector.takes_jwts_of(name)) {
+            Some(introspector) => ask(introspector, token, now),
+            None => Look::refused(ErrorCode::IssuerMismatch),
+        }
+    }
+
+    #[cfg(not(feature = "introspection"))]
+    #[expect(clippy::unused_self, reason = "the same shape as with introspection")]
+    fn look_at_foreign(&self, _token: &str, _name: &str, _now: Timestamp) -> Look<'_> {
+        Look::refused(ErrorCode::IssuerMismatch)
+    }
+
+    /// Judges a token by the keys of its issuer.
+    fn judge<'a>(
+        &'a self,
+        token: &str,
+        jws: &UnverifiedJws<'_>,
+        (index, trusted): (u16, &'a TrustedKeys),
+        mut now: Timestamp,
+        waited: Option<Need>,
+    ) -> Look<'a> {
+        let TrustedKeys { policy, keys } = trusted;
+        let judged = |verdict| Look::Judged(Judgement::new(policy.issuer.as_str(), verdict));
+        let wait = |need| Look::Wait(Pending::Keys { issuer: index, need });
+        let key_id = jws.header().key_id.as_deref();
+        loop {
+            let at_hand = match keys.usable(now) {
+                Usable::Now(at_hand) => at_hand,
+                Usable::Wait(need) => return wait(need),
+                Usable::Unavailable => return Look::Judged(no_keys(trusted)),
+            };
+            let key = at_hand.find(key_id);
+            #[cfg(weakened)]
+            let key = key.or_else(|| if Check::KeyId.is_on() { None } else { at_hand.find_by_algorithm(jws.header().algorithm) });
+            if let Some(key) = key {
+                let verdict = policy.judge(jws, key, now);
+                if let Ok(verified) = &verdict {
+                    let life = Life::new(now, MAX_REMEMBERED_SECONDS, verified.expires_at());
+                    self.0.tokens.insert(token, verified, life, Origin { issuer: index, key_set: at_hand.number() });
+                }
+                return judged(verdict.map_err(Fault::from));
+            }
+            match keys.unknown(key_id, &at_hand, now, waited) {
+                UnknownKey::Again => now = self.0.clock.now(),
+                UnknownKey::Refuse => return judged(Err(ErrorCode::UnknownKey.into())),
+                UnknownKey::Unavailable => return Look::Judged(no_keys(trusted)),
+                UnknownKey::Wait(need) => return wait(need),
+            }
+        }
+    }
+
+    /// The verdict for a caller that does not wait.
+    fn not_waited(&self, pending: &Pending) -> Judgement<'_> {
+        match pending {
+            Pending::Keys { issuer, .. } => no_keys(self.0.issuers.get(*issuer).unwrap_or_else(|| self.0.issuers.first())),
+            #[cfg(feature = "introspection")]
+            Pending::Introspection(_) => self.introspected(Err(Fault::NotJudged(ErrorCode::IntrospectionUnavailable))),
+        }
+    }
+
+    #[cfg(feature = "introspection")]
+    fn introspected(&self, verdict: Result<Verified, Fault>) -> Judgement<'_> {
+        let issuer = self.0.introspector.as_ref().map(|introspector| introspector.issuer());
+        Judgement { verdict, issuer, is_remembered: false }
+    }
+
+    fn conclude(&self, judgement: Judgement<'_>) -> Result<Verified, Denied> {
+        judgement.log();
+        judgement.verdict.map_err(|fault| match fault {
+            Fault::Refused(refused) => Denied::invalid_token(&self.0.challenger, refused.code),
+            Fault::NotJudged(code) => Denied::not_judged(code),
+        })
+    }
+
+    fn deny(&self, denied: Denied, verified: Option<&Verified>) -> Denied {
+        log_denied(&denied, verified);
+        #[cfg(feature = "metrics")]
+        if let Some(observer) = &self.0.observer {
+            crate::metrics::observe_denied(&**observer, &denied, verified);
+        }
+        denied
+    }
+}
+
+impl Look<'_> {
+    fn refused(code: ErrorCode) -> Self {
+        Self::Judged(Judgement::without_issuer(code))
+    }
+}
+
+/// A token that was verified a moment ago, by a key that is still in use.
+fn remembered<'a>(issuers: &'a Issuers, tokens: &TokenCache<Verified>, token: &str, now: Timestamp) -> Option<Judgement<'a>> {
+    let mut issuer = None;
+    let verified = tokens.find(token, now, |origin| {
+        issuer = issuers.get(origin.issuer);
+        issuer.is_some_and(|issuer| matches!(issuer.keys.usable(now), Usable::Now(keys) if keys.number() == origin.key_set))
+    })?;
+    Some(Judgement { verdict: Ok(verified), issuer: issuer.map(|issuer| issuer.policy.issuer.as_str()), is_remembered: true })
+}
+
+fn no_keys(trusted: &TrustedKeys) -> Judgement<'_> {
+    Judgement::new(trusted.policy.issuer.as_str(), Err(Fault::NotJudged(ErrorCode::KeysUnavailable)))
+}
+
+/// Whether a token is no JWT by its shape: not three parts.
+#[cfg(feature = "introspection")]
+fn is_opaque(token: &str) -> bool {
+    token.bytes().filter(|byte| *byte == b'.').count() != 2
+}
+
+#[cfg(feature = "introspection")]
+fn ask<'a>(introspector: &'a Arc<Introspector>, token: &str, now: Timestamp) -> Look<'a> {
+    match introspector.ask(token, now) {
+        Asked::Now(judgement) => Look::Judged(judgement),
+        Asked::Wait(flight) => Look::Wait(Pending::Introspection(flight)),
     }
 }
 

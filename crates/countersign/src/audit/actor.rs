@@ -81,6 +81,11 @@ impl Actor {
         }
     }
 
+    /// The whole of it in one text: `client:ID`, `command_line` or `system:WHAT`.
+    pub fn name(&self) -> String {
+        self.id().map_or_else(|| self.kind_name().to_owned(), |id| format!("{}:{id}", self.kind_name()))
+    }
+
     const fn kind_name(&self) -> &'static str {
         match &self.kind {
             ActorKind::Client(_) => "client",

@@ -7,7 +7,8 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField, check_name};
 use crate::ids::AuthorizationServerId;
-use crate::signing_keys;
+use crate::instance::hold_master_key;
+use crate::signing_keys::{self, DEFAULT_ROTATION_INTERVAL_SECONDS, check_rotation_interval};
 use crate::store::ChangeKind;
 
 /// An issuer with its own signing keys.
@@ -19,6 +20,8 @@ pub struct AuthorizationServer {
     pub name: String,
     /// How its tokens are signed unless a resource server says otherwise.
     pub signing_alg: Algorithm,
+    /// How long a key of it signs until its successor takes over, in seconds.
+    pub rotation_interval_seconds: i64,
     /// When it was created.
     pub created_at: Timestamp,
 }
@@ -60,20 +63,28 @@ pub async fn create(app: &App, by: &Actor, new: NewAuthorizationServer) -> Resul
     check_name("name", &new.name)?;
     let now = app.clock.now();
     let keys = signing_keys::make_pair(app, &new.id, new.signing_alg).await?;
-    let server = AuthorizationServer { id: new.id, name: new.name, signing_alg: new.signing_alg, created_at: now };
+    let server = AuthorizationServer {
+        id: new.id,
+        name: new.name,
+        signing_alg: new.signing_alg,
+        rotation_interval_seconds: DEFAULT_ROTATION_INTERVAL_SECONDS,
+        created_at: now,
+    };
     let event = by
         .event("authorization_server.created", "authorization_server", server.id.as_str())
         .with_detail("signing_alg", server.signing_alg.as_str());
     let mounts = first_mounts(&server.id, new.default_audience);
     let stored = server.clone();
+    let master_key = app.master_key.clone();
     let written = app.write(move |tx| {
         Box::pin(async move {
+            let held = hold_master_key::<ChangeError>(tx, &master_key).await?;
             tx.insert_authorization_server(&stored).await?;
             for mount in &mounts {
                 tx.insert_mount(mount, now).await?;
             }
             for key in &keys {
-                tx.insert_signing_key(key).await?;
+                tx.insert_signing_key(&held, key).await?;
             }
             tx.record_event(event, now);
             tx.record_change(ChangeKind::Catalog, stored.id.as_str(), now);
@@ -82,6 +93,30 @@ pub async fn create(app: &App, by: &Actor, new: NewAuthorizationServer) -> Resul
     });
     written.await.map_err(|error: ChangeError| error.or_already_exists("authorization server", &server.id))?;
     Ok(server)
+}
+
+/// Sets how long a key of an authorization server signs until its successor takes
+/// over: 86,400 to 315,360,000 seconds.
+///
+/// # Errors
+/// [`ChangeError::Invalid`], [`ChangeError::NotFound`].
+pub async fn set_rotation_interval(app: &App, by: &Actor, id: &AuthorizationServerId, seconds: i64) -> Result<(), ChangeError> {
+    let seconds = check_rotation_interval(seconds)?;
+    let event = by
+        .event("authorization_server.updated", "authorization_server", id.as_str())
+        .with_detail("rotation_interval_seconds", seconds);
+    let (id, now) = (id.clone(), app.clock.now());
+    app.write(move |tx| {
+        Box::pin(async move {
+            if !tx.set_rotation_interval(&id, seconds, now).await? {
+                return Err(ChangeError::NotFound { kind: "authorization server", id: id.to_string() });
+            }
+            tx.record_event(event, now);
+            tx.record_change(ChangeKind::Catalog, id.as_str(), now);
+            Ok(())
+        })
+    })
+    .await
 }
 
 fn first_mounts(id: &AuthorizationServerId, default_audience: Option<Audience>) -> Vec<Mount> {

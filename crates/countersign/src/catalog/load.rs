@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use countersign_protocol::jose::{SigningKey, SigningKeyError};
-use countersign_protocol::{ClientId, Timestamp};
+use countersign_protocol::ClientId;
+use countersign_protocol::jose::SigningKeyError;
 
 use super::{Catalog, LoadedAuthorizationServer, LoadedMount, SecretHashers};
 use crate::authorization_servers::{AuthorizationServer, Mount};
@@ -12,7 +12,7 @@ use crate::clients::SecretHasher;
 use crate::ids::{AuthorizationServerId, HashKeyId, ResourceServerId, SigningKeyId};
 use crate::resource_servers::ResourceServer;
 use crate::sealing::{MasterKey, SealingError};
-use crate::signing_keys::{KeyRing, ParsedKey, SigningKeyState, StoredSigningKey};
+use crate::signing_keys::{KeyRing, Signer, Signers, SigningKeyState, StoredSigningKey};
 use crate::store::{Store, StoreError};
 
 /// Why the snapshot cannot be read.
@@ -48,14 +48,21 @@ struct Rows {
     introspection_clients: Vec<(ClientId, ResourceServerId)>,
 }
 
-type ParsedKeys = HashMap<SigningKeyId, Arc<ParsedKey>>;
+/// The keys of each authorization server, with their states.
+type KeysOfServers = HashMap<AuthorizationServerId, Vec<(SigningKeyState, Arc<dyn Signer>)>>;
+type OpenedKeys = HashMap<SigningKeyId, Arc<dyn Signer>>;
 
-/// Reads the snapshot. Signing keys that `parsed` holds are taken from there:
+/// Reads the snapshot. Signing keys that `opened` holds are taken from there:
 /// opening and parsing an RSA key costs more than everything else together.
 ///
 /// # Errors
 /// [`CatalogError`]; nothing is changed then.
-pub async fn load(store: &Store, master_key: &MasterKey, parsed: &mut ParsedKeys, now: Timestamp) -> Result<Catalog, CatalogError> {
+pub async fn load(
+    store: &Store,
+    master_key: &MasterKey,
+    signers: &dyn Signers,
+    opened: &mut OpenedKeys,
+) -> Result<Catalog, CatalogError> {
     let rows = store.read(|session| {
         Box::pin(async move {
             Ok::<_, StoreError>(Rows {
@@ -68,20 +75,18 @@ pub async fn load(store: &Store, master_key: &MasterKey, parsed: &mut ParsedKeys
             })
         })
     });
-    let mut rows = rows.await?;
-    rows.signing_keys.retain(|key| !key.is_retired(now));
-    assemble(rows, master_key, parsed)
+    assemble(rows.await?, master_key, signers, opened)
 }
 
-fn assemble(rows: Rows, master_key: &MasterKey, parsed: &mut ParsedKeys) -> Result<Catalog, CatalogError> {
-    let mut keys: HashMap<AuthorizationServerId, Vec<(SigningKeyState, Arc<ParsedKey>)>> = HashMap::new();
-    let mut kept = ParsedKeys::new();
+fn assemble(rows: Rows, master_key: &MasterKey, signers: &dyn Signers, opened: &mut OpenedKeys) -> Result<Catalog, CatalogError> {
+    let mut keys = KeysOfServers::new();
+    let mut kept = OpenedKeys::new();
     for stored in &rows.signing_keys {
-        let key = parsed.get(&stored.id).map_or_else(|| parse(stored, master_key), |key| Ok(Arc::clone(key)))?;
+        let key = opened.get(&stored.id).map_or_else(|| open(stored, master_key, signers), |key| Ok(Arc::clone(key)))?;
         kept.insert(stored.id.clone(), Arc::clone(&key));
         keys.entry(stored.authorization_server_id.clone()).or_default().push((stored.state, key));
     }
-    *parsed = kept;
+    *opened = kept;
 
     let resource_servers: Vec<Arc<ResourceServer>> = rows.resource_servers.into_iter().map(Arc::new).collect();
     let servers: HashMap<_, _> = rows
@@ -102,6 +107,7 @@ fn assemble(rows: Rows, master_key: &MasterKey, parsed: &mut ParsedKeys) -> Resu
                     .collect(),
                 resource_servers: own_by_id,
                 signing_alg: server.signing_alg,
+                created_at: server.created_at,
                 id: server.id.clone(),
             };
             (server.id, Arc::new(loaded))
@@ -122,13 +128,11 @@ fn assemble(rows: Rows, master_key: &MasterKey, parsed: &mut ParsedKeys) -> Resu
     })
 }
 
-fn parse(stored: &StoredSigningKey, master_key: &MasterKey) -> Result<Arc<ParsedKey>, CatalogError> {
+fn open(stored: &StoredSigningKey, master_key: &MasterKey, signers: &dyn Signers) -> Result<Arc<dyn Signer>, CatalogError> {
     let pkcs8 = master_key
         .open(stored.id.as_str(), &stored.sealed_private_key)
         .map_err(|source| CatalogError::Sealing { id: stored.id.to_string(), source })?;
-    let key = SigningKey::from_pkcs8(stored.algorithm, &pkcs8)
-        .map_err(|source| CatalogError::SigningKey { id: stored.id.clone(), source })?;
-    Ok(Arc::new(ParsedKey { id: stored.id.clone(), key }))
+    signers.open(&stored.id, stored.algorithm, &pkcs8).map_err(|source| CatalogError::SigningKey { id: stored.id.clone(), source })
 }
 
 fn open_hashers(sealed: Vec<(HashKeyId, String)>, master_key: &MasterKey) -> Result<SecretHashers, CatalogError> {

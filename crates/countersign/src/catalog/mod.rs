@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use countersign_protocol::jose::Algorithm;
-use countersign_protocol::{Audience, ClientId, Issuer};
+use countersign_protocol::{Audience, ClientId, EndpointPaths, Issuer, Timestamp};
 
 use crate::clients::SecretHasher;
 use crate::config::BaseUrl;
@@ -35,6 +35,8 @@ pub struct LoadedAuthorizationServer {
     pub id: AuthorizationServerId,
     /// How tokens are signed unless the resource server says otherwise.
     pub signing_alg: Algorithm,
+    /// When it was created.
+    pub created_at: Timestamp,
     /// Its keys.
     pub keys: KeyRing,
     resource_servers: HashMap<ResourceServerId, Arc<ResourceServer>>,
@@ -70,6 +72,8 @@ struct LoadedMount {
 pub struct ResolvedMount {
     /// The `iss` of its tokens.
     pub issuer: Issuer,
+    /// The URL of its token endpoint.
+    pub token_endpoint: String,
     /// Whose mount it is.
     pub server: Arc<LoadedAuthorizationServer>,
     /// The audience of requests that name none.
@@ -107,8 +111,11 @@ impl Catalog {
     pub fn mount(&self, base: &BaseUrl, path: &str) -> Option<ResolvedMount> {
         let at = |bound: &str| self.mounts.get(&(bound.to_owned(), path.to_owned()));
         let mount = at(base.as_str()).or_else(|| at(""))?;
+        let issuer = base.issuer(path)?;
+        let endpoints = if path == "/" { EndpointPaths::ROOT } else { EndpointPaths::NESTED };
         Some(ResolvedMount {
-            issuer: base.issuer(path)?,
+            token_endpoint: issuer.endpoint(endpoints.token),
+            issuer,
             server: Arc::clone(&mount.server),
             default_audience: mount.default_audience.clone(),
         })

@@ -3,16 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use countersign_protocol::{Clock as _, Secret};
+use countersign_protocol::Clock as _;
 use countersign_verify::SystemClock;
 use serde_json::json;
 
 use super::{InstanceArgs, Printer};
 use crate::backup::{self, Exposed};
-use crate::config::{self, Disk};
 use crate::log::rfc3339;
-use crate::sealing::MasterKey;
-use crate::startup::connect_options;
+use crate::startup::{configured_master_key, connect_options};
 use crate::store::Store;
 
 /// Arguments of `backup`.
@@ -36,7 +34,7 @@ pub(crate) struct RestoreArgs {
 /// Takes a backup, while the instance may serve.
 pub(super) async fn backup(arguments: BackupArgs, printer: &Printer) -> anyhow::Result<()> {
     let config = arguments.instance.load()?.config;
-    let store = Store::open(connect_options(&config.storage)).await?;
+    let store = Store::open(connect_options(&config.storage)?).await?;
     let notes = *printer;
     let now = SystemClock.now();
     let written = backup::write(&store, now, &arguments.file, move |table| notes.note(&format!("backing up {table}"))).await?;
@@ -52,11 +50,10 @@ pub(super) async fn backup(arguments: BackupArgs, printer: &Printer) -> anyhow::
 /// Restores a backup into an empty database.
 pub(super) async fn restore(arguments: RestoreArgs, printer: &Printer) -> anyhow::Result<()> {
     let config = arguments.instance.load()?.config;
-    let master_key = config::load_master_key(&config.keys, &Disk)?;
-    let master_key = MasterKey::new(&Secret::new(master_key.expose().to_vec()))?;
+    let master_key = configured_master_key(&config.keys)?;
     let notes = *printer;
     let progress = move |table: &str| notes.note(&format!("restoring {table}"));
-    let options = connect_options(&config.storage);
+    let options = connect_options(&config.storage)?;
     let exposed = backup::restore(options, &master_key, &arguments.file, SystemClock.now(), progress).await?;
     let Exposed { from, until } = exposed;
     let (from, until) = (rfc3339(from), rfc3339(until));

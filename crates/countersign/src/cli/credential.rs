@@ -9,7 +9,7 @@ use super::client::parse_client_id;
 use super::printer::table;
 use super::{InstanceArgs, Printer};
 use crate::audit::Actor;
-use crate::clients::{SecretCredential, create_secret, revoke_credential};
+use crate::clients::{Credential, create_secret, revoke_credential};
 use crate::ids::CredentialId;
 
 /// The verbs of `credential`.
@@ -62,7 +62,7 @@ pub(super) async fn run(command: CredentialCommand, printer: &Printer) -> anyhow
     match command {
         CredentialCommand::Create(arguments) => {
             let app = arguments.instance.open().await?;
-            let created = create_secret(&app, &Actor::command_line(), &arguments.client_id, &arguments.label).await?;
+            let created = create_secret(&app, &Actor::command_line(), &arguments.client_id, arguments.label.as_str()).await?;
             let (id, secret) = (created.credential.id.as_str(), created.text.expose());
             printer.result(
                 &json!({ "id": id, "client_id": arguments.client_id.as_str(), "client_secret": secret }),
@@ -86,7 +86,7 @@ async fn list(arguments: &ListArgs, printer: &Printer) -> anyhow::Result<()> {
     let client = app.find_client(&arguments.client_id).await?;
     let client = client.with_context(|| format!("there is no client `{}`", arguments.client_id))?;
     let now = app.clock.now();
-    let state = |credential: &SecretCredential| match credential.revoked_at {
+    let state = |credential: &Credential| match credential.revoked_at {
         Some(_) => "revoked",
         None if credential.is_live(now) => "live",
         None => "not live",

@@ -13,6 +13,9 @@ pub(crate) struct DevArgs {
     /// Port of the server; 0 finds a free one. Another port than 8787 moves the demo API to a free port too
     #[arg(long, default_value_t = dev::DEFAULT_PORT)]
     port: u16,
+    /// Also serve https, on port 8443 or, with --port, a free one, with a certificate of a development authority
+    #[arg(long)]
+    tls: bool,
     /// Folder for the database, the master key and the env file; kept between runs
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
@@ -25,7 +28,12 @@ pub(crate) struct DevArgs {
 }
 
 pub(super) async fn run(arguments: DevArgs, printer: &Printer) -> anyhow::Result<()> {
-    let options =
-        DevOptions { port: arguments.port, data: arguments.data, ephemeral: arguments.ephemeral, env_file: arguments.env_file };
+    let options = DevOptions {
+        port: arguments.port,
+        tls: arguments.tls,
+        data: arguments.data,
+        ephemeral: arguments.ephemeral,
+        env_file: arguments.env_file,
+    };
     dev::run(options, |value, text| printer.result(value, text)).await
 }

@@ -10,6 +10,7 @@ mod dev;
 mod grant;
 mod init;
 mod instance;
+mod master_key;
 mod metrics;
 mod printer;
 mod resource_server;
@@ -75,6 +76,9 @@ enum Command {
     /// Revoke tokens, and what obtains them
     #[command(subcommand)]
     Revoke(revoke::RevokeCommand),
+    /// Create and replace the master key
+    #[command(subcommand)]
+    MasterKey(master_key::MasterKeyCommand),
     /// Manage signing keys
     #[command(subcommand)]
     SigningKey(signing_key::SigningKeyCommand),
@@ -113,6 +117,7 @@ async fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
         Command::Credential(command) => credential::run(command, printer).await,
         Command::Grant(command) => grant::run(command, printer).await,
         Command::Revoke(command) => revoke::run(command, printer).await,
+        Command::MasterKey(command) => master_key::run(command, printer).await,
         Command::SigningKey(command) => signing_key::run(command, printer).await,
     }
 }

@@ -10,7 +10,7 @@ use crate::config::{Loaded, LogFormat, Place};
 use crate::dev::DEFAULT_PORT;
 use crate::http::{Listeners, bind};
 use crate::log;
-use crate::startup::{open, serve_app, stop_signal};
+use crate::startup::{ServerListeners, open, secure_listeners, serve_app, stop_signal};
 use crate::traces::Traces;
 
 /// Arguments of `serve`.
@@ -31,10 +31,14 @@ pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<()> {
     let app = open(&config).await?;
     let is_default = provenance.of("server.listen").is_none_or(|origin| origin.place == Place::Default);
     // The default is loopback, on machines without IPv6 too.
-    let listeners = if is_default { Listeners::loopback(DEFAULT_PORT).await? } else { bind(&config.server.listen).await? };
+    let plain = if is_default { Listeners::loopback(DEFAULT_PORT).await? } else { bind(&config.server.listen).await? };
+    let secure = match &config.tls {
+        Some(tls) => Some(secure_listeners(&app, tls, &config.server).await?),
+        None => None,
+    };
     let metrics = bind(&config.metrics.listen).await?;
     let stop = stop_signal(Arc::clone(&app)).context("cannot wait for signals")?;
-    let served = serve_app(app, listeners, metrics, &config, stop).await;
+    let served = serve_app(app, ServerListeners { plain, secure, metrics }, &config, stop).await;
     if let Some(traces) = traces {
         traces.stop().await;
     }

@@ -11,9 +11,10 @@ use countersign_protocol::jose::json::strict_object;
 use serde_json::{Map, Value, json};
 
 use super::Printer;
+use crate::config::{Disk, NamedFile, Place};
 use crate::dev::{DEFAULT_DATA, EnvFile};
 use crate::log::rfc3339;
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, OutboundOptions};
 
 /// The verbs of `token`.
 #[derive(Debug, Subcommand)]
@@ -69,11 +70,19 @@ async fn get(arguments: GetArgs, printer: &Printer) -> anyhow::Result<()> {
         form.push(("scope", scope));
     }
     let secret = countersign_protocol::Secret::new(value("CLIENT_SECRET")?.to_owned());
-    let body = Outbound::new()?.request_token(&token_url, value("CLIENT_ID")?, &secret, &form).await?;
+    let body =
+        Outbound::new(&trusting(known.find("CA_FILE"))?)?.request_token(&token_url, value("CLIENT_ID")?, &secret, &form).await?;
     let response: Value = serde_json::from_slice(&body).context("the token response is not JSON")?;
     let Some(token) = response.get("access_token").and_then(Value::as_str) else { bail!("the token response has no access_token") };
     printer.result(&response, token);
     Ok(())
+}
+
+/// Trusts the development authority of the env file too, for a token endpoint of `dev --tls`.
+fn trusting(ca_file: Option<&str>) -> anyhow::Result<OutboundOptions> {
+    let Some(ca_file) = ca_file else { return Ok(OutboundOptions::default()) };
+    let file = NamedFile { key: "CA_FILE", path: PathBuf::from(ca_file), place: Place::Default };
+    Ok(OutboundOptions { extra_roots: file.read_certificates(&Disk)?, ..OutboundOptions::default() })
 }
 
 fn decode(token: &str, printer: &Printer) -> anyhow::Result<()> {

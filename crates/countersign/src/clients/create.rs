@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use super::secrets::{CreatedSecret, make_secret};
 use super::update::check_organization;
-use super::{Client, check_external_id, check_metadata};
+use super::{AssertionAudience, Client, Credential, check_external_id, check_metadata};
 use crate::app::App;
 use crate::audit::{Actor, AuditEvent};
-use crate::change::{ChangeError, check_name};
+use crate::change::{ChangeError, InvalidField, check_name};
 use crate::ids::{OrganizationId, generate_client_id};
 use crate::store::{ChangeKind, Tx};
 
@@ -23,6 +23,8 @@ pub struct NewClient {
     pub auth_method: ClientAuthMethod,
     /// Whether only that method is accepted.
     pub auth_method_enforced: bool,
+    /// What `aud` of its assertions may be.
+    pub assertion_audience: AssertionAudience,
     /// Whose client it is.
     pub organization_id: Option<OrganizationId>,
     /// What its owner calls it elsewhere.
@@ -39,6 +41,7 @@ impl NewClient {
             name: name.to_owned(),
             auth_method: ClientAuthMethod::ClientSecretBasic,
             auth_method_enforced: false,
+            assertion_audience: AssertionAudience::Issuer,
             organization_id: None,
             external_id: None,
             metadata: Map::new(),
@@ -55,42 +58,58 @@ pub struct CreatedClient {
     pub secret: CreatedSecret,
 }
 
-/// Creates a client.
+/// Creates a client that authenticates by a secret; for one with keys see
+/// [`create_with_keys`](super::create_with_keys).
 ///
 /// # Errors
 /// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`].
 pub async fn create(app: &App, by: &Actor, new: NewClient) -> Result<CreatedClient, ChangeError> {
-    let created = make(app, new)?;
-    let (client, now) = (created.client.clone(), created.client.created_at);
-    let event = created_event(by, &client);
+    let created = make(app, by, new)?;
+    store(app, by, &created.client).await?;
+    Ok(created)
+}
+
+/// Stores a new client, with its event.
+pub(super) async fn store(app: &App, by: &Actor, client: &Client) -> Result<(), ChangeError> {
+    let (stored, now) = (client.clone(), client.created_at);
+    let event = created_event(by, client);
     let written = app.write(move |tx| {
         Box::pin(async move {
-            insert(tx, &client).await?;
+            insert(tx, &stored).await?;
             tx.record_event(event, now);
             Ok(())
         })
     });
-    written.await.map_err(|error: ChangeError| error.or_already_exists("client", &created.client.id))?;
-    Ok(created)
+    written.await.map_err(|error: ChangeError| error.or_already_exists("client", &client.id))
 }
 
-/// A client that is not stored yet.
-pub(crate) fn make(app: &App, new: NewClient) -> Result<CreatedClient, ChangeError> {
+/// A client with a secret that is not stored yet.
+pub(crate) fn make(app: &App, by: &Actor, new: NewClient) -> Result<CreatedClient, ChangeError> {
+    if !new.auth_method.uses_secret() {
+        let accepted = "a method that uses a secret; a client that has none is created with its keys";
+        return Err(InvalidField::new("token_endpoint_auth_method", new.auth_method.as_str(), accepted).into());
+    }
+    let secret = make_secret(app, by, "first".into(), app.clock.now())?;
+    let client = with_credential(app, new, secret.credential.clone())?;
+    Ok(CreatedClient { client, secret })
+}
+
+/// A client with its first credential that is not stored yet.
+pub(super) fn with_credential(app: &App, new: NewClient, first: Credential) -> Result<Client, ChangeError> {
     check_name("name", &new.name)?;
     if let Some(external_id) = &new.external_id {
         check_external_id(external_id)?;
     }
     check_metadata(&new.metadata)?;
-    let now = app.clock.now();
+    let now = first.created_at;
     let made_id =
         || generate_client_id(now, app.entropy.as_ref()).ok_or_else(|| ChangeError::State("no client_id could be made".to_owned()));
-    let id = new.id.map_or_else(made_id, Ok)?;
-    let secret = make_secret(app, "first", now)?;
-    let client = Client {
-        id,
+    Ok(Client {
+        id: new.id.map_or_else(made_id, Ok)?,
         name: new.name,
         auth_method: new.auth_method,
         auth_method_enforced: new.auth_method_enforced,
+        assertion_audience: new.assertion_audience,
         disabled_at: None,
         organization_id: new.organization_id,
         external_id: new.external_id,
@@ -98,10 +117,9 @@ pub(crate) fn make(app: &App, new: NewClient) -> Result<CreatedClient, ChangeErr
         version: 1,
         updated_at: now,
         created_at: now,
-        credentials: vec![secret.credential.clone()],
+        credentials: vec![first],
         grants: Vec::new(),
-    };
-    Ok(CreatedClient { client, secret })
+    })
 }
 
 /// What the audit log says about a new client.
@@ -117,7 +135,7 @@ pub(crate) async fn insert(tx: &mut Tx, client: &Client) -> Result<(), ChangeErr
     }
     tx.insert_client(client).await?;
     for credential in &client.credentials {
-        tx.insert_credential(&client.id, credential, client.created_at).await?;
+        tx.insert_credential(&client.id, credential).await?;
     }
     tx.record_change(ChangeKind::Client, client.id.as_str(), client.created_at);
     Ok(())

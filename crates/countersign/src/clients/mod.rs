@@ -2,26 +2,40 @@
 
 mod cache;
 mod create;
+mod credential;
+mod credentials;
 mod grants;
+mod jwks_uri;
+mod keys;
 mod list;
+mod rotate;
 mod secrets;
 mod state;
 mod update;
+mod uses;
 
 use countersign_protocol::{ClientAuthMethod, ClientId, Scope, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::change::InvalidField;
-use crate::ids::{ClientGrantId, CredentialId, HashKeyId, OrganizationId, ResourceServerId};
+use crate::ids::{ClientGrantId, OrganizationId, ResourceServerId};
 
 pub use cache::ClientCache;
 pub use create::{CreatedClient, NewClient, create};
 pub(crate) use create::{created_event, insert, make};
+pub use credential::{Credential, CredentialKind};
+pub use credentials::{
+    CredentialChange, CredentialListing, list_credentials, revoke_credential, show_credential, update_credential,
+};
 pub use grants::{NewClientGrant, grant};
+pub use jwks_uri::{ClientKeySets, JwksUri};
+pub use keys::{KeySource, NewKeys, add_keys, create_with_keys};
 pub use list::{find, list};
-pub use secrets::{CreatedSecret, SecretHash, SecretHasher, create_secret, revoke_credential};
+pub use rotate::{DEFAULT_OVERLAP_SECONDS, MAX_OVERLAP_SECONDS, RotatedSecret, Rotation, rotate_secret};
+pub use secrets::{CreatedSecret, NewSecret, SecretHash, SecretHasher, create_secret};
 pub use state::{disable, enable};
 pub use update::{ClientPatch, delete, update};
+pub use uses::{CredentialUse, CredentialUses};
 
 /// A client with everything a token request needs to know of it.
 #[derive(Clone, Debug)]
@@ -34,6 +48,8 @@ pub struct Client {
     pub auth_method: ClientAuthMethod,
     /// Whether only that method is accepted.
     pub auth_method_enforced: bool,
+    /// What `aud` of its assertions may be.
+    pub assertion_audience: AssertionAudience,
     /// Set while it is disabled.
     pub disabled_at: Option<Timestamp>,
     /// Whose client it is.
@@ -48,8 +64,8 @@ pub struct Client {
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
-    /// Its secrets, revoked ones included.
-    pub credentials: Vec<SecretCredential>,
+    /// Its credentials, revoked ones included.
+    pub credentials: Vec<Credential>,
     /// Its grants.
     pub grants: Vec<ClientGrant>,
 }
@@ -80,29 +96,27 @@ fn check_external_id(id: &str) -> Result<(), InvalidField> {
     crate::change::check_name("external_id", id)
 }
 
-/// A client secret: only its keyed hash is known.
-#[derive(Clone, Debug)]
-pub struct SecretCredential {
-    /// The `cred` of the tokens it obtains.
-    pub id: CredentialId,
-    /// For people.
-    pub label: String,
-    /// Which key the hash was made under.
-    pub hash_key_id: HashKeyId,
-    /// HMAC-SHA-256 of the secret.
-    pub hash: SecretHash,
-    /// Not accepted before.
-    pub not_before: Option<Timestamp>,
-    /// Not accepted from this instant on.
-    pub expires_at: Option<Timestamp>,
-    /// Not accepted once set.
-    pub revoked_at: Option<Timestamp>,
+/// What `aud` of the client's assertions may be (RFC 7523 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssertionAudience {
+    /// The issuer whose endpoint it is sent to.
+    Issuer,
+    /// That, or the URL of that issuer's token endpoint, for older libraries.
+    TokenEndpoint,
 }
 
-impl SecretCredential {
-    /// Whether it is accepted at `now`.
-    pub fn is_live(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && self.not_before.is_none_or(|start| start <= now) && self.expires_at.is_none_or(|end| now < end)
+impl AssertionAudience {
+    /// As it is shown: `issuer` or `token_endpoint`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issuer => "issuer",
+            Self::TokenEndpoint => "token_endpoint",
+        }
+    }
+
+    /// The value with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Issuer, Self::TokenEndpoint].into_iter().find(|value| value.as_str() == name)
     }
 }
 

@@ -1,20 +1,18 @@
 //! Client secrets: made by us, shown once, stored as a keyed hash.
 
 use std::fmt;
-use std::sync::Arc;
 
 use aws_lc_rs::{constant_time, hmac};
 use countersign_protocol::jose::base64url;
 use countersign_protocol::{ClientId, CredentialText, Secret, Timestamp};
 
-use super::SecretCredential;
+use super::credentials::{check_times, insert};
+use super::{Credential, CredentialKind};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, check_name};
 use crate::entropy::random;
 use crate::ids::{CredentialId, HashKeyId};
-use crate::revocation::{self, Marked};
-use crate::store::ChangeKind;
 
 /// What client secrets begin with.
 const PREFIX: &str = "csec";
@@ -79,25 +77,46 @@ impl fmt::Debug for SecretHasher {
 #[derive(Debug)]
 pub struct CreatedSecret {
     /// What is stored.
-    pub credential: SecretCredential,
+    pub credential: Credential,
     /// What the client must keep.
     pub text: CredentialText,
 }
 
-pub(super) fn make_secret(app: &App, label: &str, now: Timestamp) -> Result<CreatedSecret, ChangeError> {
-    check_name("label", label)?;
+/// What a new secret is to be.
+#[derive(Clone, Debug)]
+pub struct NewSecret {
+    /// For people.
+    pub label: String,
+    /// Not accepted before.
+    pub not_before: Option<Timestamp>,
+    /// Not accepted from this instant on.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A secret with this label, at once and without an end.
+impl From<&str> for NewSecret {
+    fn from(label: &str) -> Self {
+        Self { label: label.to_owned(), not_before: None, expires_at: None }
+    }
+}
+
+pub(super) fn make_secret(app: &App, by: &Actor, new: NewSecret, now: Timestamp) -> Result<CreatedSecret, ChangeError> {
+    check_name("label", &new.label)?;
+    check_times(new.not_before, new.expires_at, now)?;
     let entropy = app.entropy.as_ref();
     let catalog = app.catalog();
     let hasher = catalog.hashers.active().ok_or_else(|| ChangeError::State("the instance has no hash key".to_owned()))?;
     let text = CredentialText::generate(PREFIX, random(entropy), random(entropy));
-    let credential = SecretCredential {
+    let credential = Credential {
         id: CredentialId::generate(now, entropy),
-        label: label.to_owned(),
-        hash_key_id: hasher.id().clone(),
-        hash: hasher.hash(text.expose()),
-        not_before: None,
-        expires_at: None,
+        label: new.label,
+        kind: CredentialKind::Secret { hash_key_id: hasher.id().clone(), hash: hasher.hash(text.expose()) },
+        not_before: new.not_before,
+        expires_at: new.expires_at,
+        rotated_at: None,
         revoked_at: None,
+        created_at: now,
+        created_by: Some(by.name()),
     };
     Ok(CreatedSecret { credential, text })
 }
@@ -105,54 +124,29 @@ pub(super) fn make_secret(app: &App, label: &str, now: Timestamp) -> Result<Crea
 /// Adds a secret to a client; the others stay.
 ///
 /// # Errors
-/// [`ChangeError::Invalid`], [`ChangeError::NotFound`].
-pub async fn create_secret(app: &App, by: &Actor, client_id: &ClientId, label: &str) -> Result<CreatedSecret, ChangeError> {
+/// [`ChangeError::Invalid`], [`ChangeError::NotFound`], [`ChangeError::State`] for a
+/// client that has too many credentials.
+pub async fn create_secret(
+    app: &App,
+    by: &Actor,
+    client_id: &ClientId,
+    new: impl Into<NewSecret>,
+) -> Result<CreatedSecret, ChangeError> {
     let now = app.clock.now();
-    let secret = make_secret(app, label, now)?;
+    let secret = make_secret(app, by, new.into(), now)?;
     let (credential, id) = (secret.credential.clone(), client_id.clone());
     let event = by
         .event("credential.created", "credential", credential.id.as_str())
         .with_detail("client_id", id.as_str())
-        .with_detail("label", label);
+        .with_detail("kind", credential.kind.name())
+        .with_detail("label", credential.label.as_str());
     app.write(move |tx| {
         Box::pin(async move {
-            if !tx.touch_client(&id, now).await? {
-                return Err(ChangeError::NotFound { kind: "client", id: id.to_string() });
-            }
-            tx.insert_credential(&id, &credential, now).await?;
+            insert(tx, &id, &credential).await?;
             tx.record_event(event, now);
-            tx.record_change(ChangeKind::Client, id.as_str(), now);
-            Ok(())
+            Ok::<_, ChangeError>(())
         })
     })
     .await?;
     Ok(secret)
-}
-
-/// Revokes a credential of a client for good, and every token that was obtained with it.
-///
-/// # Errors
-/// [`ChangeError::NotFound`] when the client has no such credential that is not revoked.
-pub async fn revoke_credential(
-    app: &App,
-    by: &Actor,
-    client_id: &ClientId,
-    credential_id: &CredentialId,
-) -> Result<(), ChangeError> {
-    let (client_id, credential_id, clock) = (client_id.clone(), credential_id.clone(), Arc::clone(&app.clock));
-    let event = by.event("credential.revoked", "credential", credential_id.as_str()).with_detail("client_id", client_id.as_str());
-    let written = app.write(move |tx| {
-        Box::pin(async move {
-            let now = clock.now();
-            if !tx.revoke_credential(&client_id, &credential_id, now).await? {
-                return Err(ChangeError::NotFound { kind: "credential", id: credential_id.to_string() });
-            }
-            let marked = Marked::Credential(credential_id);
-            let not_before = revocation::mark(tx, &marked, now).await?;
-            tx.record_event(event, now);
-            tx.record_change(ChangeKind::Client, client_id.as_str(), now);
-            Ok(vec![(marked, not_before)])
-        })
-    });
-    revocation::outlast(app, written).await
 }

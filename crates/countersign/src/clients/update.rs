@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_protocol::{ClientAuthMethod, ClientId};
 use serde_json::{Map, Value};
 
-use super::{Client, check_external_id, check_metadata};
+use super::{AssertionAudience, Client, check_external_id, check_metadata};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, check_name};
@@ -22,6 +22,8 @@ pub struct ClientPatch {
     pub auth_method: Option<ClientAuthMethod>,
     /// See [`Client::auth_method_enforced`].
     pub auth_method_enforced: Option<bool>,
+    /// See [`Client::assertion_audience`].
+    pub assertion_audience: Option<AssertionAudience>,
     /// See [`Client::organization_id`]; `Some(None)` takes it out of its organization.
     pub organization_id: Option<Option<OrganizationId>>,
     /// See [`Client::external_id`]; `Some(None)` clears it.
@@ -54,12 +56,14 @@ impl ClientPatch {
         set("name", self.name.is_some());
         set("token_endpoint_auth_method", self.auth_method.is_some());
         set("token_endpoint_auth_method_enforced", self.auth_method_enforced.is_some());
+        set("assertion_audience", self.assertion_audience.is_some());
         set("organization_id", self.organization_id.is_some());
         set("external_id", self.external_id.is_some());
         set("metadata", self.metadata.is_some());
         client.name = self.name.unwrap_or_else(|| client.name.clone());
         client.auth_method = self.auth_method.unwrap_or(client.auth_method);
         client.auth_method_enforced = self.auth_method_enforced.unwrap_or(client.auth_method_enforced);
+        client.assertion_audience = self.assertion_audience.unwrap_or(client.assertion_audience);
         client.organization_id = self.organization_id.unwrap_or_else(|| client.organization_id.clone());
         client.external_id = self.external_id.unwrap_or_else(|| client.external_id.clone());
         client.metadata = self.metadata.unwrap_or_else(|| client.metadata.clone());

@@ -22,6 +22,11 @@ impl BaseUrl {
         self.0.split_once("://").map_or("", |(_, authority)| authority)
     }
 
+    /// The host without the port; an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
+        split_port(self.authority()).map_or("", |(host, _)| host)
+    }
+
     /// Whether the scheme is https.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")
@@ -30,6 +35,11 @@ impl BaseUrl {
     /// The base URL of a server that listens on loopback.
     pub fn local(port: u16) -> Self {
         Self(format!("http://localhost:{port}").into())
+    }
+
+    /// The same with TLS.
+    pub fn local_https(port: u16) -> Self {
+        Self(format!("https://localhost:{port}").into())
     }
 
     /// The base URL that `text` is, if it is one in its normal form.

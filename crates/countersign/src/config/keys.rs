@@ -8,6 +8,7 @@ use countersign_protocol::jose::base64url;
 
 use super::error::{ConfigError, Refusal, shown};
 use super::files::{FileContent, Files};
+use super::named_file::shell_word;
 use super::place::{Layer, Place};
 use super::reader::{Reader, SecretSource};
 use super::setting::{Fallback, Kind, Section, Setting};
@@ -24,6 +25,8 @@ pub type MasterKeyBytes = Secret<[u8; MASTER_KEY_LENGTH]>;
 pub struct KeysConfig {
     /// The one source of the master key.
     pub master_key: MasterKeySource,
+    /// The file of the master key before it, while it is being replaced.
+    pub previous_master_key: Option<MasterKeySource>,
 }
 
 /// The one source of the master key.
@@ -33,6 +36,8 @@ pub enum MasterKeySource {
     File {
         /// The file.
         path: PathBuf,
+        /// The setting that names it, for errors.
+        setting: &'static str,
         /// What named it, for errors.
         place: Place,
     },
@@ -43,7 +48,7 @@ pub enum MasterKeySource {
 pub(super) static SECTION: Section = Section {
     name: "keys",
     doc: "The master key, which encrypts every key in the database. Every node uses the same one; without it the database is worthless.",
-    settings: &[&MASTER_KEY, &MASTER_KEY_FILE],
+    settings: &[&MASTER_KEY, &MASTER_KEY_FILE, &PREVIOUS_MASTER_KEY_FILE],
 };
 
 static MASTER_KEY: Setting = Setting {
@@ -63,15 +68,25 @@ static MASTER_KEY_FILE: Setting = Setting {
           `countersign init` creates it. Only its owner may have access to it (mode 0600 or 0400).",
 };
 
+static PREVIOUS_MASTER_KEY_FILE: Setting = Setting {
+    key: "keys.previous_master_key_file",
+    kind: Kind::Path,
+    default: Fallback::Unset,
+    doc: "File that holds the master key before this one, while it is being replaced: a node that has both opens what either has sealed. \
+          Remove it after `countersign master-key rewrap`.",
+};
+
 impl KeysConfig {
     pub(super) fn read(reader: &mut Reader<'_>, database: Option<&StorageUrl>) -> Option<Self> {
         let master_key = match reader.secret_source(&MASTER_KEY, &MASTER_KEY_FILE) {
-            SecretSource::File(path) => Some(MasterKeySource::File { path, place: reader.place(&MASTER_KEY_FILE) }),
+            SecretSource::File(path) => Some(file_source(reader, &MASTER_KEY_FILE, path)),
             SecretSource::Neither => default_source(reader, database?),
             SecretSource::Refused => None,
             SecretSource::Value => value_source(reader),
         };
-        Some(Self { master_key: master_key? })
+        let previous_master_key =
+            reader.path(&PREVIOUS_MASTER_KEY_FILE).map(|path| file_source(reader, &PREVIOUS_MASTER_KEY_FILE, path));
+        Some(Self { master_key: master_key?, previous_master_key })
     }
 
     /// The file of the master key, where it comes from one.
@@ -83,19 +98,24 @@ impl KeysConfig {
     }
 }
 
-/// Loads the master key. Separate from loading the configuration, because a key
+/// Loads a master key. Separate from loading the configuration, because a key
 /// that does not exist yet is no fault of the configuration.
 ///
 /// # Errors
 /// A file that is missing, open to others, or holds no key.
-pub fn load_master_key(keys: &KeysConfig, files: &dyn Files) -> Result<MasterKeyBytes, ConfigError> {
-    match &keys.master_key {
+pub fn load_master_key(source: &MasterKeySource, files: &dyn Files) -> Result<MasterKeyBytes, ConfigError> {
+    match source {
         MasterKeySource::Value(key) => Ok(key.clone()),
-        MasterKeySource::File { path, place } => {
-            let content = files.read(path).map_err(|error| unreadable(path, place, &error))?;
-            read_key(path, place, &content)
+        MasterKeySource::File { path, setting, place } => {
+            let wrong = |problem: &str| wrong_file(path, setting, place, problem);
+            let content = files.read(path).map_err(|error| unreadable(&error, wrong))?;
+            read_key(path, &content, wrong)
         }
     }
+}
+
+fn file_source(reader: &Reader<'_>, setting: &'static Setting, path: PathBuf) -> MasterKeySource {
+    MasterKeySource::File { path, setting: setting.key, place: reader.place(setting) }
 }
 
 /// The configuration file is shared, copied and committed too easily to hold the
@@ -116,7 +136,7 @@ fn default_source(reader: &mut Reader<'_>, database: &StorageUrl) -> Option<Mast
         StorageUrl::Sqlite { path } => {
             let path = path.with_file_name("master.key");
             reader.derive(&MASTER_KEY_FILE, &path.to_string_lossy());
-            Some(MasterKeySource::File { path, place: Place::Default })
+            Some(MasterKeySource::File { path, setting: MASTER_KEY_FILE.key, place: Place::Default })
         }
         StorageUrl::Postgres { .. } => {
             let fix =
@@ -128,34 +148,26 @@ fn default_source(reader: &mut Reader<'_>, database: &StorageUrl) -> Option<Mast
     }
 }
 
-fn read_key(path: &Path, place: &Place, content: &FileContent) -> Result<MasterKeyBytes, ConfigError> {
+fn read_key(path: &Path, content: &FileContent, wrong: impl Fn(&str) -> ConfigError) -> Result<MasterKeyBytes, ConfigError> {
     if let Some(mode) = content.unix_mode.filter(|mode| mode & 0o077 != 0) {
-        let error = wrong_file(path, place, format!("is open to other users (mode {mode:04o})"));
+        let error = wrong(&format!("is open to other users (mode {mode:04o})"));
         return Err(error.with_fix(format!("run chmod 600 {}", shell_word(path))));
     }
-    parse(content.without_newline()).ok_or_else(|| {
-        let accepted = Some(MASTER_KEY.kind.accepted().into());
-        ConfigError { accepted, ..wrong_file(path, place, "holds no master key") }
-    })
+    parse(content.without_newline())
+        .ok_or_else(|| ConfigError { accepted: Some(MASTER_KEY.kind.accepted().into()), ..wrong("holds no master key") })
 }
 
-fn unreadable(path: &Path, place: &Place, error: &io::Error) -> ConfigError {
+fn unreadable(error: &io::Error, wrong: impl Fn(&str) -> ConfigError) -> ConfigError {
     if error.kind() == io::ErrorKind::NotFound {
-        return wrong_file(path, place, "does not exist")
+        return wrong("does not exist")
             .with_fix("run countersign init for a new database; an existing one needs the key that it was created with");
     }
-    wrong_file(path, place, format!("cannot be read: {error}"))
+    wrong(&format!("cannot be read: {error}"))
 }
 
-fn wrong_file(path: &Path, place: &Place, problem: impl Into<Box<str>>) -> ConfigError {
-    let error = ConfigError::new(MASTER_KEY_FILE.key, place.clone(), problem);
+fn wrong_file(path: &Path, setting: &'static str, place: &Place, problem: &str) -> ConfigError {
+    let error = ConfigError::new(setting, place.clone(), problem);
     ConfigError { value: Some(shown(&path.to_string_lossy())), ..error }
-}
-
-fn shell_word(path: &Path) -> String {
-    let text = shown(&path.to_string_lossy());
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
-    if is_plain { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn parse_refusing(text: &str) -> Result<MasterKeyBytes, Refusal> {
@@ -172,8 +184,8 @@ mod tests {
     use super::super::testing::{KEY, MemoryFiles};
     use super::*;
 
-    fn from_file() -> KeysConfig {
-        KeysConfig { master_key: MasterKeySource::File { path: PathBuf::from("/etc/cs/master.key"), place: Place::Default } }
+    fn from_file() -> MasterKeySource {
+        MasterKeySource::File { path: PathBuf::from("/etc/cs/master.key"), setting: MASTER_KEY_FILE.key, place: Place::Default }
     }
 
     fn load_with(mode: u32, text: &str) -> Result<MasterKeyBytes, ConfigError> {
@@ -212,11 +224,5 @@ mod tests {
         let error = load_master_key(&from_file(), &MemoryFiles::new()).unwrap_err();
         assert_eq!(&*error.problem, "does not exist");
         assert!(error.fix.unwrap().starts_with("run countersign init"));
-    }
-
-    #[test]
-    fn paths_are_quoted_for_the_shell() {
-        assert_eq!(shell_word(Path::new("/a/b.key")), "/a/b.key");
-        assert_eq!(shell_word(Path::new("/a b/it's")), r"'/a b/it'\''s'");
     }
 }

@@ -11,8 +11,8 @@ use super::place::Place;
 use super::provenance::Provenance;
 use super::reader::Reader;
 use super::{
-    BudgetsConfig, CacheConfig, Config, KeysConfig, LogConfig, MetricsConfig, ServerConfig, StorageConfig, TokensConfig,
-    TracesConfig,
+    BudgetsConfig, CacheConfig, Config, CredentialsConfig, KeysConfig, LogConfig, MetricsConfig, OutboundConfig, ServerConfig,
+    SigningKeysConfig, StorageConfig, TlsConfig, TokensConfig, TracesConfig,
 };
 use super::{file, flags};
 
@@ -73,22 +73,30 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigErrors> {
 
 fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let server = ServerConfig::read(reader);
+    let tls = TlsConfig::read(reader).accepted();
     let database = StorageConfig::read_url(reader);
     let storage = StorageConfig::read(reader, database.clone());
     let keys = KeysConfig::read(reader, database.as_ref());
     let tokens = TokensConfig::read(reader);
+    let credentials = CredentialsConfig::read(reader);
+    let outbound = OutboundConfig::read(reader);
     let log = LogConfig::read(reader);
     let cache = CacheConfig::read(reader);
+    let signing_keys = SigningKeysConfig::read(reader);
     let budgets = BudgetsConfig::read(reader);
     let metrics = MetricsConfig::read(reader);
     let traces = TracesConfig::read(reader);
     Some(Config {
         server: server?,
+        tls: tls?,
         storage: storage?,
         keys: keys?,
         tokens: tokens?,
+        credentials: credentials?,
+        outbound: outbound?,
         log: log?,
         cache: cache?,
+        signing_keys: signing_keys?,
         budgets: budgets?,
         metrics,
         traces: traces?,

@@ -4,9 +4,11 @@
 //! (`file.rs`, `env.rs`, `flags.rs`) find values and their places; each section
 //! reads its values into a typed struct; every error is collected.
 
+mod acme;
 mod base_url;
 mod budgets;
 mod cache;
+mod credentials;
 mod env;
 mod error;
 mod file;
@@ -17,13 +19,16 @@ mod keys;
 mod load;
 mod log;
 mod metrics;
+mod named_file;
 mod network;
+mod outbound;
 mod place;
 mod provenance;
 mod reader;
 mod reference;
 mod server;
 mod setting;
+mod signing_keys;
 mod storage;
 mod storage_url;
 mod suggest;
@@ -31,12 +36,15 @@ mod suggest;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tokens;
 mod traces;
 
+pub use acme::AcmeConfig;
 pub use base_url::BaseUrl;
 pub use budgets::BudgetsConfig;
 pub use cache::CacheConfig;
+pub use credentials::CredentialsConfig;
 pub use env::{Environment, ProcessEnvironment};
 pub use error::{ConfigError, ConfigErrors};
 pub use files::{Disk, FileContent, Files};
@@ -45,14 +53,18 @@ pub use keys::{KeysConfig, MASTER_KEY_LENGTH, MasterKeyBytes, MasterKeySource, l
 pub use load::{ConfigFile, DEFAULT_FILE, Loaded, Sources, load};
 pub use log::{LogConfig, LogFormat, LogLevel};
 pub use metrics::MetricsConfig;
+pub use named_file::NamedFile;
 pub use network::Network;
+pub use outbound::OutboundConfig;
 pub use place::{Layer, Place};
 pub use provenance::{Origin, Provenance};
 pub use reference::reference_markdown;
 pub use server::ServerConfig;
 pub(crate) use setting::variable_of;
 pub use setting::{Fallback, Kind, SECTIONS, Section, Setting};
+pub use signing_keys::SigningKeysConfig;
 pub use storage::{StorageConfig, StorageUrl};
+pub use tls::{CertificateFiles, CertificateSource, TlsConfig};
 pub use tokens::{MAX_BACKDATE_SECONDS, TokensConfig};
 pub use traces::{Ratio, TracesConfig};
 
@@ -61,16 +73,24 @@ pub use traces::{Ratio, TracesConfig};
 pub struct Config {
     /// Listeners and base URLs.
     pub server: ServerConfig,
+    /// Listeners that speak TLS, if any.
+    pub tls: Option<TlsConfig>,
     /// The database.
     pub storage: StorageConfig,
     /// The master key.
     pub keys: KeysConfig,
     /// What holds for every token.
     pub tokens: TokensConfig,
+    /// Requests that the server makes itself.
+    pub outbound: OutboundConfig,
+    /// What holds for the credentials of clients.
+    pub credentials: CredentialsConfig,
     /// What is logged and how.
     pub log: LogConfig,
     /// What is kept in memory.
     pub cache: CacheConfig,
+    /// How signing keys are looked after.
+    pub signing_keys: SigningKeysConfig,
     /// How much one client and one source address may ask for.
     pub budgets: BudgetsConfig,
     /// The listener for scrapes.

@@ -8,6 +8,7 @@ use countersign_protocol::Secret;
 use super::error::{ConfigError, Refusal, shown};
 use super::files::Files;
 use super::given::Given;
+use super::named_file::NamedFile;
 use super::place::{Layer, Place};
 use super::provenance::{Origin, Provenance};
 use super::setting::{Kind, Setting, settings};
@@ -102,6 +103,12 @@ impl<'a> Reader<'a> {
         Some(self.resolve(setting, &path))
     }
 
+    /// The file that a setting names, to be read when the server starts.
+    pub(super) fn named_file(&mut self, setting: &'static Setting) -> Option<NamedFile> {
+        let path = self.path(setting)?;
+        Some(NamedFile { key: setting.key, path, place: self.place(setting) })
+    }
+
     /// A path that `setting` names. A relative one counts from the folder of the
     /// configuration file, but from the working directory where the environment
     /// or a flag names it.
@@ -110,6 +117,11 @@ impl<'a> Reader<'a> {
             Layer::Default | Layer::File => self.folder.join(path),
             Layer::Environment | Layer::Flags => path.to_owned(),
         }
+    }
+
+    /// Whether any layer sets it, or it has a default.
+    pub(super) fn is_set(&self, setting: &Setting) -> bool {
+        self.in_force(setting).is_some()
     }
 
     /// The place that gave the value in force.

@@ -165,8 +165,8 @@ fn refuse_plaintext(reader: &mut Reader<'_>, listen: &[SocketAddr]) {
     let places = reader.item_places(&LISTEN);
     for (address, place) in listen.iter().zip(places) {
         if !address.ip().to_canonical().is_loopback() {
-            let refusal = Refusal::new("is reachable from other machines, and the server speaks plain HTTP").with_fix(
-                "listen on loopback behind a proxy that terminates TLS, or set server.allow_plaintext = true if such a proxy \
+            let refusal = Refusal::new("is reachable from other machines, and the server speaks plain HTTP here").with_fix(
+                "use tls.listen, or listen on loopback behind a proxy that terminates TLS, or set server.allow_plaintext = true if such a proxy \
                  reaches this address over a trusted network",
             );
             let error = ConfigError::refused(&LISTEN, &place, &address.to_string(), refusal);

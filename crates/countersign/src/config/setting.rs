@@ -1,16 +1,21 @@
 //! What a setting is. Every layer, check and document follows from the table in
 //! [`SECTIONS`].
 
-use super::{budgets, cache, keys, log, metrics, server, storage, tokens, traces};
+use super::{acme, budgets, cache, credentials, keys, log, metrics, outbound, server, signing_keys, storage, tls, tokens, traces};
 
 /// Every setting, by section, in the order in which they are documented.
 pub static SECTIONS: &[&Section] = &[
     &server::SECTION,
+    &tls::SECTION,
+    &acme::SECTION,
     &storage::SECTION,
     &keys::SECTION,
     &tokens::SECTION,
+    &credentials::SECTION,
+    &outbound::SECTION,
     &log::SECTION,
     &cache::SECTION,
+    &signing_keys::SECTION,
     &budgets::SECTION,
     &metrics::SECTION,
     &traces::SECTION,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use countersign_protocol::Secret;
 
+use super::error::ConfigError;
+use super::named_file::NamedFile;
 use super::reader::Reader;
 use super::setting::{Fallback, Kind, Section, Setting};
 use super::storage_url;
@@ -16,6 +18,8 @@ pub struct StorageConfig {
     pub url: StorageUrl,
     /// Password of the PostgreSQL user.
     pub password: Option<Secret<String>>,
+    /// The only certificate authorities that are trusted for TLS to PostgreSQL; none: Mozilla's.
+    pub ca_file: Option<NamedFile>,
     /// Most connections to PostgreSQL, or readers of SQLite.
     pub max_connections: usize,
     /// How often the change feed is polled.
@@ -36,15 +40,17 @@ pub enum StorageUrl {
     },
     /// A PostgreSQL database.
     Postgres {
-        /// URL without a password.
+        /// URL without a password and without `sslmode`.
         url: String,
+        /// Whether the connection is TLS.
+        tls: bool,
     },
 }
 
 pub(super) static SECTION: Section = Section {
     name: "storage",
     doc: "The database.",
-    settings: &[&URL, &PASSWORD, &PASSWORD_FILE, &MAX_CONNECTIONS, &POLL_INTERVAL, &LISTEN, &TIMEOUT],
+    settings: &[&URL, &PASSWORD, &PASSWORD_FILE, &CA_FILE, &MAX_CONNECTIONS, &POLL_INTERVAL, &LISTEN, &TIMEOUT],
 };
 
 pub(super) static URL: Setting = Setting {
@@ -52,7 +58,9 @@ pub(super) static URL: Setting = Setting {
     kind: Kind::Text { form: "`sqlite:PATH` or `postgres://USER@HOST:PORT/DATABASE`, without a password" },
     default: Fallback::Value("sqlite:countersign.db"),
     doc: "The database: a SQLite file, or PostgreSQL when several nodes share it. `postgres://USER@/DATABASE?host=/FOLDER` \
-          connects through the socket in FOLDER. TLS to PostgreSQL is not built in yet.",
+          connects through the socket in FOLDER. `?sslmode=verify-full` connects with TLS and accepts only a certificate for HOST \
+          from a trusted authority; `sslmode=require` means the same here, because encryption alone does not keep out who sits \
+          in the middle. Without it, and with `disable`, `allow` and `prefer`, the connection is not encrypted.",
 };
 
 static PASSWORD: Setting = Setting {
@@ -67,6 +75,14 @@ static PASSWORD_FILE: Setting = Setting {
     kind: Kind::Path,
     default: Fallback::Unset,
     doc: "File that holds `storage.password`; one newline at its end is ignored.",
+};
+
+static CA_FILE: Setting = Setting {
+    key: "storage.ca_file",
+    kind: Kind::Path,
+    default: Fallback::Unset,
+    doc: "PEM file of the only certificate authorities that are trusted for TLS to PostgreSQL (`sslrootcert` of other clients). \
+          Without it, Mozilla's are.",
 };
 
 static MAX_CONNECTIONS: Setting = Setting {
@@ -101,12 +117,17 @@ impl StorageConfig {
     pub(super) fn read_url(reader: &mut Reader<'_>) -> Option<StorageUrl> {
         match reader.value(&URL, storage_url::parse)? {
             StorageUrl::Sqlite { path } => Some(StorageUrl::Sqlite { path: reader.resolve(&URL, &path) }),
-            StorageUrl::Postgres { url } => Some(StorageUrl::Postgres { url }),
+            StorageUrl::Postgres { url, tls } => Some(StorageUrl::Postgres { url, tls }),
         }
     }
 
     pub(super) fn read(reader: &mut Reader<'_>, url: Option<StorageUrl>) -> Option<Self> {
         let password = reader.secret(&PASSWORD, &PASSWORD_FILE);
+        let ca_file = reader.named_file(&CA_FILE);
+        if let (Some(file), Some(StorageUrl::Sqlite { .. } | StorageUrl::Postgres { tls: false, .. })) = (&ca_file, &url) {
+            let error = ConfigError::new(CA_FILE.key, file.place.clone(), "is set although the connection is not TLS");
+            reader.refuse(error.with_fix("add ?sslmode=verify-full to storage.url, or leave this out"));
+        }
         let max_connections = reader.integer(&MAX_CONNECTIONS);
         let poll_interval = reader.integer(&POLL_INTERVAL).map(Duration::from_millis);
         let listen = reader.boolean(&LISTEN);
@@ -114,6 +135,7 @@ impl StorageConfig {
         Some(Self {
             url: url?,
             password,
+            ca_file,
             max_connections: max_connections?,
             poll_interval: poll_interval?,
             listen: listen?,

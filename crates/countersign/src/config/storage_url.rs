@@ -50,7 +50,7 @@ fn postgres(text: &str, rest: &str) -> Result<StorageUrl, Refusal> {
     if user.contains(':') || address.contains(":") && database.contains('@') {
         return Err(password_in_url());
     }
-    let names_host = parameters(query)?;
+    let Parameters { names_host, tls, kept } = parameters(query)?;
     let legal_hosts = hosts.split(',').all(|host| split_port(host).is_some_and(|(host, _)| !host.is_empty()));
     let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains('#');
     if !is_plain || !(legal_hosts || hosts.is_empty() && names_host) {
@@ -59,12 +59,20 @@ fn postgres(text: &str, rest: &str) -> Result<StorageUrl, Refusal> {
     if database.is_empty() || database.contains('/') {
         return Err(Refusal::new("names no database"));
     }
-    Ok(StorageUrl::Postgres { url: text.to_owned() })
+    let without_query = text.split_once('?').map_or(text, |(before, _)| before);
+    let url = if kept.is_empty() { without_query.to_owned() } else { format!("{without_query}?{}", kept.join("&")) };
+    Ok(StorageUrl::Postgres { url, tls })
 }
 
-/// Checks the parameters; whether `host` is one of them.
-fn parameters(query: &str) -> Result<bool, Refusal> {
-    let mut names_host = false;
+struct Parameters<'a> {
+    names_host: bool,
+    tls: bool,
+    /// All but `sslmode`.
+    kept: Vec<&'a str>,
+}
+
+fn parameters(query: &str) -> Result<Parameters<'_>, Refusal> {
+    let mut read = Parameters { names_host: false, tls: false, kept: Vec::new() };
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         if name.contains("pass") {
@@ -74,13 +82,26 @@ fn parameters(query: &str) -> Result<bool, Refusal> {
         if value.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
             return Err(Refusal::new("has a parameter that is not name=value").hiding_value());
         }
-        if name.starts_with("ssl") && !(name == "sslmode" && matches!(value, "disable" | "prefer" | "allow")) {
-            return Err(Refusal::new("asks for TLS to PostgreSQL, which is not built in yet")
-                .with_fix("leave the parameter out and reach PostgreSQL over a trusted network or a tunnel"));
+        match name {
+            "sslmode" => read.tls = is_tls(value)?,
+            "sslrootcert" => return Err(Refusal::new("names a file").with_fix("set storage.ca_file to it")),
+            _ if name.starts_with("ssl") => return Err(Refusal::new("has a parameter of TLS that is not known here")),
+            _ => read.kept.push(parameter),
         }
-        names_host |= name == "host";
+        read.names_host |= name == "host";
     }
-    Ok(names_host)
+    Ok(read)
+}
+
+/// There is no TLS without a check of who answers: `require` asks for as much as
+/// it can have.
+fn is_tls(mode: &str) -> Result<bool, Refusal> {
+    match mode {
+        "require" | "verify-full" => Ok(true),
+        "disable" | "allow" | "prefer" => Ok(false),
+        "verify-ca" => Err(Refusal::new("asks for TLS to whomever the authority knows").with_fix("write sslmode=verify-full")),
+        _ => Err(Refusal::new("has an unknown sslmode").with_fix("write sslmode=verify-full, or sslmode=disable")),
+    }
 }
 
 fn password_in_url() -> Refusal {
@@ -100,12 +121,26 @@ mod tests {
         for url in [
             "postgres://cs@db:5432/countersign",
             "postgresql://db/countersign",
-            "postgres://cs@[::1]:5432/countersign?sslmode=prefer",
             "postgres://cs@a:5432,b:5432/countersign?target_session_attrs=read-write",
             "postgres://cs@/countersign?host=/run/postgresql",
             "postgres:///countersign?host=/run/postgresql",
         ] {
-            assert_eq!(parse(url).unwrap(), StorageUrl::Postgres { url: url.to_owned() });
+            assert_eq!(parse(url).unwrap(), StorageUrl::Postgres { url: url.to_owned(), tls: false });
+        }
+    }
+
+    #[test]
+    fn tls_is_asked_for_by_sslmode_and_always_verified() {
+        for (mode, tls) in [("disable", false), ("allow", false), ("prefer", false), ("require", true), ("verify-full", true)] {
+            for (given, kept) in [
+                (format!("postgres://cs@db/d?sslmode={mode}"), "postgres://cs@db/d"),
+                (format!("postgres://cs@db/d?connect_timeout=3&sslmode={mode}"), "postgres://cs@db/d?connect_timeout=3"),
+            ] {
+                assert_eq!(parse(&given).unwrap(), StorageUrl::Postgres { url: kept.to_owned(), tls }, "{given}");
+            }
+        }
+        for url in ["postgres://db/d?sslmode=verify-ca", "postgres://db/d?sslmode=Require", "postgres://db/d?sslcert=/x"] {
+            assert!(parse(url).is_err(), "{url}");
         }
     }
 
@@ -129,7 +164,6 @@ mod tests {
             "postgres://db/a b",
             "postgres://db/d/e",
             "postgres://db/d?host",
-            "postgres://db/d?sslmode=require",
             "postgres://db/d?sslrootcert=/x",
             "postgres://db/d?p%61ssword=x",
             "postgres://a,,b/d",

@@ -62,7 +62,7 @@ fn lists_have_commas_outside_the_file() {
 fn relative_paths_count_from_the_file_or_the_working_directory() {
     let path = |layers: Layers| match layers.load().unwrap().config.storage.url {
         StorageUrl::Sqlite { path } => path,
-        StorageUrl::Postgres { url } => panic!("{url}"),
+        StorageUrl::Postgres { url, .. } => panic!("{url}"),
     };
     assert_eq!(path(Layers::new().file("")), Path::new("etc/countersign.db"));
     assert_eq!(path(Layers::new().file("storage.url = \"sqlite:x.db\"")), Path::new("etc/x.db"));
@@ -244,7 +244,7 @@ fn listening_beyond_loopback_needs_an_explicit_setting() {
     assert_eq!(
         open.errors()[0],
         "environment COUNTERSIGN__SERVER__LISTEN: server.listen: `0.0.0.0:1` is reachable from other machines, and the server speaks \
-         plain HTTP\n  fix: listen on loopback behind a proxy that terminates TLS, or set server.allow_plaintext = true if such a proxy \
+         plain HTTP here\n  fix: use tls.listen, or listen on loopback behind a proxy that terminates TLS, or set server.allow_plaintext = true if such a proxy \
          reaches this address over a trusted network"
     );
     let base_url_too = open.errors();
@@ -294,6 +294,21 @@ fn the_master_key_file_lies_beside_sqlite_and_is_required_with_postgres() {
     assert_eq!(with.keys.master_key_file(), Some(Path::new("etc/master.key")));
 }
 
+#[test]
+fn an_authority_for_a_connection_without_tls_is_refused() {
+    for url in ["sqlite:x.db", "postgres://cs@db/d", "postgres://cs@db/d?sslmode=prefer"] {
+        let layers = Layers::new().flag("storage.url", url).flag("storage.ca_file", "ca.pem").flag("keys.master_key_file", "k");
+        assert_eq!(
+            layers.errors(),
+            ["--set storage.ca_file: storage.ca_file is set although the connection is not TLS\n  \
+              fix: add ?sslmode=verify-full to storage.url, or leave this out"],
+            "{url}"
+        );
+    }
+    let layers = Layers::new().flag("storage.url", "postgres://cs@db/d?sslmode=verify-full").flag("storage.ca_file", "ca.pem");
+    assert!(layers.flag("keys.master_key_file", "k").load().is_ok());
+}
+
 // === Secrets ===
 
 #[test]
@@ -305,7 +320,7 @@ fn a_secret_comes_from_a_value_or_from_a_file() {
         assert_eq!(layers.load().unwrap().config.storage.password.unwrap().expose(), "hunter2");
     }
     let key = Layers::new().variable("COUNTERSIGN__KEYS__MASTER_KEY", KEY).load().unwrap().config.keys;
-    assert_eq!(load_master_key(&key, &MemoryFiles::new()).unwrap().expose(), &[7; 32]);
+    assert_eq!(load_master_key(&key.master_key, &MemoryFiles::new()).unwrap().expose(), &[7; 32]);
 }
 
 #[test]

@@ -31,8 +31,8 @@ impl FromRef<DemoState> for Verifier {
 }
 
 /// `GET /users` needs `list:users`, `GET /users/{id}` needs `read:users`.
-pub(super) fn router(base: &BaseUrl) -> anyhow::Result<Router> {
-    let verifier = Verifier::builder(format!("{base}/"), AUDIENCE).realm("demo").fetch(Outbound::new()?.fetch()).build()?;
+pub(super) fn router(base: &BaseUrl, outbound: &Outbound) -> anyhow::Result<Router> {
+    let verifier = Verifier::builder(format!("{base}/"), AUDIENCE).realm("demo").fetch(outbound.fetch()).build()?;
     Ok(Router::new().route("/users", get(list_users)).route("/users/{id}", get(read_user)).with_state(DemoState { verifier }))
 }
 

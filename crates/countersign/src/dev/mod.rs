@@ -1,6 +1,7 @@
 //! `countersign dev`: everything on loopback, with demo objects that are made by
 //! the same use-cases as any others.
 
+mod certificate;
 mod demo_api;
 mod env_file;
 mod folder;
@@ -8,10 +9,12 @@ mod objects;
 mod suggestions;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use countersign_protocol::Clock as _;
+use countersign_verify::SystemClock;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -20,7 +23,10 @@ use crate::entropy::SystemEntropy;
 use crate::http::{Listeners, ServeOptions, bind, serve};
 use crate::log;
 use crate::master_key_file;
-use crate::startup::{data_folder_settings, open_at, serve_app, stop_signal};
+use crate::startup::{
+    HandshakeLimits, SecureListeners, ServerListeners, data_folder_settings, open_at, serve_app, stop_signal, terms,
+};
+use crate::tls::CurrentCertificate;
 use crate::traces::Traces;
 
 pub(crate) use env_file::EnvFile;
@@ -32,6 +38,8 @@ use suggestions::Facts;
 pub(crate) const DEFAULT_DATA: &str = ".countersign";
 /// The server's port unless told otherwise.
 pub(crate) const DEFAULT_PORT: u16 = 8787;
+/// The server's port for TLS while it has its own for plain HTTP.
+const TLS_PORT: u16 = 8443;
 /// The port for metrics while the server has its own.
 const METRICS_PORT: u16 = 9787;
 /// The demo API's port while the server has its own.
@@ -41,6 +49,7 @@ const DEMO_API_PORT: u16 = 8788;
 #[derive(Debug)]
 pub(crate) struct DevOptions {
     pub(crate) port: u16,
+    pub(crate) tls: bool,
     pub(crate) data: PathBuf,
     pub(crate) ephemeral: bool,
     pub(crate) env_file: Option<PathBuf>,
@@ -59,12 +68,16 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
     let traces = Traces::start(&config.traces).context("traces.endpoint cannot be used")?;
     log::start(log::Format::Text, config.log.level.as_str(), traces.as_ref());
 
-    let (server, demo) = listen(options.port).await?;
-    let metrics = listen_for_scrapes(options.port, &config).await?;
-    let base = BaseUrl::local(server.port().context("the server has no port")?);
+    let Sockets { plain, secure, demo, metrics } = Sockets::bind(options.port, options.tls, &config.metrics.listen).await?;
+    let base = BaseUrl::local(plain.port().context("the server has no port")?);
     let demo_url = BaseUrl::local(demo.port().context("the demo API has no port")?);
     let metrics_url = metrics_url(&metrics)?;
-    let app = open_at(&config, vec![base.clone()]).await?;
+    let https = match secure {
+        Some(listeners) => Some(Https::prepare(listeners, folder.path(), &base)?),
+        None => None,
+    };
+    let bases = [Some(&base), https.as_ref().map(|https| &https.url)];
+    let app = open_at(&config, bases.into_iter().flatten().cloned().collect()).await?;
     let previous = EnvFile::read(&env_path).ok();
     let demo_objects = {
         let known = |name| previous.as_ref().and_then(|file| file.find(name));
@@ -72,25 +85,27 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
     };
 
     let stop = stop_signal(Arc::clone(&app)).context("cannot wait for signals")?;
-    let demo_router = demo_api::router(&base)?;
+    let demo_router = demo_api::router(&base, &app.outbound)?;
     let serve_options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
     let demo_api = tokio::spawn(serve(demo, demo_router, serve_options, stop.clone()));
 
     // Its appearance tells scripts that everything listens.
-    env_file(&base, &demo_url, &metrics_url, &demo_objects)
+    env_file(&base, &demo_url, &metrics_url, &demo_objects, https.as_ref())
         .write(&env_path)
         .with_context(|| format!("cannot write {}", env_path.display()))?;
     let facts = Facts {
         base: &base,
         demo_url: &demo_url,
         metrics_url: &metrics_url,
+        https: https.as_ref(),
         env_path: &env_path,
         is_default_env: env_path == PathBuf::from(DEFAULT_DATA).join(EnvFile::NAME),
         started_in_ms: started.elapsed().as_millis(),
     };
     announce(&facts.to_json(), &facts.to_text());
 
-    serve_app(app, server, metrics, &config, stop).await?;
+    let listeners = ServerListeners { plain, secure: https.map(|https| https.secure), metrics };
+    serve_app(app, listeners, &config, stop).await?;
     // It was told to stop at the same moment.
     let _ = demo_api.await;
     if let Some(traces) = traces {
@@ -100,10 +115,12 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
 }
 
 fn load_config(folder: &DataFolder) -> anyhow::Result<Config> {
-    let settings = data_folder_settings(folder.path(), &ProcessEnvironment)?;
+    let mut settings = data_folder_settings(folder.path(), &ProcessEnvironment)?;
+    // What a developer registers lies on the same machine.
+    settings.push(("outbound.allow_private_addresses".to_owned(), "true".to_owned()));
     let sources = Sources { file: ConfigFile::Nowhere, environment: &ProcessEnvironment, flags: &settings, files: &Disk };
     let Loaded { config, provenance } = config::load(&sources)?;
-    for key in ["server.listen", "server.base_urls"] {
+    for key in ["server.listen", "server.base_urls", "tls.listen"] {
         if provenance.of(key).is_some_and(|origin| origin.place != Place::Default) {
             bail!("`dev` listens on loopback and chooses its base URL: unset {}, or use `serve`", config::variable_of(key));
         }
@@ -114,24 +131,29 @@ fn load_config(folder: &DataFolder) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-/// The server has the port that was asked for; the demo API has its usual one
-/// only beside the server's usual one.
-async fn listen(port: u16) -> anyhow::Result<(Listeners, Listeners)> {
-    let demo_port = if port == DEFAULT_PORT { DEMO_API_PORT } else { 0 };
-    let hint = "is another `countersign dev` running? `--port 0` finds free ports";
-    let server = Listeners::loopback(port).await.context(hint)?;
-    let demo = Listeners::loopback(demo_port).await.context(hint)?;
-    Ok((server, demo))
+/// Everything that is listened on.
+struct Sockets {
+    plain: Listeners,
+    secure: Option<Listeners>,
+    demo: Listeners,
+    metrics: Listeners,
 }
 
-/// Where the settings say, else on the usual port beside the server's usual one.
-async fn listen_for_scrapes(server_port: u16, config: &Config) -> anyhow::Result<Listeners> {
-    if !config.metrics.listen.is_empty() {
-        return Ok(bind(&config.metrics.listen).await?);
+impl Sockets {
+    /// The server has the port that was asked for; the others have their usual ones
+    /// only beside the server's usual one. Scrapes go where the settings say.
+    async fn bind(port: u16, tls: bool, metrics: &[SocketAddr]) -> anyhow::Result<Self> {
+        let beside = |usual: u16| if port == DEFAULT_PORT { usual } else { 0 };
+        let hint = "is another `countersign dev` running? `--port 0` finds free ports";
+        let plain = Listeners::loopback(port).await.context(hint)?;
+        let secure = if tls { Some(Listeners::loopback(beside(TLS_PORT)).await.context(hint)?) } else { None };
+        let demo = Listeners::loopback(beside(DEMO_API_PORT)).await.context(hint)?;
+        let metrics = match metrics {
+            [] => bind(&[SocketAddr::from((Ipv4Addr::LOCALHOST, beside(METRICS_PORT)))]).await.context(hint)?,
+            addresses => bind(addresses).await?,
+        };
+        Ok(Self { plain, secure, demo, metrics })
     }
-    let port = if server_port == DEFAULT_PORT { METRICS_PORT } else { 0 };
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    bind(&[address]).await.context("is another `countersign dev` running? `--port 0` finds free ports")
 }
 
 fn metrics_url(metrics: &Listeners) -> anyhow::Result<String> {
@@ -139,9 +161,35 @@ fn metrics_url(metrics: &Listeners) -> anyhow::Result<String> {
     Ok(format!("http://{}/metrics", listener.local_addr()?))
 }
 
-fn env_file(base: &BaseUrl, demo_url: &BaseUrl, metrics_url: &str, demo: &DemoObjects) -> EnvFile {
+/// The same server with TLS.
+struct Https {
+    secure: SecureListeners,
+    url: BaseUrl,
+    ca_file: PathBuf,
+}
+
+impl Https {
+    fn prepare(listeners: Listeners, folder: &Path, plain: &BaseUrl) -> anyhow::Result<Self> {
+        let url = BaseUrl::local_https(listeners.port().context("the server has no port for TLS")?);
+        let made = certificate::ensure(folder, SystemClock.now())?;
+        let current = Arc::new(CurrentCertificate::default());
+        current.replace(made.certificate);
+        let secure = SecureListeners {
+            listeners,
+            bases: Arc::new([url.clone()]),
+            other_bases: Arc::new([plain.clone()]),
+            terms: terms(current, HandshakeLimits::default())?,
+            challenges: None,
+        };
+        Ok(Self { secure, url, ca_file: made.ca_file })
+    }
+}
+
+fn env_file(base: &BaseUrl, demo_url: &BaseUrl, metrics_url: &str, demo: &DemoObjects, https: Option<&Https>) -> EnvFile {
     let secret = demo.client_secret.expose().as_str();
-    EnvFile::new([
+    let ca_file = https.map(|https| https.ca_file.to_string_lossy().into_owned()).unwrap_or_default();
+    let secure = https.map(|https| [("HTTPS_URL", https.url.as_str()), ("CA_FILE", &ca_file)]);
+    let plain = [
         ("BASE_URL", base.as_str()),
         ("ROOT_ISSUER", &format!("{base}/")),
         ("ISSUER", &format!("{base}/oauth2/default")),
@@ -159,5 +207,6 @@ fn env_file(base: &BaseUrl, demo_url: &BaseUrl, metrics_url: &str, demo: &DemoOb
         ("MGMT_CLIENT_SECRET", demo.operator_secret.expose()),
         ("DEMO_API_URL", demo_url.as_str()),
         ("METRICS_URL", metrics_url),
-    ])
+    ];
+    EnvFile::new(plain.into_iter().chain(secure.into_iter().flatten()))
 }

@@ -9,7 +9,7 @@ use countersign_protocol::{Audience, ClientAuthMethod, ClientId, Scope, ScopeTok
 use crate::app::App;
 use crate::audit::Actor;
 use crate::authorization_servers::{self, NewAuthorizationServer};
-use crate::clients::{self, Client, NewClient, NewClientGrant};
+use crate::clients::{self, Client, CredentialKind, NewClient, NewClientGrant};
 use crate::ids::AuthorizationServerId;
 use crate::management;
 use crate::resource_servers::{self, DEFAULT_TOKEN_LIFETIME_SECONDS, NewResourceServer, Profile, ResourceServer, ScopeDefinition};
@@ -134,9 +134,11 @@ async fn create_client(app: &App, id: &ClientId) -> anyhow::Result<Secret<String
 fn is_live_secret(app: &App, client: &Client, secret: &str) -> bool {
     let catalog = app.catalog();
     let now = app.clock.now();
-    client.credentials.iter().any(|credential| {
-        let hasher = catalog.hashers.find(&credential.hash_key_id);
-        credential.is_live(now) && hasher.is_some_and(|hasher| hasher.hash(secret).equals(&credential.hash))
+    client.credentials.iter().filter(|credential| credential.is_live(now)).any(|credential| match &credential.kind {
+        CredentialKind::Secret { hash_key_id, hash } => {
+            catalog.hashers.find(hash_key_id).is_some_and(|hasher| hasher.hash(secret).equals(hash))
+        }
+        CredentialKind::Keys(_) | CredentialKind::JwksUri(_) => false,
     })
 }
 

@@ -24,6 +24,9 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     if app.is_behind() {
         return not_ready("change feed");
     }
+    if app.is_sealed_out() {
+        return not_ready("master key");
+    }
     match app.store.read(|session| Box::pin(async move { session.feed_head().await })).await {
         Ok(_) => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
         Err::<_, StoreError>(error) => {

@@ -1,14 +1,30 @@
-//! Binding the sockets.
+//! Binding the sockets, and what is served on them.
 
-use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
+use axum::Router;
 use tokio::net::TcpListener;
+
+use crate::config::BaseUrl;
+use crate::tls::TlsTerms;
 
 /// Bound sockets that serve the same router.
 #[derive(Debug)]
 pub struct Listeners(pub Vec<TcpListener>);
+
+/// Sockets, and what is served on them.
+pub struct Endpoint {
+    /// The sockets.
+    pub listeners: Listeners,
+    /// The routes.
+    pub router: Router,
+    /// The base URLs that a request may name here; none: any of the application's.
+    pub bases: Option<Arc<[BaseUrl]>>,
+    /// How connections become TLS connections; none: plain HTTP.
+    pub tls: Option<TlsTerms>,
+}
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -31,14 +47,6 @@ pub async fn bind(addresses: &[SocketAddr]) -> Result<Listeners, BindError> {
         listeners.push(listener);
     }
     Ok(Listeners(listeners))
-}
-
-/// The addresses, with commas between them.
-impl fmt::Display for Listeners {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let addresses = self.0.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string());
-        f.write_str(&addresses.collect::<Vec<_>>().join(","))
-    }
 }
 
 impl Listeners {
@@ -71,5 +79,11 @@ impl Listeners {
     /// The port of the first socket.
     pub fn port(&self) -> Option<u16> {
         self.0.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port())
+    }
+
+    /// The addresses, for a log line.
+    pub fn addresses(&self) -> String {
+        let addresses = self.0.iter().filter_map(|listener| listener.local_addr().ok());
+        addresses.map(|address| address.to_string()).collect::<Vec<_>>().join(",")
     }
 }

@@ -1,6 +1,7 @@
 //! HTTP: handlers, middleware, error encoders, and the server that runs them.
 //! Handlers parse, call one use-case, and render.
 
+mod acme;
 mod body;
 mod errors;
 mod health;
@@ -13,8 +14,9 @@ mod router;
 mod serve;
 mod source_address;
 
-pub use listener::{BindError, Listeners, bind};
+pub use acme::challenge_router;
+pub use listener::{BindError, Endpoint, Listeners, bind};
 pub use manage::document as management_document;
 pub use metrics::metrics_router;
 pub use router::router;
-pub use serve::{PeerAddress, ServeOptions, serve};
+pub use serve::{PeerAddress, ServeOptions, serve, serve_all};

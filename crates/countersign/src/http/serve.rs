@@ -11,13 +11,17 @@ use axum::Router;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 
-use super::Listeners;
+use super::{Endpoint, Listeners};
+use crate::config::BaseUrl;
+use crate::tls::TlsTerms;
 
 /// Most connections that are open at a time.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -35,6 +39,10 @@ pub struct ServeOptions {
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddress(pub SocketAddr);
 
+/// The base URLs of the listener that a request arrived at, in its extensions.
+#[derive(Clone, Debug)]
+pub(super) struct ListenerBases(pub(super) Arc<[BaseUrl]>);
+
 /// A connection, and its place among the open ones.
 struct Accepted {
     stream: TcpStream,
@@ -42,47 +50,73 @@ struct Accepted {
     place: OwnedSemaphorePermit,
 }
 
-/// What all connections share.
-struct Limits {
-    graceful: GracefulShutdown,
+/// What all connections to an endpoint share.
+struct Service {
+    builder: Builder<TokioExecutor>,
+    router: Router,
+    bases: Option<ListenerBases>,
+    tls: Option<TlsTerms>,
     open: Arc<Semaphore>,
     header_timeout: Duration,
 }
 
-/// Serves `router` on every listener until `stop` becomes true, then drains.
-/// Returns whether everything in flight finished in time.
+/// Serves `router` by plain HTTP on every listener until `stop` becomes true, then
+/// drains. Returns whether everything in flight finished in time.
 pub async fn serve(listeners: Listeners, router: Router, options: ServeOptions, stop: watch::Receiver<bool>) -> bool {
-    let limits = Arc::new(Limits {
-        graceful: GracefulShutdown::new(),
-        open: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
-        header_timeout: options.header_timeout,
-    });
-    let loops: Vec<_> = listeners
-        .0
-        .into_iter()
-        .map(|listener| tokio::spawn(accept_until(stop.clone(), listener, router.clone(), Arc::clone(&limits))))
-        .collect();
+    serve_all(vec![Endpoint { listeners, router, bases: None, tls: None }], options, stop).await
+}
+
+/// The same for several endpoints, which end together.
+pub async fn serve_all(endpoints: Vec<Endpoint>, options: ServeOptions, stop: watch::Receiver<bool>) -> bool {
+    let graceful = Arc::new(GracefulShutdown::new());
+    let open = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut loops = Vec::new();
+    for Endpoint { listeners, router, bases, tls } in endpoints {
+        let service = Arc::new(Service {
+            builder: builder(options.header_timeout),
+            router,
+            bases: bases.map(ListenerBases),
+            tls,
+            open: Arc::clone(&open),
+            header_timeout: options.header_timeout,
+        });
+        for listener in listeners.0 {
+            let accepting = accept_until(stop.clone(), listener, Arc::clone(&service), Arc::clone(&graceful));
+            loops.push(tokio::spawn(accepting));
+        }
+    }
     for accepting in loops {
         // A loop ends only by the stop; a panic in one must not end the others.
         let _ = accepting.await;
     }
-    match Arc::try_unwrap(limits) {
-        Ok(limits) => tokio::time::timeout(options.drain_timeout, limits.graceful.shutdown()).await.is_ok(),
+    match Arc::try_unwrap(graceful) {
+        Ok(graceful) => tokio::time::timeout(options.drain_timeout, graceful.shutdown()).await.is_ok(),
         Err(_) => false,
     }
 }
 
-async fn accept_until(mut stop: watch::Receiver<bool>, listener: TcpListener, router: Router, limits: Arc<Limits>) {
+fn builder(header_timeout: Duration) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
+    builder
+}
+
+async fn accept_until(
+    mut stop: watch::Receiver<bool>,
+    listener: TcpListener,
+    service: Arc<Service>,
+    graceful: Arc<GracefulShutdown>,
+) {
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &limits.open) => accepted,
+            accepted = accept(&listener, &service.open) => accepted,
             _ = stop.wait_for(|stopped| *stopped) => return,
         };
         match accepted {
-            Ok(accepted) => serve_connection(accepted, &builder, router.clone(), &limits),
+            Ok(accepted) => {
+                tokio::spawn(attend(accepted, Arc::clone(&service), graceful.watcher(), stop.clone()));
+            }
             Err(error) => {
                 // Out of file descriptors, mostly: some will be free again soon.
                 tracing::warn!(error = %error, "cannot accept a connection");
@@ -99,32 +133,140 @@ async fn accept(listener: &TcpListener, open: &Arc<Semaphore>) -> io::Result<Acc
     Ok(Accepted { stream, peer: PeerAddress(peer), place })
 }
 
-fn serve_connection(accepted: Accepted, builder: &Builder<TokioExecutor>, router: Router, limits: &Limits) {
+async fn attend(accepted: Accepted, service: Arc<Service>, watcher: Watcher, mut stop: watch::Receiver<bool>) {
     let Accepted { stream, peer, place } = accepted;
     // Small responses must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
+    match &service.tls {
+        None => converse(stream, peer, &service, watcher).await,
+        Some(terms) => {
+            let secured = tokio::select! {
+                secured = handshake(terms, stream) => secured,
+                // Nothing was asked yet.
+                _ = stop.wait_for(|stopped| *stopped) => None,
+            };
+            if let Some(stream) = secured {
+                converse(stream, peer, &service, watcher).await;
+            }
+        }
+    }
+    drop(place);
+}
+
+/// The wait for a turn counts too: who does not get one in time is not served.
+async fn handshake(terms: &TlsTerms, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+    let securing = async {
+        let _turn = terms.handshakes.acquire().await.map_err(io::Error::other)?;
+        terms.acceptor.accept(stream).await
+    };
+    match tokio::time::timeout(terms.handshake_timeout, securing).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(error = %error, "a TLS handshake failed");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: PeerAddress,
+    service: &Service,
+    watcher: Watcher,
+) {
     let asked = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&asked);
-    let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
+    let (seen, bases) = (Arc::clone(&asked), service.bases.clone());
+    let router = service.router.clone().map_request(move |mut request: hyper::Request<Incoming>| {
         seen.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(peer);
+        if let Some(bases) = &bases {
+            request.extensions_mut().insert(bases.clone());
+        }
         request.map(axum::body::Body::new)
     });
-    let service = TowerToHyperService::new(service.map_err(|never: Infallible| never));
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    let watched = limits.graceful.watch(connection);
-    let header_timeout = limits.header_timeout;
-    tokio::spawn(async move {
-        let _place = place;
-        let mut watched = std::pin::pin!(watched);
-        // hyper's own timer starts with the first byte, and only for HTTP/1.
-        let ended = match tokio::time::timeout(header_timeout, &mut watched).await {
-            Ok(ended) => ended,
-            Err(_) if asked.load(Ordering::Relaxed) => watched.await,
-            Err(_) => return,
-        };
-        if let Err(error) = ended {
-            tracing::debug!(error = %error, "a connection ended early");
+    let router = TowerToHyperService::new(router.map_err(|never: Infallible| never));
+    let connection = service.builder.serve_connection(TokioIo::new(stream), router).into_owned();
+    let mut watched = std::pin::pin!(watcher.watch(connection));
+    // hyper's own timer starts with the first byte, and only for HTTP/1.
+    let ended = match tokio::time::timeout(service.header_timeout, &mut watched).await {
+        Ok(ended) => ended,
+        Err(_) if asked.load(Ordering::Relaxed) => watched.await,
+        Err(_) => return,
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error = %error, "a connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_protocol::{Clock as _, Secret};
+    use countersign_verify::SystemClock;
+    use rcgen::generate_simple_self_signed;
+    use rustls::pki_types::ServerName;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+    use crate::tls::{Certificate, CurrentCertificate, server_config, tls_config};
+
+    struct TlsServer {
+        port: u16,
+        handshakes: Arc<Semaphore>,
+        connector: TlsConnector,
+        _stop: watch::Sender<bool>,
+    }
+
+    impl TlsServer {
+        async fn start(at_a_time: usize, handshake_timeout: Duration) -> Self {
+            let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            let key = Secret::new(made.signing_key.serialize_pem());
+            let current = Arc::new(CurrentCertificate::default());
+            current.replace(Certificate::from_pem(&made.cert.pem(), &key, SystemClock.now()).unwrap());
+            let handshakes = Arc::new(Semaphore::new(at_a_time));
+            let acceptor = server_config(current).unwrap().into();
+            let tls = Some(TlsTerms { acceptor, handshakes: Arc::clone(&handshakes), handshake_timeout });
+            let listeners = Listeners::loopback(0).await.unwrap();
+            let port = listeners.port().unwrap();
+            let (stop, stopped) = watch::channel(false);
+            let options = ServeOptions { header_timeout: Duration::from_secs(60), drain_timeout: Duration::from_secs(1) };
+            tokio::spawn(serve_all(vec![Endpoint { listeners, router: Router::new(), bases: None, tls }], options, stopped));
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(made.cert.der().clone()).unwrap();
+            let connector = TlsConnector::from(Arc::new(tls_config(roots).unwrap()));
+            Self { port, handshakes, connector, _stop: stop }
         }
-    });
+
+        async fn connect(&self) -> io::Result<()> {
+            let tcp = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            self.connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.map(drop)
+        }
+    }
+
+    #[tokio::test]
+    async fn who_gets_no_turn_for_a_handshake_in_time_is_closed() {
+        let server = TlsServer::start(1, Duration::from_millis(50)).await;
+        let turn = Arc::clone(&server.handshakes).acquire_owned().await.unwrap();
+        server.connect().await.unwrap_err();
+        drop(turn);
+        let server = TlsServer::start(1, Duration::from_secs(60)).await;
+        server.connect().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_handshake_has_its_turn_until_it_ends() {
+        let server = TlsServer::start(1, Duration::from_secs(60)).await;
+        let mut silent = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+        silent.write_all(b"\x16").await.unwrap();
+        while server.handshakes.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(silent);
+        // Only when the first has ended is there a turn for this one.
+        server.connect().await.unwrap();
+        while server.handshakes.available_permits() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
 }

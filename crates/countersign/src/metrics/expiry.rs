@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicI64;
 
+use countersign_protocol::Timestamp;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::families::{Description, Families, Labelled};
@@ -9,7 +10,7 @@ use super::families::{Description, Families, Labelled};
 static EXPIRING: Description = Description {
     name: "countersign_expiring",
     labels: &["kind", "within"],
-    help: "Live credentials and certificates that expire within this time, by kind; a kind that nobody looked after yet has no series",
+    help: "Live credentials without a successor, and certificates, that expire within this time, by kind; a kind that nobody looked after yet has no series",
 };
 
 /// What can expire.
@@ -70,6 +71,19 @@ impl Expiring {
     }
 }
 
+/// How many of a kind expire within each time of [`Within::ALL`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ending([i64; Within::ALL.len()]);
+
+impl Ending {
+    /// Counts one that has `left_millis` milliseconds left.
+    pub fn count(&mut self, left_millis: i64) {
+        for (within, count) in Within::ALL.iter().zip(&mut self.0) {
+            *count += i64::from(left_millis <= within.as_seconds() * 1_000);
+        }
+    }
+}
+
 /// What expires soon.
 #[derive(Debug)]
 pub struct ExpiryMetrics(Labelled<Gauge<i64, AtomicI64>>);
@@ -81,8 +95,17 @@ impl ExpiryMetrics {
         Self(expiring)
     }
 
-    /// Sets how many of a kind expire within a time.
-    pub fn set(&self, kind: Expiring, within: Within, count: usize) {
-        self.0.series(&[kind.as_str(), within.as_str()]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// Sets how many of a kind expire.
+    pub fn set(&self, kind: Expiring, ending: Ending) {
+        for (within, count) in Within::ALL.iter().zip(ending.0) {
+            self.0.series(&[kind.as_str(), within.as_str()]).set(count);
+        }
+    }
+
+    /// Sets when the certificate that is presented expires; `None` while there is none.
+    pub fn set_server_certificate(&self, not_after: Option<Timestamp>, now: Timestamp) {
+        let mut ending = Ending::default();
+        not_after.iter().for_each(|not_after| ending.count(not_after.millis_since(now)));
+        self.set(Expiring::ServerCertificate, ending);
     }
 }

@@ -18,7 +18,7 @@ use countersign_protocol::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 
 pub use budgets::{BudgetFamilies, BudgetMetrics};
-pub use expiry::{Expiring, ExpiryMetrics, Within};
+pub use expiry::{Ending, Expiring, ExpiryMetrics, Within};
 pub use histogram::Histogram;
 pub use node::NodeMetrics;
 pub use reference::reference_markdown;

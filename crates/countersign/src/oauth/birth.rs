@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::catalog::LoadedAuthorizationServer;
 use crate::resource_servers::ResourceServer;
 use crate::revocation::TokenFacts;
-use crate::signing_keys::ParsedKey;
+use crate::signing_keys::Signer;
 
 /// A mark lies at most this far ahead of the clock it was made by; half of it is
 /// for other nodes' clocks.
@@ -21,7 +21,7 @@ pub(super) struct Birth<'c> {
     client: &'c AuthenticatedClient,
     server: Arc<LoadedAuthorizationServer>,
     resource_server: Arc<ResourceServer>,
-    key: Option<Arc<ParsedKey>>,
+    key: Option<Arc<dyn Signer>>,
     issued_at: Timestamp,
 }
 
@@ -60,7 +60,7 @@ impl<'c> Birth<'c> {
             audience: self.resource_server.audience.as_str(),
             client_id,
             credential_id: self.client.credential_id().as_str(),
-            key_id: self.key.as_ref().map_or("", |key| key.id.as_str()),
+            key_id: self.key.as_ref().map_or("", |key| key.key_id().as_str()),
             subject: client_id,
         };
         app.revocations.marks.revoking(&facts, self.issued_at)

@@ -1,16 +1,20 @@
-//! Authenticating a client, the same way at every endpoint (RFC 6749 section 2.3).
+//! Authenticating a client: by its secret (RFC 6749 section 2.3.1), or by its signature
+//! (`client_assertion.rs`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use countersign_protocol::{
-    ClientAuthParseError, ClientId, ClientSecretCredentials, Parameters, Timestamp, parse_client_authentication,
+    AssertionError, ClientAuthMethod, ClientAuthParseError, ClientId, ClientSecretCredentials, Issuer, Parameters,
+    PresentedCredentials, Timestamp, parse_client_authentication,
 };
+use countersign_verify::KeysUnavailable;
 use tracing::Instrument as _;
 
+use super::client_assertion;
 use crate::app::App;
-use crate::catalog::SecretHashers;
-use crate::clients::{Client, SecretCredential, SecretHash};
+use crate::catalog::{ResolvedMount, SecretHashers};
+use crate::clients::{Client, Credential, CredentialKind, SecretHash};
 use crate::ids::{CredentialId, HashKeyId};
 use crate::limits::{Exhausted, Lookup};
 use crate::source_address::SourceAddress;
@@ -23,6 +27,7 @@ use crate::traces::span;
 pub struct AuthenticatedClient {
     client: Arc<Client>,
     credential_id: CredentialId,
+    method: ClientAuthMethod,
 }
 
 impl AuthenticatedClient {
@@ -35,15 +40,42 @@ impl AuthenticatedClient {
     pub const fn credential_id(&self) -> &CredentialId {
         &self.credential_id
     }
+
+    /// How it presented that.
+    pub const fn method(&self) -> ClientAuthMethod {
+        self.method
+    }
 }
 
 /// Why a client is not authenticated.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientAuthError {
+    /// The assertion is wrong, whoever sent it.
+    #[error(transparent)]
+    Assertion(#[from] AssertionError),
+    /// The client signed an assertion that is not right for here and now.
+    #[error("{error}")]
+    AssertionOf {
+        /// Who signed it.
+        client_id: ClientId,
+        /// Whom it should have been for.
+        issuer: Issuer,
+        /// What is wrong.
+        error: AssertionError,
+    },
+    /// The client signed it, and it was used before.
+    #[error("the assertion was used before")]
+    AssertionReplayed {
+        /// Who signed it.
+        client_id: ClientId,
+    },
     /// A hash key that a stored secret names is not there: a fault of ours.
     #[error("a hash key is missing")]
     HashKeyMissing,
-    /// The secret is right, but the client is pinned to another method.
+    /// The keys at the client's `jwks_uri` cannot be had: the client was not judged.
+    #[error("the keys at the client's jwks_uri cannot be fetched")]
+    KeysUnavailable(#[from] KeysUnavailable),
+    /// The credential is right, but the client is pinned to another method.
     #[error("the client is pinned to another authentication method")]
     MethodNotOfClient,
     /// One answer after the same work, whatever the reason: it is for the log.
@@ -70,12 +102,14 @@ pub enum ClientAuthError {
 /// Why an authentication was refused; never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalReason {
-    /// The client is disabled; the secret is right.
+    /// The client is disabled; the credential is right.
     ClientDisabled,
     /// There is no such client.
     ClientUnknown,
     /// Wrong, expired or revoked.
     SecretNotAccepted,
+    /// By no key of the client that is in force.
+    SignatureNotAccepted,
 }
 
 impl RefusalReason {
@@ -85,69 +119,119 @@ impl RefusalReason {
             Self::ClientDisabled => "the client is disabled",
             Self::ClientUnknown => "there is no such client",
             Self::SecretNotAccepted => "the secret is wrong, expired or revoked",
+            Self::SignatureNotAccepted => "the signature is by no key of the client, or by one that is expired or revoked",
         }
     }
 }
 
-/// Authenticates the client of a request, by its `Authorization` header values and
-/// its body, within the budgets of its source address.
+/// Authenticates the client of a request to an endpoint of `mount`, by its
+/// `Authorization` header values and its body, within the budgets of its source address.
 ///
 /// # Errors
 /// [`ClientAuthError`].
 pub async fn authenticate<'h>(
     app: &App,
+    mount: &ResolvedMount,
     source: SourceAddress,
     authorization: impl IntoIterator<Item = &'h [u8]>,
     parameters: &Parameters,
     now: Timestamp,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
     let presented = parse_client_authentication(authorization, parameters)?;
-    authenticate_by_secret(app, source, presented, now).instrument(span!("authenticate client")).await
+    judge(app, mount, source, &presented, now).instrument(span!("authenticate client")).await
+}
+
+async fn judge(
+    app: &App,
+    mount: &ResolvedMount,
+    source: SourceAddress,
+    presented: &PresentedCredentials,
+    now: Timestamp,
+) -> Result<AuthenticatedClient, ClientAuthError> {
+    match presented {
+        PresentedCredentials::Assertion(presented) => {
+            let assertion = presented.parse()?;
+            let attempt = Attempt::admit(app, source, assertion.client_id(), now)?;
+            attempt.settle(app, client_assertion::authenticate(app, mount, &assertion, attempt.lookup, now).await)
+        }
+        PresentedCredentials::Secret(secret) => {
+            let attempt = Attempt::admit(app, source, &secret.client_id, now)?;
+            attempt.settle(app, authenticate_by_secret(app, secret, attempt.lookup, now).await)
+        }
+    }
+}
+
+/// An authentication that the budgets of its source address admit.
+struct Attempt<'a> {
+    source: SourceAddress,
+    client_id: &'a str,
+    lookup: Lookup,
+    now: Timestamp,
+}
+
+impl<'a> Attempt<'a> {
+    fn admit(app: &App, source: SourceAddress, client_id: &'a str, now: Timestamp) -> Result<Self, ClientAuthError> {
+        let lookup = app.limits.admit(source, client_id, now).map_err(ClientAuthError::TooManyFailures)?;
+        Ok(Self { source, client_id, lookup, now })
+    }
+
+    /// Counts a refusal. What could be looked for in memory only is not told apart.
+    fn settle(
+        &self,
+        app: &App,
+        outcome: Result<AuthenticatedClient, ClientAuthError>,
+    ) -> Result<AuthenticatedClient, ClientAuthError> {
+        if let Err(ClientAuthError::Refused { client_id, .. }) = &outcome {
+            app.limits.record_failure(self.source, self.client_id, client_id.as_ref(), self.now);
+            if let Lookup::InMemory(exhausted) = self.lookup {
+                app.limits.record_source_refusal();
+                return Err(ClientAuthError::TooManyFailures(exhausted));
+            }
+        }
+        outcome
+    }
 }
 
 async fn authenticate_by_secret(
-    app: &App,
-    source: SourceAddress,
-    presented: ClientSecretCredentials,
-    now: Timestamp,
-) -> Result<AuthenticatedClient, ClientAuthError> {
-    let lookup = app.limits.admit(source, &presented.client_id, now).map_err(ClientAuthError::TooManyFailures)?;
-    let outcome = verify(app, &presented, lookup, now).await;
-    if let Err(ClientAuthError::Refused { client_id, .. }) = &outcome {
-        app.limits.record_failure(source, &presented.client_id, client_id.as_ref(), now);
-        if let Lookup::InMemory(exhausted) = lookup {
-            app.limits.record_source_refusal();
-            return Err(ClientAuthError::TooManyFailures(exhausted));
-        }
-    }
-    outcome
-}
-
-async fn verify(
     app: &App,
     presented: &ClientSecretCredentials,
     lookup: Lookup,
     now: Timestamp,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
-    let client = match (ClientId::try_from(presented.client_id.as_str()), lookup) {
-        (Ok(id), Lookup::Anywhere) => app.find_client(&id).await?,
-        (Ok(id), Lookup::InMemory(_)) => app.find_client_in_memory(&id),
-        (Err(_), _) => None,
-    };
+    let client = find_client(app, &presented.client_id, lookup).await?;
     let credentials = client.as_deref().map_or(&[][..], |client| &client.credentials);
     let matched = find_matching(&app.catalog().hashers, credentials, presented.client_secret.expose(), now)?;
+    settle(client, matched, presented.method, RefusalReason::SecretNotAccepted)
+}
+
+/// The client with this id, which may be any text.
+pub(super) async fn find_client(app: &App, id: &str, lookup: Lookup) -> Result<Option<Arc<Client>>, StoreError> {
+    match (ClientId::try_from(id), lookup) {
+        (Ok(id), Lookup::Anywhere) => app.find_client(&id).await,
+        (Ok(id), Lookup::InMemory(_)) => Ok(app.find_client_in_memory(&id)),
+        (Err(_), _) => Ok(None),
+    }
+}
+
+/// What follows from the client that was named and the credential that fits.
+pub(super) fn settle(
+    client: Option<Arc<Client>>,
+    matched: Option<CredentialId>,
+    method: ClientAuthMethod,
+    no_match: RefusalReason,
+) -> Result<AuthenticatedClient, ClientAuthError> {
     let client_id = client.as_ref().map(|client| client.id.clone());
     let refused = |reason| Err(ClientAuthError::Refused { client_id, reason });
     let (client, credential_id) = match (client, matched) {
         (Some(client), Some(_)) if client.disabled_at.is_some() => return refused(RefusalReason::ClientDisabled),
         (Some(client), Some(credential_id)) => (client, credential_id),
-        (Some(_), None) => return refused(RefusalReason::SecretNotAccepted),
+        (Some(_), None) => return refused(no_match),
         (None, _) => return refused(RefusalReason::ClientUnknown),
     };
-    if client.auth_method_enforced && client.auth_method != presented.method {
+    if client.auth_method_enforced && client.auth_method != method {
         return Err(ClientAuthError::MethodNotOfClient);
     }
-    Ok(AuthenticatedClient { client, credential_id })
+    Ok(AuthenticatedClient { client, credential_id, method })
 }
 
 /// Whether the client would still be let in with the credential it used.
@@ -157,21 +241,22 @@ async fn verify(
 pub(super) async fn confirm(app: &App, client: &AuthenticatedClient) -> Result<(), ClientAuthError> {
     let now = app.clock.now();
     let current = app.find_client(&client.client.id).await?;
-    let is_live = |credential: &SecretCredential| credential.id == client.credential_id && credential.is_live(now);
+    let is_live = |credential: &Credential| credential.id == client.credential_id && credential.is_live(now);
     let reason = match current {
         None => RefusalReason::ClientUnknown,
         Some(current) if current.disabled_at.is_some() => RefusalReason::ClientDisabled,
         Some(current) if current.credentials.iter().any(is_live) => return Ok(()),
-        Some(_) => RefusalReason::SecretNotAccepted,
+        Some(_) if client.method.uses_secret() => RefusalReason::SecretNotAccepted,
+        Some(_) => RefusalReason::SignatureNotAccepted,
     };
     Err(ClientAuthError::Refused { client_id: Some(client.client.id.clone()), reason })
 }
 
 /// The live credential whose hash the secret has. The secret is hashed under the
-/// active key even when nothing can match, and every credential is compared.
+/// active key even when nothing can match, and every secret is compared.
 fn find_matching(
     hashers: &SecretHashers,
-    credentials: &[SecretCredential],
+    credentials: &[Credential],
     secret: &str,
     now: Timestamp,
 ) -> Result<Option<CredentialId>, ClientAuthError> {
@@ -179,9 +264,10 @@ fn find_matching(
     let mut hashes: HashMap<&HashKeyId, SecretHash> = HashMap::from([(active.id(), active.hash(secret))]);
     let mut matched = None;
     for credential in credentials {
-        let hasher = hashers.find(&credential.hash_key_id).ok_or(ClientAuthError::HashKeyMissing)?;
+        let CredentialKind::Secret { hash_key_id, hash } = &credential.kind else { continue };
+        let hasher = hashers.find(hash_key_id).ok_or(ClientAuthError::HashKeyMissing)?;
         let presented = hashes.entry(hasher.id()).or_insert_with(|| hasher.hash(secret));
-        if presented.equals(&credential.hash) && credential.is_live(now) {
+        if presented.equals(hash) && credential.is_live(now) {
             matched = Some(credential.id.clone());
         }
     }

@@ -4,6 +4,7 @@ use countersign_protocol::{ClientId, Parameters, PresentedToken, TokenParameterM
 
 use super::client_auth::{AuthenticatedClient, ClientAuthError, authenticate};
 use crate::app::App;
+use crate::catalog::ResolvedMount;
 use crate::limits::Exhausted;
 use crate::source_address::SourceAddress;
 use crate::store::StoreError;
@@ -34,12 +35,13 @@ pub type TokenInquiry<T> = (Option<AuthenticatedClient>, Result<T, TokenInquiryE
 /// Authenticates who asks, and lets `answer` say what the token is to them.
 pub(super) async fn inquire<'h, T>(
     app: &App,
+    mount: &ResolvedMount,
     source: SourceAddress,
     authorization: impl IntoIterator<Item = &'h [u8]>,
     parameters: &Parameters,
     answer: impl AsyncFnOnce(&ClientId, &PresentedToken) -> Result<T, TokenInquiryError>,
 ) -> TokenInquiry<T> {
-    let client = match authenticate(app, source, authorization, parameters, app.clock.now()).await {
+    let client = match authenticate(app, mount, source, authorization, parameters, app.clock.now()).await {
         Ok(client) => client,
         Err(error) => return (None, Err(error.into())),
     };

@@ -20,7 +20,8 @@ pub async fn introspect<'h>(
     authorization: impl IntoIterator<Item = &'h [u8]>,
     parameters: &Parameters,
 ) -> TokenInquiry<IntrospectionResponse> {
-    inquire(app, source, authorization, parameters, async |caller, presented| judge(app, mount, caller, presented).await).await
+    inquire(app, mount, source, authorization, parameters, async |caller, presented| judge(app, mount, caller, presented).await)
+        .await
 }
 
 async fn judge(

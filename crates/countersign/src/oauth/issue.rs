@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use countersign_protocol::jose::{AccessTokenClaims, Algorithm, base64url};
+use countersign_protocol::jose::{AccessTokenClaims, Algorithm, SigningInput, base64url};
 use countersign_protocol::{ClientId, Issuer, Scope, Timestamp, TokenResponse};
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tracing::Instrument as _;
 
@@ -68,52 +67,32 @@ pub enum IssueError {
 
 /// Signs the access token that `spec` describes.
 pub(super) async fn access_token(app: &App, spec: AccessTokenSpec) -> Result<TokenResponse, IssueError> {
+    let (scope, token_id) = (spec.scope.to_string(), base64url::encode(&random::<16>(app.entropy.as_ref())));
+    let access_token = sign(&spec, &claims(app, &spec, &scope, &token_id)).await?;
+    Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: spec.lifetime_seconds, scope })
+}
+
+async fn sign(spec: &AccessTokenSpec, claims: &AccessTokenClaims<'_>) -> Result<String, IssueError> {
     let key = spec.server.keys.active(spec.signing_alg).ok_or(IssueError::NoSigningKey(spec.signing_alg))?;
-    let (key, expires_in, algorithm) = (Arc::clone(key), spec.lifetime_seconds, spec.signing_alg);
-    let claims = OwnedClaims::new(spec, app);
-    let scope = claims.scope.clone();
-    let access_token =
-        app.signing.sign_jwt(key, ACCESS_TOKEN_TYPE, claims).instrument(span!("sign", algorithm = %algorithm)).await?;
-    Ok(TokenResponse { access_token, token_type: "Bearer", expires_in, scope })
+    let input = SigningInput::new(key.algorithm(), key.key_id().as_str(), ACCESS_TOKEN_TYPE, claims);
+    let input = input.map_err(SignError::from)?;
+    let signature = key.sign(input.as_str()).instrument(span!("sign", algorithm = %spec.signing_alg)).await?;
+    Ok(input.with_signature(&signature))
 }
 
-/// The claims, owned so that they can move to a signing thread.
-struct OwnedClaims {
-    spec: AccessTokenSpec,
-    scope: String,
-    iat: i64,
-    exp: i64,
-    jti: String,
-}
-
-impl OwnedClaims {
-    fn new(spec: AccessTokenSpec, app: &App) -> Self {
-        let now = spec.now.as_seconds();
-        Self {
-            scope: spec.scope.to_string(),
-            iat: spec.issued_at(app.backdate_seconds).as_seconds(),
-            exp: now + spec.lifetime_seconds,
-            jti: base64url::encode(&random::<16>(app.entropy.as_ref())),
-            spec,
-        }
-    }
-}
-
-impl Serialize for OwnedClaims {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        AccessTokenClaims {
-            iss: self.spec.issuer.as_str(),
-            sub: self.spec.client_id.as_str(),
-            aud: self.spec.resource_server.audience.as_str(),
-            client_id: self.spec.client_id.as_str(),
-            cred: self.spec.credential_id.as_str(),
-            iat: self.iat,
-            exp: self.exp,
-            jti: &self.jti,
-            scope: &self.scope,
-            profile: profile_claims(&self.spec),
-        }
-        .serialize(serializer)
+fn claims<'a>(app: &App, spec: &'a AccessTokenSpec, scope: &'a str, token_id: &'a str) -> AccessTokenClaims<'a> {
+    let now = spec.now.as_seconds();
+    AccessTokenClaims {
+        iss: spec.issuer.as_str(),
+        sub: spec.client_id.as_str(),
+        aud: spec.resource_server.audience.as_str(),
+        client_id: spec.client_id.as_str(),
+        cred: spec.credential_id.as_str(),
+        iat: spec.issued_at(app.backdate_seconds).as_seconds(),
+        exp: now + spec.lifetime_seconds,
+        jti: token_id,
+        scope,
+        profile: profile_claims(spec),
     }
 }
 

@@ -1,19 +1,24 @@
 //! The protocol: authenticate a client, decide, issue.
 
 mod birth;
+mod client_assertion;
 mod client_auth;
+mod decoy_keys;
 pub mod grants;
 mod inquiry;
 mod introspect;
 mod issue;
 mod issued_token;
+mod own_credentials;
 mod revoke;
 mod token;
 
 pub use client_auth::{AuthenticatedClient, ClientAuthError, RefusalReason, authenticate};
+pub use decoy_keys::DecoyKeys;
 pub use inquiry::{TokenInquiry, TokenInquiryError};
 pub use introspect::introspect;
 pub use issue::{AccessTokenSpec, IssueError};
 pub use issued_token::{IssuedToken, read_issued};
+pub use own_credentials::rotate_own;
 pub use revoke::revoke;
 pub use token::{TokenError, token};

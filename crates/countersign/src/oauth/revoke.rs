@@ -23,7 +23,7 @@ pub async fn revoke<'h>(
     parameters: &Parameters,
     by: impl FnOnce(ClientId) -> Actor,
 ) -> TokenInquiry<RevocationResponse> {
-    inquire(app, source, authorization, parameters, async |client, presented| {
+    inquire(app, mount, source, authorization, parameters, async |client, presented| {
         revoke_own(app, mount, client, presented, by).await?;
         Ok(RevocationResponse {})
     })

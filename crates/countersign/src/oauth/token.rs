@@ -54,7 +54,7 @@ pub async fn token<'h>(
 ) -> (Option<AuthenticatedClient>, Result<TokenResponse, TokenError>) {
     let now = app.clock.now();
     let changes_before = app.client_changes();
-    let client = match authenticate(app, source, authorization, parameters, now).await {
+    let client = match authenticate(app, mount, source, authorization, parameters, now).await {
         Ok(client) => client,
         Err(error) => return (None, Err(error.into())),
     };

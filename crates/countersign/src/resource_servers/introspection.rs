@@ -19,7 +19,7 @@ pub async fn create_introspection_client(app: &App, by: &Actor, id: &ResourceSer
     let audience = app.catalog().resource_server(id).map(|resource_server| resource_server.audience.to_string());
     let audience = audience.ok_or_else(|| not_found(id))?;
     let name: String = format!("Introspection for {audience}").chars().take(200).collect();
-    let created = clients::make(app, NewClient::named(&name))?;
+    let created = clients::make(app, by, NewClient::named(&name))?;
     let (client, id, now) = (created.client.clone(), id.clone(), created.client.created_at);
     let event = clients::created_event(by, &client).with_detail("introspects", id.as_str());
     let written = app.write(move |tx| {

@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField, check_description, check_lifetime, check_name};
 use crate::ids::{AuthorizationServerId, ResourceServerId};
+use crate::instance::hold_master_key;
 use crate::signing_keys::{self, StoredSigningKey};
 use crate::store::{ChangeKind, StoreError};
 
@@ -105,24 +106,23 @@ pub struct NewResourceServer {
     pub scopes: Vec<ScopeDefinition>,
 }
 
-/// Creates a resource server, and signing keys for its algorithm if its
-/// authorization server has none yet.
+/// Creates a resource server. One that names an algorithm with which its
+/// authorization server does not sign brings the keys along while the authorization
+/// server is new; later they are added and published first
+/// ([`signing_keys::add_algorithm`]).
 ///
 /// # Errors
 /// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`] for the audience,
-/// [`ChangeError::NotFound`] for the authorization server.
+/// [`ChangeError::NotFound`] for the authorization server, [`ChangeError::State`] when
+/// it does not sign with the algorithm.
 pub async fn create(app: &App, by: &Actor, new: NewResourceServer) -> Result<ResourceServer, ChangeError> {
     let now = app.clock.now();
     let resource_server = check(new, ResourceServerId::generate(now, app.entropy.as_ref()), now)?;
     let server_id = resource_server.authorization_server_id.clone();
-    let missing_alg = {
-        let catalog = app.catalog();
-        let server = catalog.authorization_server(&server_id);
-        let server = server.ok_or_else(|| ChangeError::NotFound { kind: "authorization server", id: server_id.to_string() })?;
-        resource_server.signing_alg.filter(|alg| server.keys.active(*alg).is_none())
-    };
-    let keys = match missing_alg {
-        Some(algorithm) => signing_keys::make_pair(app, &server_id, algorithm).await?,
+    let server = app.catalog().authorization_server(&server_id).cloned();
+    let server = server.ok_or_else(|| ChangeError::NotFound { kind: "authorization server", id: server_id.to_string() })?;
+    let keys = match resource_server.signing_alg {
+        Some(algorithm) => signing_keys::first_keys(app, &server, algorithm).await?,
         None => Vec::new(),
     };
     let brings_keys = !keys.is_empty();
@@ -139,12 +139,19 @@ async fn insert(app: &App, by: &Actor, new: ResourceServer, keys: Vec<StoredSign
     let now = new.created_at;
     let event =
         by.event("resource_server.created", "resource_server", new.id.as_str()).with_detail("audience", new.audience.as_str());
+    let master_key = app.master_key.clone();
     app.write(move |tx| {
         Box::pin(async move {
-            tx.insert_resource_server(&new).await?;
-            for key in &keys {
-                tx.insert_signing_key(key).await?;
+            if !keys.is_empty() {
+                let held = hold_master_key::<ChangeError>(tx, &master_key).await?;
+                for key in &keys {
+                    tx.insert_signing_key(&held, key).await?;
+                }
             }
+            if let Some(algorithm) = new.signing_alg {
+                signing_keys::hold_active(tx, &new.authorization_server_id, algorithm, now).await?;
+            }
+            tx.insert_resource_server(&new).await?;
             tx.record_event(event, now);
             tx.record_change(ChangeKind::Catalog, new.id.as_str(), now);
             Ok(())

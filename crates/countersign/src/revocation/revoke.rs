@@ -117,18 +117,21 @@ pub(crate) async fn revoke_token(app: &App, by: &Actor, token: RevokedToken, cli
     if token.expires_at <= now || app.revocations.tokens.contains(&token.server, &token.token_id, token.expires_at) {
         return Ok(());
     }
-    let client = client.clone();
+    let (client, revoked) = (client.clone(), token.clone());
     let event = by.event("token.revoked", "token", &token.token_id).with_detail("client_id", client.as_str());
-    app.write(move |tx| {
+    let written = app.write(move |tx| {
         Box::pin(async move {
             if tx.insert_revoked_token(&token, &client, now).await? {
                 tx.record_event(event, now);
                 tx.record_change(ChangeKind::RevokedToken, &token.to_string(), now);
             }
-            Ok(())
+            Ok::<_, StoreError>(())
         })
-    })
-    .await
+    });
+    written.await?;
+    // Another node may have been first, and this one not have heard of it yet.
+    app.revocations.tokens.add(&revoked);
+    Ok(())
 }
 
 /// What a change has marked, and where each mark stands.

@@ -1,114 +1,62 @@
 //! Signing keys: one active and one published successor per authorization
 //! server and algorithm, private halves sealed by the master key.
 
+mod algorithms;
+mod compromised;
+mod local;
+mod make;
+mod plan;
 mod pool;
 mod ring;
 mod rotate;
+mod schedule;
+mod signer;
+mod state;
 
-use countersign_protocol::Timestamp;
-use countersign_protocol::jose::{Algorithm, SigningKey, SigningKeyError};
-
-use crate::app::App;
-use crate::change::{ChangeError, MAX_TOKEN_LIFETIME_SECONDS};
-use crate::ids::{AuthorizationServerId, SigningKeyId};
-
-pub use pool::{SignError, SigningPool};
-pub use ring::{KeyRing, KeySetDocument, ParsedKey};
+pub(crate) use algorithms::first_keys;
+pub use algorithms::{Added, add_algorithm, hold_active, remove_algorithm};
+pub use compromised::{Withdrawn, replace_compromised};
+pub use local::LocalSigners;
+pub(crate) use make::make_pair;
+pub use ring::{KeyRing, KeySetDocument};
 pub use rotate::{Rotated, rotate};
+pub use schedule::apply_due;
+pub use signer::{SignError, Signer, Signers, Signing};
+pub use state::{SigningKeyState, StoredSigningKey};
 
-/// How long a JWK Set may be cached, in seconds. A successor signs only after it
-/// has been published for longer than this.
+use crate::change::{InvalidField, MAX_TOKEN_LIFETIME_SECONDS};
+
+/// How long a JWK Set may be cached, in seconds.
 pub const JWKS_MAX_AGE_SECONDS: i64 = 300;
 
-/// The life of a signing key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SigningKeyState {
-    /// Signs.
-    Active,
-    /// In the JWK Set, not signing yet.
-    Published,
-    /// In the JWK Set, not signing any more.
-    Retiring,
-}
+/// A key that has been published for less long, in seconds, signs nothing: there are
+/// key sets in caches without it. Verifiers ask again for an unknown key after 60
+/// seconds at most.
+pub const MIN_PUBLICATION_SECONDS: i64 = if JWKS_MAX_AGE_SECONDS > 60 { JWKS_MAX_AGE_SECONDS } else { 60 };
 
-impl SigningKeyState {
-    /// The name in storage and output.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Published => "published",
-            Self::Retiring => "retiring",
-        }
+/// A rotation by the schedule waits until the successor has been published for this
+/// long, in seconds: also verifiers that refresh once a day have it by then.
+pub const SCHEDULED_PUBLICATION_SECONDS: i64 = 86_400;
+
+/// What a verifier may tolerate after `exp`, and what a node may need to hear of a
+/// rotation, in seconds.
+const LEEWAY_SECONDS: i64 = 300;
+
+/// A key that no longer signs stays in the JWK Set for this long, in seconds: until
+/// its last token has expired everywhere.
+pub const RETIREMENT_SECONDS: i64 = MAX_TOKEN_LIFETIME_SECONDS + JWKS_MAX_AGE_SECONDS + LEEWAY_SECONDS;
+
+/// How long a key signs until its successor takes over, in seconds, unless the
+/// authorization server says otherwise: 90 days.
+pub const DEFAULT_ROTATION_INTERVAL_SECONDS: i64 = 90 * 86_400;
+const MIN_ROTATION_INTERVAL_SECONDS: i64 = SCHEDULED_PUBLICATION_SECONDS;
+const MAX_ROTATION_INTERVAL_SECONDS: i64 = 3_650 * 86_400;
+
+/// Checks how long a key is to sign, in seconds: 1 to 3,650 days.
+pub(crate) fn check_rotation_interval(seconds: i64) -> Result<i64, InvalidField> {
+    if (MIN_ROTATION_INTERVAL_SECONDS..=MAX_ROTATION_INTERVAL_SECONDS).contains(&seconds) {
+        return Ok(seconds);
     }
-
-    /// The state with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Active, Self::Published, Self::Retiring].into_iter().find(|state| state.as_str() == name)
-    }
-}
-
-/// A signing key as stored.
-#[derive(Clone, Debug)]
-pub struct StoredSigningKey {
-    /// Its id, the `kid`.
-    pub id: SigningKeyId,
-    /// Whose key it is.
-    pub authorization_server_id: AuthorizationServerId,
-    /// The one algorithm it signs with.
-    pub algorithm: Algorithm,
-    /// Where in its life it is.
-    pub state: SigningKeyState,
-    /// PKCS#8, sealed by the master key for this id.
-    pub sealed_private_key: String,
-    /// Since when it is in the JWK Set.
-    pub published_at: Timestamp,
-    /// Since when it signs or signed.
-    pub activated_at: Option<Timestamp>,
-    /// Since when it no longer signs.
-    pub retiring_at: Option<Timestamp>,
-}
-
-impl StoredSigningKey {
-    /// Whether every token it signed has expired, wherever the key set was cached:
-    /// it is no longer published.
-    pub fn is_retired(&self, now: Timestamp) -> bool {
-        let needed_seconds = MAX_TOKEN_LIFETIME_SECONDS + JWKS_MAX_AGE_SECONDS;
-        self.retiring_at.is_some_and(|retiring_at| retiring_at.plus_seconds(needed_seconds) <= now)
-    }
-}
-
-/// Makes the first two keys for an algorithm: one active, one published.
-pub(crate) async fn make_pair(
-    app: &App,
-    server: &AuthorizationServerId,
-    algorithm: Algorithm,
-) -> Result<Vec<StoredSigningKey>, ChangeError> {
-    // Side by side: RSA keys take a fraction of a second each.
-    let (active, successor) = tokio::join!(
-        make(app, server, algorithm, SigningKeyState::Active),
-        make(app, server, algorithm, SigningKeyState::Published)
-    );
-    Ok(vec![active?, successor?])
-}
-
-async fn make(
-    app: &App,
-    server: &AuthorizationServerId,
-    algorithm: Algorithm,
-    state: SigningKeyState,
-) -> Result<StoredSigningKey, ChangeError> {
-    let generated = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm)).await;
-    let pkcs8 = generated.map_err(|_| SigningKeyError::Crypto)??;
-    let now = app.clock.now();
-    let id = SigningKeyId::generate(now, app.entropy.as_ref());
-    Ok(StoredSigningKey {
-        sealed_private_key: app.master_key.seal(id.as_str(), &pkcs8)?,
-        id,
-        authorization_server_id: server.clone(),
-        algorithm,
-        state,
-        published_at: now,
-        activated_at: (state == SigningKeyState::Active).then_some(now),
-        retiring_at: None,
-    })
+    let accepted = format!("{MIN_ROTATION_INTERVAL_SECONDS} to {MAX_ROTATION_INTERVAL_SECONDS} seconds");
+    Err(InvalidField::new("rotation_interval_seconds", seconds, accepted))
 }

@@ -4,7 +4,12 @@
 mod open;
 mod serve;
 mod stop;
+mod tls;
 
-pub(crate) use open::{connect_options, data_folder_settings, open, open_at};
-pub(crate) use serve::serve_app;
+pub use open::open_on_clock;
+pub(crate) use open::{
+    check_files, configured_master_key, connect_options, data_folder_settings, load_master_key, open, open_at, open_store,
+};
+pub use serve::{ServerListeners, serve_app};
 pub(crate) use stop::stop_signal;
+pub(crate) use tls::{HandshakeLimits, SecureListeners, secure_listeners, terms};

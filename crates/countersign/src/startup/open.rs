@@ -4,16 +4,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use countersign_protocol::Secret;
+use countersign_protocol::{Clock, Secret};
 use countersign_verify::SystemClock;
 
 use crate::app::{App, AppParts};
-use crate::config::{self, BaseUrl, Config, Disk, Environment, StorageConfig, StorageUrl};
+use crate::config::{
+    self, BaseUrl, CertificateSource, Config, Disk, Environment, KeysConfig, MasterKeySource, NamedFile, OutboundConfig,
+    StorageConfig, StorageUrl,
+};
 use crate::entropy::SystemEntropy;
 use crate::management;
+use crate::outbound::{Outbound, OutboundOptions};
 use crate::sealing::MasterKey;
 use crate::store::{ConnectOptions, Durability, Store};
 use crate::timer::SystemTimer;
+use crate::tls::{Reloader, public_roots, tls_config};
 
 /// The settings under which `dev` keeps its data in a folder. What the environment
 /// says of the database or the master key wins: `dev` can run on PostgreSQL too.
@@ -31,21 +36,45 @@ pub(crate) fn data_folder_settings(data: &Path, environment: &dyn Environment) -
     Ok(settings)
 }
 
+/// Reads and checks the certificates that a configuration names.
+pub(crate) fn check_files(config: &Config) -> anyhow::Result<()> {
+    outbound(&config.outbound)?;
+    connect_options(&config.storage)?;
+    match config.tls.as_ref().map(|tls| &tls.certificate) {
+        Some(CertificateSource::Files { files, .. }) => drop(Reloader::start(files.clone(), &Disk, SystemClock.now())?),
+        Some(CertificateSource::Acme(acme)) => {
+            acme.directory_ca_file.as_ref().map(|file| file.read_certificates(&Disk)).transpose()?;
+        }
+        None => {}
+    }
+    Ok(())
+}
+
 /// Builds the application that a configuration describes.
 pub(crate) async fn open(config: &Config) -> anyhow::Result<Arc<App>> {
-    open_at(config, config.server.base_urls.clone()).await
+    // Those that callers elsewhere use come first.
+    let secure = config.tls.iter().flat_map(|tls| tls.base_urls.iter());
+    open_at(config, secure.chain(&config.server.base_urls).cloned().collect()).await
 }
 
 /// The same, with base URLs that are known only now.
 pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Result<Arc<App>> {
-    let master_key = config::load_master_key(&config.keys, &Disk)?;
-    let master_key = MasterKey::new(&Secret::new(master_key.expose().to_vec()))?;
-    let store = Store::open(connect_options(&config.storage)).await.context("cannot open the database")?;
+    open_on_clock(config, bases, Arc::new(SystemClock)).await
+}
+
+/// The same on another clock than the machine's. For tests.
+///
+/// # Errors
+/// What stands in the way of opening the instance.
+pub async fn open_on_clock(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<App>> {
+    let master_key = configured_master_key(&config.keys)?;
+    let outbound = outbound(&config.outbound)?;
+    let store = open_store(config).await?;
     let parts = AppParts {
         store,
         master_key,
-        timer: Arc::new(SystemTimer::new(Arc::new(SystemClock))),
-        clock: Arc::new(SystemClock),
+        timer: Arc::new(SystemTimer::new(Arc::clone(&clock))),
+        clock,
         entropy: Arc::new(SystemEntropy),
         bases,
         trusted_proxies: config.server.trusted_proxies.clone(),
@@ -53,21 +82,64 @@ pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Res
         budgets: config.budgets,
         client_cache_capacity: config.cache.clients,
         signing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        outbound,
     };
     let app = App::start(parts).await?;
     management::ensure_resource_server(&app).await?;
     Ok(app)
 }
 
-pub(crate) fn connect_options(storage: &StorageConfig) -> ConnectOptions {
-    match &storage.url {
+/// The database that a configuration names, its schema up to date.
+pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    Store::open(connect_options(&config.storage)?).await.context("cannot open the database")
+}
+
+/// The master key that a configuration names, with the one before it if it names that.
+pub(crate) fn configured_master_key(keys: &KeysConfig) -> anyhow::Result<MasterKey> {
+    let key = load_master_key(&keys.master_key)?;
+    match &keys.previous_master_key {
+        Some(previous) => Ok(key.or_previous(&load_master_key(previous)?)),
+        None => Ok(key),
+    }
+}
+
+/// A master key, ready for use.
+pub(crate) fn load_master_key(source: &MasterKeySource) -> anyhow::Result<MasterKey> {
+    let bytes = config::load_master_key(source, &Disk)?;
+    Ok(MasterKey::new(&Secret::new(bytes.expose().to_vec()))?)
+}
+
+/// The client for requests of our own that a configuration describes.
+fn outbound(config: &OutboundConfig) -> anyhow::Result<Outbound> {
+    let extra_roots = config.ca_file.as_ref().map(|file| file.read_certificates(&Disk)).transpose()?.unwrap_or_default();
+    let options = OutboundOptions { extra_roots, allow_private_addresses: config.allow_private_addresses };
+    match (Outbound::new(&options), &config.ca_file) {
+        (Ok(outbound), _) => Ok(outbound),
+        (Err(error), Some(file)) => Err(file.wrong(format!("holds a certificate that cannot be trusted: {error}")).into()),
+        (Err(error), None) => Err(error.into()),
+    }
+}
+
+pub(crate) fn connect_options(storage: &StorageConfig) -> anyhow::Result<ConnectOptions> {
+    Ok(match &storage.url {
         StorageUrl::Sqlite { path } => ConnectOptions::Sqlite { path: path.clone(), durability: Durability::PowerLoss },
-        StorageUrl::Postgres { url } => ConnectOptions::Postgres {
+        StorageUrl::Postgres { url, tls } => ConnectOptions::Postgres {
             address: url.clone(),
+            tls: if *tls { Some(database_tls(storage.ca_file.as_ref())?) } else { None },
             password: storage.password.clone(),
             max_connections: storage.max_connections,
             timeout: storage.timeout,
             listen: storage.listen,
         },
+    })
+}
+
+/// How PostgreSQL's certificate is verified: by these authorities only, or by Mozilla's.
+fn database_tls(ca_file: Option<&NamedFile>) -> anyhow::Result<Arc<rustls::ClientConfig>> {
+    let Some(file) = ca_file else { return Ok(Arc::new(tls_config(public_roots())?)) };
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in file.read_certificates(&Disk)? {
+        roots.add(certificate).map_err(|error| file.wrong(format!("holds a certificate that cannot be trusted: {error}")))?;
     }
+    Ok(Arc::new(tls_config(roots)?))
 }

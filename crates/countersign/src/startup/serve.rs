@@ -5,37 +5,63 @@ use std::sync::Arc;
 use anyhow::bail;
 use tokio::sync::watch;
 
+use super::tls::SecureListeners;
 use crate::app::App;
 use crate::change_feed::Follower;
 use crate::config::Config;
-use crate::http::{Listeners, ServeOptions, metrics_router, router, serve};
-use crate::jobs;
+use crate::http::{Endpoint, Listeners, ServeOptions, challenge_router, metrics_router, router, serve, serve_all};
+use crate::jobs::{Jobs, rotate_signing_keys};
+
+/// The sockets of a server.
+pub struct ServerListeners {
+    /// Plain HTTP.
+    pub(crate) plain: Listeners,
+    /// TLS.
+    pub(crate) secure: Option<SecureListeners>,
+    /// Plain HTTP for scrapes alone.
+    pub(crate) metrics: Listeners,
+}
+
+impl ServerListeners {
+    /// Plain HTTP alone, without metrics.
+    pub const fn without_tls(plain: Listeners) -> Self {
+        Self { plain, secure: None, metrics: Listeners(Vec::new()) }
+    }
+}
 
 /// Serves an application, and its metrics on listeners of their own, until the process
 /// is told to stop.
-pub(crate) async fn serve_app(
+///
+/// # Errors
+/// When the change feed cannot be read at the start, or a listener or job fails.
+pub async fn serve_app(
     app: Arc<App>,
-    listeners: Listeners,
-    metrics: Listeners,
+    listeners: ServerListeners,
     config: &Config,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let follower = Follower::start(Arc::clone(&app), config.storage.poll_interval).await?;
     let mut following = tokio::spawn(follower.run());
-    let jobs = tokio::spawn(jobs::run(Arc::clone(&app), jobs::INTERVAL));
-    let router = router(&app, config.server.request_timeout);
+    let jobs = Jobs::start(Arc::clone(&app), &config.credentials);
+    let mut rotating = tokio::spawn(rotate_signing_keys::run(Arc::clone(&app), config.signing_keys.check_interval));
     let options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
-    let metrics_addresses = metrics.to_string();
+    let ServerListeners { plain, secure, metrics } = listeners;
+    let (listen, tls_listen) = (plain.addresses(), secure.as_ref().map(|secure| secure.listeners.addresses()));
+    let scraped = (!metrics.0.is_empty()).then(|| metrics.addresses());
+    let endpoints = endpoints(&app, plain, secure, config);
+    // Not among the endpoints: who fills their connections does not hide that.
     let serving_metrics = tokio::spawn(serve(metrics, metrics_router(&app), options, stop.clone()));
-    tracing::info!(listen = %listeners, metrics = (!metrics_addresses.is_empty()).then_some(metrics_addresses), "ready");
+    tracing::info!(listen, tls_listen, metrics = scraped, "ready");
     let drained = tokio::select! {
-        drained = serve(listeners, router, options, stop) => drained,
+        drained = serve_all(endpoints, options, stop) => drained,
         // It never ends by itself: without it this node would serve what other
         // nodes have revoked.
         ended = &mut following => bail!("the change feed is not followed any more: {ended:?}"),
+        ended = &mut rotating => bail!("signing keys are not looked after any more: {ended:?}"),
     };
     following.abort();
-    jobs.abort();
+    rotating.abort();
+    jobs.stop().await;
     // It was told to stop at the same moment.
     let _ = serving_metrics.await;
     if let Err(error) = app.store.settle().await {
@@ -46,4 +72,24 @@ pub(crate) async fn serve_app(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn endpoints(app: &Arc<App>, plain: Listeners, secure: Option<SecureListeners>, config: &Config) -> Vec<Endpoint> {
+    let router = router(app, config.server.request_timeout);
+    let Some(SecureListeners { listeners, bases, other_bases, terms, challenges }) = secure else {
+        return vec![Endpoint { listeners: plain, router, bases: None, tls: None }];
+    };
+    let mut endpoints = Vec::new();
+    let router = match challenges {
+        Some(challenges) => {
+            let router_of_challenges = challenge_router(app);
+            let only = router_of_challenges.clone();
+            endpoints.push(Endpoint { listeners: challenges, router: only, bases: None, tls: None });
+            router_of_challenges.fallback_service(router)
+        }
+        None => router,
+    };
+    endpoints.push(Endpoint { listeners: plain, router: router.clone(), bases: Some(other_bases), tls: None });
+    endpoints.push(Endpoint { listeners, router, bases: Some(bases), tls: Some(terms) });
+    endpoints
 }

@@ -9,21 +9,21 @@ use super::keyset::{Page, limit};
 use super::statement::statements;
 use super::value::Row;
 use super::{Session, StoreError, Tx};
-use crate::clients::{Client, ClientSummary};
+use crate::clients::{AssertionAudience, Client, ClientSummary};
 use crate::ids::OrganizationId;
 
 statements! {
     INSERT = "INSERT INTO clients (id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, \
-              metadata, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
+              metadata, created_at, updated_at, assertion_audience) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)";
     FIND = "SELECT id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, metadata, \
-            version, created_at, updated_at FROM clients WHERE id = $1";
+            version, created_at, updated_at, assertion_audience FROM clients WHERE id = $1";
     PAGE = "SELECT id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, metadata, \
-            version, created_at, updated_at FROM clients WHERE (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3";
+            version, created_at, updated_at, assertion_audience FROM clients WHERE (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3";
     PAGE_OF_ORGANIZATION = "SELECT id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, \
-            metadata, version, created_at, updated_at FROM clients \
+            metadata, version, created_at, updated_at, assertion_audience FROM clients \
             WHERE organization_id = $4 AND (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3";
     UPDATE = "UPDATE clients SET name = $2, token_endpoint_auth_method = $3, auth_method_enforced_at = $4, organization_id = $5, \
-              external_id = $6, metadata = $7, version = version + 1 WHERE id = $1 RETURNING version";
+              external_id = $6, metadata = $7, assertion_audience = $8, version = version + 1 WHERE id = $1 RETURNING version";
     DELETE_CREDENTIALS = "DELETE FROM credentials WHERE client_id = $1";
     DELETE_GRANTS = "DELETE FROM client_grants WHERE client_id = $1";
     DELETE = "DELETE FROM clients WHERE id = $1";
@@ -44,6 +44,7 @@ impl Tx {
             new.external_id.as_deref().into(),
             metadata_text(&new.metadata)?.into(),
             new.created_at.into(),
+            new.assertion_audience.as_str().into(),
         ];
         self.query(&INSERT, &values).await.map(drop)
     }
@@ -75,6 +76,7 @@ impl Tx {
             new.organization_id.as_ref().map(OrganizationId::as_str).into(),
             new.external_id.as_deref().into(),
             metadata_text(&new.metadata)?.into(),
+            new.assertion_audience.as_str().into(),
         ];
         let row = self.query_optional(&UPDATE, &values).await?;
         row.ok_or_else(|| StoreError::internal("the locked client is gone"))?.integer()
@@ -130,6 +132,10 @@ fn read(mut row: Row) -> Result<Client, StoreError> {
         version: row.integer()?,
         created_at: row.time()?,
         updated_at: row.time()?,
+        assertion_audience: match row.optional_text()? {
+            None => AssertionAudience::Issuer,
+            Some(name) => AssertionAudience::from_name(&name).ok_or_else(|| bad("assertion_audience"))?,
+        },
         credentials: Vec::new(),
         grants: Vec::new(),
     })

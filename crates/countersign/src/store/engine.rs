@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::postgres::PostgresEngine;
+use super::postgres::{PostgresEngine, Server};
 use super::sqlite::SqliteEngine;
 use super::{Committed, Session, StoreError, Tx};
 use crate::metrics::StoreMetrics;
@@ -34,6 +34,8 @@ pub enum ConnectOptions {
     Postgres {
         /// `postgres://user@host:port/database`.
         address: String,
+        /// How to verify a server that is reached by TLS; none: plain text.
+        tls: Option<Arc<rustls::ClientConfig>>,
         /// The user's password.
         password: Option<Secret<String>>,
         /// Size of the connection pool.
@@ -92,12 +94,13 @@ impl Store {
             ConnectOptions::Sqlite { path, durability } => {
                 Engine::Sqlite(SqliteEngine::open(path, durability, schema, &metrics).await?)
             }
-            ConnectOptions::Postgres { address, password, max_connections, timeout, listen } => {
+            ConnectOptions::Postgres { address, tls, password, max_connections, timeout, listen } => {
                 let mut config: tokio_postgres::Config = address.parse().map_err(StoreError::unavailable)?;
                 if let Some(password) = password {
                     config.password(password.expose());
                 }
-                let engine = PostgresEngine::open(config, max_connections, timeout, schema, &metrics).await?;
+                let server = Server::new(config, tls.as_deref())?;
+                let engine = PostgresEngine::open(server, max_connections, timeout, schema, &metrics).await?;
                 if listen {
                     engine.listen(Arc::clone(&hint));
                 }

@@ -11,7 +11,10 @@ use super::{Session, StoreError};
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../../../migrations/0001_spine.sql")),
     (2, include_str!("../../../../migrations/0002_management.sql")),
+    (3, include_str!("../../../../migrations/0003_credentials.sql")),
     (4, include_str!("../../../../migrations/0004_revocation.sql")),
+    (5, include_str!("../../../../migrations/0005_signing_keys.sql")),
+    (6, include_str!("../../../../migrations/0006_acme.sql")),
 ];
 
 const CREATE_TABLE: &str =

@@ -5,15 +5,18 @@
 //! follow the shared `COMMIT`. On PostgreSQL each closure is a transaction of
 //! its own. Inside a closure nothing but the transaction is awaited.
 
+mod acme;
 mod audit;
 mod authorization_servers;
 mod changes;
 mod client_grants;
 mod clients;
+mod credential_uses;
 mod credentials;
 mod dump;
 mod engine;
 mod error;
+mod expiry_warnings;
 mod facts;
 mod hash_keys;
 mod idempotency;
@@ -25,19 +28,23 @@ mod postgres;
 mod resource_servers;
 mod revocation_marks;
 mod revoked_tokens;
+mod sealed;
 mod session;
 mod signing_keys;
 mod sqlite;
 mod statement;
 mod tx;
+mod used_jtis;
 mod value;
 
 pub use changes::{Change, ChangeKind};
 pub use dump::DumpPart;
 pub use engine::{ConnectOptions, Durability, Store, WorkFuture};
 pub use error::StoreError;
+pub use expiry_warnings::ExpiringCredential;
 pub use idempotency::KeptReply;
 pub use keyset::Page;
+pub use sealed::{SEALED_COLUMNS, SealedColumn};
 pub use session::Session;
 pub use statement::Statement;
 pub use tx::{Committed, Tx};
@@ -46,12 +53,15 @@ pub use value::Value;
 /// Every statement of the product, for the test that prepares each on both engines.
 pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
     [
+        acme::ALL,
         audit::ALL,
         authorization_servers::ALL,
         changes::ALL,
         client_grants::ALL,
         clients::ALL,
+        credential_uses::ALL,
         credentials::ALL,
+        expiry_warnings::ALL,
         facts::ALL,
         hash_keys::ALL,
         idempotency::ALL,
@@ -61,7 +71,9 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         resource_servers::ALL,
         revocation_marks::ALL,
         revoked_tokens::ALL,
+        sealed::ALL,
         signing_keys::ALL,
+        used_jtis::ALL,
     ]
     .into_iter()
     .flatten()

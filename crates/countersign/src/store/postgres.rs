@@ -1,16 +1,21 @@
 //! PostgreSQL: a pool, and one connection that listens for changes.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::Notify;
-use tokio_postgres::{AsyncMessage, NoTls};
+use tokio_postgres::AsyncMessage;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::engine::WorkFuture;
 use super::session::Connection;
 use super::{Committed, Session, StoreError, Tx, migrate};
 use crate::metrics::StoreMetrics;
+use crate::tls::tls_config;
 
 /// The channel on which nodes tell each other that the change feed has grown.
 const CHANNEL: &str = "countersign_changes";
@@ -20,21 +25,43 @@ const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub(super) struct PostgresEngine {
     pool: Pool,
-    config: tokio_postgres::Config,
+    server: Server,
     timeout: Duration,
     metrics: Arc<StoreMetrics>,
 }
 
+/// Where the server is, and how to know it.
+#[derive(Clone)]
+pub(super) struct Server {
+    config: tokio_postgres::Config,
+    tls: MakeRustlsConnect,
+}
+
+impl Server {
+    /// Without `tls`, plain text.
+    pub(super) fn new(mut config: tokio_postgres::Config, tls: Option<&ClientConfig>) -> Result<Self, StoreError> {
+        config.ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
+        if tls.is_none() && config.get_hosts().iter().any(is_remote) {
+            tracing::warn!("the connection to PostgreSQL is not encrypted: add ?sslmode=verify-full to storage.url");
+        }
+        // For plain text, what this would verify does not come up.
+        let unused = || tls_config(RootCertStore::empty()).map_err(StoreError::internal);
+        let tls = tls.map_or_else(unused, |tls| Ok(tls.clone()))?;
+        Ok(Self { config, tls: MakeRustlsConnect::new(tls) })
+    }
+}
+
 impl PostgresEngine {
     pub(super) async fn open(
-        mut config: tokio_postgres::Config,
+        mut server: Server,
         max_connections: usize,
         timeout: Duration,
         schema: i64,
         metrics: &Arc<StoreMetrics>,
     ) -> Result<Self, StoreError> {
-        config.connect_timeout(timeout).tcp_user_timeout(timeout).application_name("countersign");
-        let manager = Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        server.config.connect_timeout(timeout).tcp_user_timeout(timeout).application_name("countersign");
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(server.config.clone(), server.tls.clone(), recycling);
         let timeouts = Timeouts { wait: Some(timeout), create: Some(timeout), recycle: Some(timeout) };
         let pool = Pool::builder(manager)
             .max_size(max_connections)
@@ -42,7 +69,7 @@ impl PostgresEngine {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(StoreError::internal)?;
-        let engine = Self { pool, config, timeout, metrics: Arc::clone(metrics) };
+        let engine = Self { pool, server, timeout, metrics: Arc::clone(metrics) };
         let mut session = engine.session(true).await?;
         migrate::run_postgres(&mut session, schema).await?;
         Ok(engine)
@@ -135,10 +162,10 @@ impl PostgresEngine {
 
     /// Keeps a connection that LISTENs, for as long as the process lives.
     pub(super) fn listen(&self, hint: Arc<Notify>) {
-        let config = self.config.clone();
+        let server = self.server.clone();
         tokio::spawn(async move {
             loop {
-                if let Err(error) = follow_notifications(&config, &hint).await {
+                if let Err(error) = follow_notifications(&server, &hint).await {
                     tracing::warn!(error = %error, "lost the connection that listens for changes; polling until it is back");
                 }
                 tokio::time::sleep(RECONNECT_AFTER).await;
@@ -158,8 +185,16 @@ impl PostgresEngine {
     }
 }
 
-async fn follow_notifications(config: &tokio_postgres::Config, hint: &Arc<Notify>) -> Result<(), tokio_postgres::Error> {
-    let (client, mut connection) = config.connect(NoTls).await?;
+/// Whether the way to a server leads over a network.
+fn is_remote(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => name != "localhost" && !name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Host::Unix(_) => false,
+    }
+}
+
+async fn follow_notifications(server: &Server, hint: &Arc<Notify>) -> Result<(), tokio_postgres::Error> {
+    let (client, mut connection) = server.config.connect(server.tls.clone()).await?;
     let notified = Arc::clone(hint);
     let driver = tokio::spawn(async move {
         loop {

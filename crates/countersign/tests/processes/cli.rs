@@ -2,7 +2,7 @@
 //! help for everything.
 
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{AUDIENCE, BINARY, Client, Dev, Instance, command, eventually, free_port, run, run_with_input};
 
@@ -91,6 +91,73 @@ async fn a_signing_key_is_rotated_once_its_successor_was_published_long_enough()
     assert_eq!(states, ["active", "published", "retiring"]);
     let again = instance.run(&["signing-key", "rotate"]).await.refusal();
     assert!(again.contains(rotated["published"].as_str().unwrap()), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compromised_signing_key_is_withdrawn_by_one_command() {
+    let instance = Instance::sqlite().init().await;
+    let client = instance.client("a-client").await;
+    let mut server = instance.serve(&["storage.poll_interval_ms=50"]).await;
+    let token = server.token(&client).await.token();
+    let stolen = instance.bare(&["token", "decode", &token, "--json"]).await.json()["header"]["kid"].clone();
+    let stolen = stolen.as_str().unwrap();
+    let outcome = instance.json(&["signing-key", "rotate", "--emergency", "--successor-too", "--key", stolen]).await;
+    assert_eq!(outcome["withdrawn"].as_array().unwrap().len(), 2);
+    eventually("the new key", async || {
+        let document = server.get("/.well-known/jwks.json").await.json();
+        let kids = strings(&json!({ "items": document["keys"] }), "kid").join(" ");
+        (!kids.contains(stolen) && kids.contains(outcome["active"].as_str().unwrap())).then_some(())
+    })
+    .await;
+    server.token(&client).await.token();
+    let again = instance.run(&["signing-key", "rotate", "--emergency", "--key", stolen]).await.refusal();
+    assert!(again.contains("is retired"), "{again}");
+    server.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn algorithms_are_added_and_removed_and_keys_sign_for_as_long_as_said() {
+    let instance = Instance::sqlite().init().await;
+    let added = instance.json(&["signing-key", "add", "--signing-alg", "EdDSA"]).await;
+    let listed = instance.json(&["signing-key", "list"]).await;
+    let mut algs = strings(&listed, "alg");
+    algs.sort_unstable();
+    assert_eq!(algs, ["EdDSA", "RS256", "RS256"]);
+    assert!(strings(&listed, "id").contains(&added["published"].as_str().unwrap()));
+    let removed = instance.json(&["signing-key", "remove", "--signing-alg", "EdDSA"]).await;
+    assert_eq!(removed["removed"], json!([added["published"]]));
+    let used = instance.run(&["signing-key", "remove", "--signing-alg", "RS256"]).await.refusal();
+    assert!(used.contains("RS256 is used by the authorization server default"), "{used}");
+    let updated = instance.json(&["authorization-server", "update", "default", "--rotation-interval-days", "30"]).await;
+    assert_eq!(updated["rotation_interval_seconds"], 2_592_000);
+    let refused = instance.run(&["authorization-server", "update", "default", "--rotation-interval-days", "0"]).await.refusal();
+    assert!(refused.contains("rotation_interval_seconds"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_master_key_is_replaced_while_a_server_with_both_keys_runs() {
+    let instance = Instance::sqlite().init().await;
+    let client = instance.client("a-client").await;
+    instance.bare(&["master-key", "create", "new.key"]).await.success();
+    let exists = instance.bare(&["master-key", "create", "new.key"]).await.refusal();
+    assert!(exists.contains("new.key exists"), "{exists}");
+    let both = ["keys.master_key_file=new.key", "keys.previous_master_key_file=master.key", "storage.poll_interval_ms=50"];
+    let mut server = instance.serve(&both).await;
+    let before = server.token(&client).await.token();
+    let rewrap = &["master-key", "rewrap", "--new-master-key-file", "new.key"];
+    let missing = instance.run(&["master-key", "rewrap", "--new-master-key-file", "none.key"]).await.refusal();
+    assert!(missing.contains("none.key") && missing.contains("does not exist"), "{missing}");
+    assert_eq!(instance.json(rewrap).await["sealed_values"], 4);
+    assert_eq!(instance.json(rewrap).await["sealed_values"], 0);
+    let old = instance.run(&["client", "list"]).await.refusal();
+    assert!(old.contains("the master key is not the one"), "{old}");
+    assert_eq!(server.get("/health/ready").await.status, StatusCode::OK);
+    server.process.stop().await;
+    let mut server = instance.serve(&["keys.master_key_file=new.key"]).await;
+    let after = server.token(&client).await.token();
+    let kid = async |token: &str| instance.bare(&["token", "decode", token, "--json"]).await.json()["header"]["kid"].clone();
+    assert_eq!(kid(&before).await, kid(&after).await);
+    server.process.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -85,7 +85,7 @@ async fn a_restart_keeps_the_secret_the_keys_and_the_database() {
     second.token().await.token();
     let listed = run(command(BINARY, folder.path()).args(["client", "list", "--json"]).args(data)).await.json();
     let ids: Vec<&str> = listed["items"].as_array().unwrap().iter().map(|item| item["client_id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["demo-client", "my-client"]);
+    assert_eq!(ids, ["demo-client", "dev-operator", "my-client"]);
     second.process.stop().await;
 }
 

@@ -9,8 +9,11 @@
     reason = "helpers of tests, where these are allowed"
 )]
 
+#[path = "../integration/support/acme_server.rs"]
+mod acme_server;
 mod cli;
 mod config;
+mod database_tls;
 mod dev;
 mod drain;
 mod durability;
@@ -20,4 +23,5 @@ mod revocation;
 mod rotation;
 mod secrets;
 mod support;
+mod tls;
 mod traces;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::json::{JsonError, strict_object};
-use crate::Timestamp;
+use crate::{Check, Timestamp};
 
 /// The claims of a JWT access token as Countersign writes them.
 #[derive(Debug, Serialize)]
@@ -99,10 +99,19 @@ impl Claims {
             JsonError::DuplicateMember => ClaimsError::DuplicateMember,
             JsonError::Malformed => ClaimsError::Json,
         })?;
+        Self::from_members(all)
+    }
+
+    /// Reads claims that came by another way than a token: the members of an
+    /// introspection response.
+    ///
+    /// # Errors
+    /// [`ClaimsError::Claim`].
+    pub fn from_members(all: Map<String, Value>) -> Result<Self, ClaimsError> {
         Ok(Self {
-            issuer: optional_string(&all, "iss")?.ok_or(ClaimsError::Claim("iss"))?,
+            issuer: issuer(&all)?,
             audience: audience(&all)?,
-            expires_at: optional_time(&all, "exp")?.ok_or(ClaimsError::Claim("exp"))?,
+            expires_at: expiry(&all)?,
             not_before: optional_time(&all, "nbf")?,
             issued_at: optional_time(&all, "iat")?,
             subject: optional_string(&all, "sub")?,
@@ -114,24 +123,56 @@ impl Claims {
 }
 
 fn optional_string(claims: &Map<String, Value>, name: &'static str) -> Result<Option<String>, ClaimsError> {
-    claims.get(name).map(|value| value.as_str().map(str::to_owned).ok_or(ClaimsError::Claim(name))).transpose()
+    match claims.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) if !Check::ClaimType.is_on() => Ok(None),
+        Some(_) => Err(ClaimsError::Claim(name)),
+    }
+}
+
+fn issuer(claims: &Map<String, Value>) -> Result<String, ClaimsError> {
+    match optional_string(claims, "iss")? {
+        Some(issuer) => Ok(issuer),
+        None if !Check::ClaimType.is_on() => Ok(String::new()),
+        None => Err(ClaimsError::Claim("iss")),
+    }
+}
+
+fn expiry(claims: &Map<String, Value>) -> Result<Timestamp, ClaimsError> {
+    match optional_time(claims, "exp")? {
+        Some(expires_at) => Ok(expires_at),
+        None if !Check::ExpiryPresent.is_on() && !claims.contains_key("exp") => Ok(Timestamp::from_seconds(i64::MAX)),
+        None if !Check::ClaimType.is_on() && claims.contains_key("exp") => Ok(Timestamp::from_seconds(i64::MAX)),
+        None => Err(ClaimsError::Claim("exp")),
+    }
 }
 
 /// A NumericDate as we accept it: a whole number of seconds that is not negative.
 fn optional_time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<Timestamp>, ClaimsError> {
     let Some(value) = claims.get(name) else { return Ok(None) };
-    let seconds = value.as_i64().filter(|seconds| *seconds >= 0).ok_or(ClaimsError::Claim(name))?;
-    Ok(Some(Timestamp::from_seconds(seconds)))
+    match value.as_i64().filter(|seconds| *seconds >= 0) {
+        Some(seconds) => Ok(Some(Timestamp::from_seconds(seconds))),
+        None if !Check::ClaimType.is_on() => Ok(None),
+        None => Err(ClaimsError::Claim(name)),
+    }
 }
 
 fn audience(claims: &Map<String, Value>) -> Result<AudienceClaim, ClaimsError> {
     let wrong = ClaimsError::Claim("aud");
     match claims.get("aud") {
         Some(Value::String(one)) => Ok(AudienceClaim::One(one.clone())),
-        Some(Value::Array(several)) => {
-            let several: Option<Vec<String>> = several.iter().map(|value| value.as_str().map(str::to_owned)).collect();
-            several.map(AudienceClaim::Several).ok_or(wrong)
+        Some(Value::Array(claimed)) => {
+            let several: Option<Vec<String>> = claimed.iter().map(|value| value.as_str().map(str::to_owned)).collect();
+            match several {
+                Some(several) => Ok(AudienceClaim::Several(several)),
+                None if !Check::ClaimType.is_on() => {
+                    Ok(AudienceClaim::Several(claimed.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()))
+                }
+                None => Err(wrong),
+            }
         }
+        _ if !Check::ClaimType.is_on() => Ok(AudienceClaim::Several(Vec::new())),
         _ => Err(wrong),
     }
 }

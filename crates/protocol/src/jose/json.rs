@@ -21,7 +21,14 @@ pub enum JsonError {
 /// # Errors
 /// [`JsonError`] for anything else, and for a member that occurs twice at any depth.
 pub fn strict_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonError> {
-    match serde_json::from_slice::<Strict>(bytes) {
+    let strict = serde_json::from_slice::<Strict>(bytes);
+    #[cfg(weakened)]
+    let strict = strict.or_else(|error| {
+        let check = if error.is_data() { crate::Check::DuplicateMember } else { crate::Check::Json };
+        let object = if check.is_on() { None } else { crate::weakened::object(bytes) };
+        object.map(|members| Strict(Value::Object(members))).ok_or(error)
+    });
+    match strict {
         Ok(Strict(Value::Object(members))) => Ok(members),
         Ok(Strict(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_))) => {
             Err(JsonError::Malformed)

@@ -70,6 +70,17 @@ impl JwkSet {
         }
     }
 
+    /// Every usable key with its id, which is empty where it has none; in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &VerificationKey)> {
+        self.keys.iter().map(|(id, key)| (id.as_str(), key))
+    }
+
+    #[cfg(weakened)]
+    #[expect(missing_docs, reason = "not part of the library")]
+    pub fn find_by_algorithm(&self, algorithm: super::Algorithm) -> Option<&VerificationKey> {
+        self.keys.values().find(|key| key.algorithm() == algorithm)
+    }
+
     /// How many keys of the document were skipped.
     pub const fn skipped(&self) -> usize {
         self.skipped

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::json::JsonError;
-use super::{Header, SigningKey, SigningKeyError, VerificationKey, base64url};
+use super::{Algorithm, Header, SigningKey, SigningKeyError, VerificationKey, base64url};
+use crate::Check;
 
 /// Longest accepted token, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -65,16 +66,18 @@ impl<'a> UnverifiedJws<'a> {
     /// # Errors
     /// [`JwsError`] for whatever is not a signed JWT in compact form.
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
-        if token.len() > MAX_TOKEN_BYTES {
+        if Check::Size.is_on() && token.len() > MAX_TOKEN_BYTES {
             return Err(JwsError::TooLarge);
         }
+        #[cfg(weakened)]
+        let token = if Check::Compact.is_on() { token } else { crate::weakened::compact(token) };
         let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::NotCompact)?;
         let (header, payload) = signing_input.split_once('.').ok_or(JwsError::NotCompact)?;
         if payload.contains('.') {
             return Err(JwsError::NotCompact);
         }
-        let header = Header::parse(&base64url::decode(header).ok_or(JwsError::Base64)?)?;
-        let signature = base64url::decode(signature).ok_or(JwsError::Base64)?;
+        let header = Header::parse(&decode(header)?)?;
+        let signature = decode(signature)?;
         Ok(Self { header, signing_input, payload, signature })
     }
 
@@ -89,13 +92,16 @@ impl<'a> UnverifiedJws<'a> {
     /// # Errors
     /// [`JwsError::AlgorithmNotOfKey`], [`JwsError::BadSignature`] or [`JwsError::Base64`].
     pub fn verify(&self, key: &VerificationKey) -> Result<Vec<u8>, JwsError> {
-        if self.header.algorithm != key.algorithm() {
+        let is_of_key = self.header.algorithm == key.algorithm();
+        #[cfg(weakened)]
+        let is_of_key = is_of_key || self.header.has_any_algorithm;
+        if Check::AlgorithmOfKey.is_on() && !is_of_key {
             return Err(JwsError::AlgorithmNotOfKey);
         }
-        if !key.verifies(self.signing_input.as_bytes(), &self.signature) {
+        if Check::Signature.is_on() && !key.verifies(self.signing_input.as_bytes(), &self.signature) {
             return Err(JwsError::BadSignature);
         }
-        base64url::decode(self.payload).ok_or(JwsError::Base64)
+        decode(self.payload)
     }
 
     /// The payload without any check of the signature. For showing a token to
@@ -105,25 +111,59 @@ impl<'a> UnverifiedJws<'a> {
     }
 }
 
+fn decode(part: &str) -> Result<Vec<u8>, JwsError> {
+    let decoded = base64url::decode(part);
+    #[cfg(weakened)]
+    let decoded = decoded.or_else(|| if Check::Base64Url.is_on() { None } else { crate::weakened::decode(part) });
+    decoded.ok_or(JwsError::Base64)
+}
+
+/// What a JWT's signature is made over: header and claims in base64url (RFC 7515
+/// section 5.1).
+#[derive(Clone, Debug)]
+pub struct SigningInput(String);
+
+impl SigningInput {
+    /// The input for `claims` under a header that has `alg`, `kid` and `typ`.
+    ///
+    /// # Errors
+    /// [`SigningKeyError::Claims`].
+    pub fn new(algorithm: Algorithm, key_id: &str, typ: &str, claims: &impl Serialize) -> Result<Self, SigningKeyError> {
+        #[derive(Serialize)]
+        struct WrittenHeader<'a> {
+            alg: &'a str,
+            kid: &'a str,
+            typ: &'a str,
+        }
+        let header = WrittenHeader { alg: algorithm.as_str(), kid: key_id, typ };
+        let header = serde_json::to_vec(&header).map_err(|_| SigningKeyError::Claims)?;
+        let claims = serde_json::to_vec(claims).map_err(|_| SigningKeyError::Claims)?;
+        let mut input = base64url::encode(&header);
+        input.push('.');
+        input.push_str(&base64url::encode(&claims));
+        Ok(Self(input))
+    }
+
+    /// What is signed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The token.
+    pub fn with_signature(self, signature: &[u8]) -> String {
+        let mut token = self.0;
+        token.push('.');
+        token.push_str(&base64url::encode(signature));
+        token
+    }
+}
+
 /// Signs `claims` as a JWT whose header has `alg`, `kid` and `typ`.
 ///
 /// # Errors
 /// [`SigningKeyError`] when the claims cannot be written or the signature fails.
 pub fn sign_jwt(key: &SigningKey, key_id: &str, typ: &str, claims: &impl Serialize) -> Result<String, SigningKeyError> {
-    #[derive(Serialize)]
-    struct WrittenHeader<'a> {
-        alg: &'a str,
-        kid: &'a str,
-        typ: &'a str,
-    }
-    let header = WrittenHeader { alg: key.algorithm().as_str(), kid: key_id, typ };
-    let header = serde_json::to_vec(&header).map_err(|_| SigningKeyError::Claims)?;
-    let claims = serde_json::to_vec(claims).map_err(|_| SigningKeyError::Claims)?;
-    let mut token = base64url::encode(&header);
-    token.push('.');
-    token.push_str(&base64url::encode(&claims));
-    let signature = key.sign(token.as_bytes())?;
-    token.push('.');
-    token.push_str(&base64url::encode(&signature));
-    Ok(token)
+    let input = SigningInput::new(key.algorithm(), key_id, typ, claims)?;
+    let signature = key.sign(input.as_str().as_bytes())?;
+    Ok(input.with_signature(&signature))
 }

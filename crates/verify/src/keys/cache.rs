@@ -28,8 +28,10 @@ const TIMER_MAX_MILLIS: i64 = 60_000;
 
 pub(crate) struct KeyCache {
     source: Source,
+    /// The keys were given for good: nothing is ever fetched.
+    is_given: bool,
     clock: Arc<dyn Clock>,
-    jitter: Box<dyn Fn() -> u32 + Send + Sync>,
+    jitter: Arc<dyn Fn() -> u32 + Send + Sync>,
     snapshot: ArcSwap<Snapshot>,
     /// Twice the number of the last finished fetch, plus one while the next is
     /// under way: one atomic step tells whether the right to fetch is still there.
@@ -45,7 +47,7 @@ pub(crate) struct KeyCache {
 pub(crate) struct KeyCacheSettings {
     pub(crate) source: Source,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) jitter: Box<dyn Fn() -> u32 + Send + Sync>,
+    pub(crate) jitter: Arc<dyn Fn() -> u32 + Send + Sync>,
 }
 
 /// The state between two fetches.
@@ -99,6 +101,16 @@ impl Keys {
         self.0.keys.set.find(key_id)
     }
 
+    /// All of them.
+    pub(crate) fn set(&self) -> &JwkSet {
+        &self.0.keys.set
+    }
+
+    #[cfg(weakened)]
+    pub(crate) fn find_by_algorithm(&self, algorithm: countersign_protocol::jose::Algorithm) -> Option<&VerificationKey> {
+        self.0.keys.set.find_by_algorithm(algorithm)
+    }
+
     /// The number of the set.
     pub(crate) fn number(&self) -> u64 {
         self.0.keys.number
@@ -117,17 +129,24 @@ enum Start {
 
 impl KeyCache {
     pub(crate) fn new(settings: KeyCacheSettings) -> Arc<Self> {
+        Self::with(settings, false, Snapshot { keys: Arc::default(), version: None, fetch: 0, validity: Validity::NOTHING })
+    }
+
+    /// A cache of keys that were given for good.
+    pub(crate) fn given(settings: KeyCacheSettings, document: Vec<u8>) -> Result<Arc<Self>, JwkSetError> {
+        let set = JwkSet::parse(&document)?;
+        let keys = Arc::new(KeySet { number: 1, document, set });
+        Ok(Self::with(settings, true, Snapshot { keys, version: None, fetch: 0, validity: Validity::FOR_GOOD }))
+    }
+
+    fn with(settings: KeyCacheSettings, is_given: bool, snapshot: Snapshot) -> Arc<Self> {
         let KeyCacheSettings { source, clock, jitter } = settings;
         Arc::new(Self {
             source,
+            is_given,
             clock,
             jitter,
-            snapshot: ArcSwap::from_pointee(Snapshot {
-                keys: Arc::default(),
-                version: None,
-                fetch: 0,
-                validity: Validity::NOTHING,
-            }),
+            snapshot: ArcSwap::from_pointee(snapshot),
             flight: AtomicU64::new(0),
             started_at: AtomicI64::new(0),
             finished: watch::Sender::new(()),
@@ -139,6 +158,21 @@ impl KeyCache {
     /// Hears of every fetch that finishes from now on. Subscribe before you look.
     pub(crate) fn finished(&self) -> watch::Receiver<()> {
         self.finished.subscribe()
+    }
+
+    /// When the issuer last gave keys or said that they are the current ones.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn fetched_at(&self) -> Option<Timestamp> {
+        self.snapshot.load().validity.fetched_at
+    }
+
+    /// The keys, if they may be used now. Starts no fetch.
+    pub(crate) fn at_hand(&self, now: Timestamp) -> Option<Keys> {
+        let snapshot = self.snapshot.load();
+        match snapshot.validity.at(now) {
+            Freshness::Fresh | Freshness::Due => Some(Keys(snapshot)),
+            Freshness::Overdue | Freshness::Gone { .. } => None,
+        }
     }
 
     /// The keys, if they may be used now. Starts a fetch when one is due.
@@ -168,7 +202,7 @@ impl KeyCache {
     /// for which the caller has waited already.
     pub(crate) fn unknown(self: &Arc<Self>, key_id: Option<&str>, keys: &Keys, now: Timestamp, waited: Option<Need>) -> UnknownKey {
         // Without a key id another fetch could not name a key either.
-        let Some(key_id) = key_id else { return UnknownKey::Refuse };
+        let Some(key_id) = key_id.filter(|_| !self.is_given) else { return UnknownKey::Refuse };
         let snapshot = &*keys.0;
         let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
         if unknown.contains(key_id, now) {
@@ -382,7 +416,7 @@ mod tests {
         let issuer = Issuer::try_from("https://as.test").unwrap();
         let source = Source::new(fetch, issuer, Some("https://as.test/keys".to_owned()));
         let clock: Arc<ManualClock> = Arc::clone(clock);
-        (KeyCache::new(KeyCacheSettings { source, clock, jitter: Box::new(|| 100) }), fetches)
+        (KeyCache::new(KeyCacheSettings { source, clock, jitter: Arc::new(|| 100) }), fetches)
     }
 
     #[tokio::test(start_paused = true)]

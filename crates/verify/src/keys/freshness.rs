@@ -26,6 +26,8 @@ pub(crate) struct Validity {
     pub(crate) usable_until: Timestamp,
     /// When the last attempt failed; `None` after a success.
     pub(crate) failed_at: Option<Timestamp>,
+    /// When the last attempt that succeeded did; `None` before the first.
+    pub(crate) fetched_at: Option<Timestamp>,
 }
 
 /// What to do with a key set now.
@@ -48,6 +50,16 @@ impl Validity {
         fresh_until: Timestamp::from_millis(i64::MIN),
         usable_until: Timestamp::from_millis(i64::MIN),
         failed_at: None,
+        fetched_at: None,
+    };
+
+    /// Keys that were given once and for all.
+    pub(crate) const FOR_GOOD: Self = Self {
+        refresh_at: Timestamp::from_millis(i64::MAX),
+        fresh_until: Timestamp::from_millis(i64::MAX),
+        usable_until: Timestamp::from_millis(i64::MAX),
+        failed_at: None,
+        fetched_at: None,
     };
 
     /// After a successful fetch at `now`; `roll` is any random number.
@@ -59,6 +71,7 @@ impl Validity {
             fresh_until,
             usable_until: fresh_until.plus_seconds(STALE_IF_ERROR_SECONDS),
             failed_at: None,
+            fetched_at: Some(now),
         }
     }
 

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, USER_AGENT};
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper_rustls::builderstates::WantsSchemes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 
 use countersign_protocol::jose::MAX_JWK_SET_BYTES;
@@ -84,21 +86,31 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError::Tls`].
     pub fn new() -> Result<Self, HttpError> {
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(Arc::new(aws_lc_rs::default_provider()))
+            .map_err(|error| HttpError::Tls(error.into()))?;
+        Ok(Self::over(connector))
+    }
+
+    /// A client with a TLS configuration of your own, such as one that trusts a
+    /// private certificate authority. The ALPN protocols are set here.
+    #[must_use]
+    pub fn with_tls(mut config: ClientConfig) -> Self {
+        config.alpn_protocols.clear();
+        Self::over(HttpsConnectorBuilder::new().with_tls_config(config))
+    }
+
+    fn over(builder: HttpsConnectorBuilder<WantsSchemes>) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(Arc::new(aws_lc_rs::default_provider()))
-            .map_err(|error| HttpError::Tls(error.into()))?
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(tcp);
+        let connector = builder.https_or_http().enable_all_versions().wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(2)
             .build(connector);
-        Ok(Self { client, allow_plain_http: false })
+        Self { client, allow_plain_http: false }
     }
 
     /// Also speaks plain http to hosts other than the loopback.
@@ -212,7 +224,12 @@ impl HttpFetch {
 
 impl Fetch for HttpFetch {
     fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
-        Box::pin(async move { self.get_with_retries(request).await.map_err(FetchError::new) })
+        Box::pin(async move {
+            self.get_with_retries(request).await.map_err(|error| {
+                let is_absent = matches!(&error, HttpError::Status(status) if status.is_client_error());
+                if is_absent { FetchError::absent(error) } else { FetchError::new(error) }
+            })
+        })
     }
 }
 

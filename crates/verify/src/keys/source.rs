@@ -55,19 +55,28 @@ pub enum Fetched {
 
 /// Why a document could not be got. It is logged and never shown to a caller.
 #[derive(Debug)]
-pub struct FetchError(Box<dyn Error + Send + Sync>);
+pub struct FetchError {
+    cause: Box<dyn Error + Send + Sync>,
+    is_absent: bool,
+}
 
 impl FetchError {
     /// From any error, or from a text.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(cause.into())
+        Self { cause: cause.into(), is_absent: false }
+    }
+
+    /// The server answered that it has no such document (status 4xx). Metadata is
+    /// then looked for at its other place.
+    pub fn absent(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { cause: cause.into(), is_absent: true }
     }
 }
 
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
+        write!(f, "{}", self.cause)?;
+        let mut cause = self.cause.source();
         while let Some(error) = cause {
             write!(f, ": {error}")?;
             cause = error.source();
@@ -153,21 +162,28 @@ impl Source {
         }
     }
 
-    /// The URL of the key set according to the issuer's metadata (OpenID Connect
-    /// Discovery 1.0 section 4).
+    /// The URL of the key set according to the issuer's metadata: OpenID Connect
+    /// Discovery 1.0 section 4, else RFC 8414 section 3.
     async fn discover(&self) -> Result<String, SourceError> {
         if let Some(url) = self.discovered.load_full() {
             return Ok((*url).clone());
         }
         let url = self.issuer.endpoint(".well-known/openid-configuration");
-        let fetched = self.fetch.fetch(FetchRequest { url: &url, etag: None }).await.map_err(SourceError::Fetch)?;
+        let fetched = match self.fetch.fetch(FetchRequest { url: &url, etag: None }).await {
+            Err(error) if error.is_absent => {
+                let url = self.issuer.well_known("oauth-authorization-server");
+                self.fetch.fetch(FetchRequest { url: &url, etag: None }).await
+            }
+            outcome => outcome,
+        };
+        let fetched = fetched.map_err(SourceError::Fetch)?;
         let Fetched::Document { body, .. } = fetched else { return Err(SourceError::NotModified) };
         if body.len() > MAX_JWK_SET_BYTES {
             return Err(SourceError::TooLarge);
         }
         let metadata = strict_object(&body).map_err(|_| SourceError::Metadata)?;
         let text = |name: &str| metadata.get(name).and_then(Value::as_str).ok_or(SourceError::Metadata);
-        // Section 4.3: identical, or the metadata is not this issuer's.
+        // Section 4.3, and RFC 8414 section 3.3: identical, or the metadata is not this issuer's.
         if text("issuer")? != self.issuer.as_str() {
             return Err(SourceError::IssuerOfMetadata);
         }

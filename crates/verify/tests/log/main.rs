@@ -19,9 +19,22 @@ mod support;
 
 use support::{Mood, World, token_of};
 
-/// Everything that is logged, of every level.
+/// Everything that is logged, of every level, one line for each event.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    /// The events since `from` that tell of a decision.
+    fn decisions(&self, from: usize) -> Vec<String> {
+        let logged = self.0.lock().unwrap().clone();
+        let told = ["token accepted", "token refused", "token not judged", "request refused"];
+        logged[from..].lines().filter(|line| told.iter().any(|word| line.contains(word))).map(str::to_owned).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
 
 struct Writing<'a>(&'a mut String);
 
@@ -44,7 +57,9 @@ impl Subscriber for Log {
     }
     fn record_follows_from(&self, _: &Id, _: &Id) {}
     fn event(&self, event: &Event<'_>) {
-        event.record(&mut Writing(&mut self.0.lock().unwrap()));
+        let mut logged = self.0.lock().unwrap();
+        event.record(&mut Writing(&mut logged));
+        logged.push('\n');
     }
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
@@ -75,6 +90,7 @@ async fn the_log_says_why_and_never_shows_the_token() {
     world.issuer.mood(Mood::Down);
     world.clock.advance_seconds(3 * 86_400);
     world.verify(&good).await.unwrap_err();
+    every_decision_is_one_event(&log).await;
     let logged = log.0.lock().unwrap().clone();
     for code in ["CS-1204", "CS-1201", "CS-1102", "CS-1012", "CS-1203", "ECONNREFUSED", "https://api1.test/"] {
         assert!(logged.contains(code), "{code}: {logged}");
@@ -82,4 +98,37 @@ async fn the_log_says_why_and_never_shows_the_token() {
     // The three parts of any JWT here begin like this, or are a signature.
     let (_, signature) = good.rsplit_once('.').unwrap();
     assert!(!logged.contains("eyJ") && !logged.contains(signature), "{logged}");
+}
+
+/// Of a token only what its issuer signed: who it is of, and its own ids.
+async fn every_decision_is_one_event(log: &Log) {
+    let world = World::new().await;
+    let good = world.token(&json!({ "jti": "jti-good" }));
+    let from = log.len();
+    world.verify(&good).await.unwrap();
+    let verified = world.verify(&good).await.unwrap();
+    world.verify(&world.token(&json!({ "jti": "jti-expired", "exp": 1 }))).await.unwrap_err();
+    world
+        .verify(&token_of(&support::new_key(countersign_verify::Algorithm::EdDSA), "k1", &json!({ "jti": "jti-forged" })))
+        .await
+        .unwrap_err();
+    world.verifier.verify_now(&HeaderMap::new()).unwrap_err();
+    world.verifier.require(&verified, &Requirements::all(["admin"])).unwrap_err();
+    let decisions = log.decisions(from);
+    let expected: [&[&str]; 6] = [
+        &["token accepted", "as.test/oauth2/default", "key_id=\"k1\"", "token_id=\"jti-good\"", "is_remembered=false"],
+        &["token accepted", "token_id=\"jti-good\"", "is_remembered=true", "method=\"jwt\""],
+        &["token refused", "CS-1102", "The token has expired.", "token_id=\"jti-expired\"", "as.test/oauth2/default"],
+        &["token refused", "CS-1014", "as.test/oauth2/default"],
+        &["request refused", "CS-1001"],
+        &["request refused", "CS-1203", "token_id=\"jti-good\""],
+    ];
+    assert_eq!(decisions.len(), expected.len(), "{decisions:#?}");
+    for (line, words) in decisions.iter().zip(expected) {
+        for word in words {
+            assert!(line.contains(word), "{word}: {line}");
+        }
+        // What nobody signed is not repeated.
+        assert!(!line.contains("jti-forged"), "{line}");
+    }
 }

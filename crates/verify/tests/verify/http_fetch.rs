@@ -1,78 +1,16 @@
 //! The HTTP client against a small server on the loopback.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use countersign_verify::{Algorithm, Fetch as _, FetchRequest, Fetched, HttpClient, HttpError, HttpFetch, Limits, Verifier};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http::{Method, Request};
+use hyper::body::Bytes;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use crate::server::{Server, respond};
 use crate::support::{key_set, new_key, sign_raw};
-
-type Handler = dyn Fn(&Seen) -> Response<Full<Bytes>> + Send + Sync;
-
-/// A request as the server saw it.
-#[derive(Clone, Debug)]
-struct Seen {
-    method: Method,
-    path: String,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-#[derive(Clone)]
-struct Server {
-    base: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
-}
-
-impl Server {
-    async fn start(handler: impl Fn(&Seen) -> Response<Full<Bytes>> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Self { base: format!("http://{}", listener.local_addr().unwrap()), seen: Arc::default() };
-        let (accepting, handler): (_, Arc<Handler>) = (server.clone(), Arc::new(handler));
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (server, handler) = (accepting.clone(), Arc::clone(&handler));
-                let service = service_fn(move |request| server.clone().answer(request, Arc::clone(&handler)));
-                tokio::spawn(async move {
-                    let connection = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-                    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-        });
-        server
-    }
-
-    async fn answer(self, request: Request<Incoming>, handler: Arc<Handler>) -> Result<Response<Full<Bytes>>, Infallible> {
-        let (head, body) = request.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let seen = Seen { method: head.method, path: head.uri.path().to_owned(), headers: head.headers, body };
-        self.seen.lock().unwrap().push(seen.clone());
-        Ok(handler(&seen))
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
-    }
-
-    fn paths(&self) -> Vec<String> {
-        self.seen.lock().unwrap().iter().map(|seen| seen.path.clone()).collect()
-    }
-}
-
-fn respond(status: u16, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap();
-    response
-}
 
 fn fetcher() -> HttpFetch {
     HttpFetch::new(HttpClient::new().unwrap())

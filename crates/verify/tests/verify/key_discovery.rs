@@ -6,7 +6,8 @@ use countersign_verify::{Algorithm, BuildError, ManualClock, Timestamp, Verifier
 use serde_json::json;
 
 use crate::support::{
-    FakeIssuer, ISSUER, KEYS_URL, METADATA_URL, Mood, NOT_JUDGED, NOW, builder, key_set, new_key, refusal, token_of,
+    AUDIENCE, Documents, FakeIssuer, ISSUER, KEYS_URL, METADATA_URL, Mood, NOT_JUDGED, NOW, builder, key_set, new_key, refusal,
+    token_of,
 };
 
 struct Discovering {
@@ -63,6 +64,35 @@ async fn metadata_that_is_malformed_or_leads_to_plain_http_is_not_followed() {
         assert_eq!(issuer.asked(METADATA_URL), 1, "{metadata}");
         assert_eq!(issuer.asked("http://127.0.0.1/keys") + issuer.asked(KEYS_URL), 0, "{metadata}");
     }
+}
+
+/// The document of RFC 8414 section 3.1.
+const INSERTED_URL: &str = "https://as.test/.well-known/oauth-authorization-server/oauth2/default";
+
+#[tokio::test]
+async fn without_openid_metadata_that_of_rfc_8414_is_asked() {
+    let key = new_key(Algorithm::EdDSA);
+    let token = token_of(&key, "k1", &json!({}));
+    let verifier = |documents: &Documents| {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(NOW)));
+        Verifier::builder(ISSUER, AUDIENCE).clock(clock).fetch(documents.clone()).build().unwrap()
+    };
+    let own = json!({ "issuer": ISSUER, "jwks_uri": KEYS_URL }).to_string();
+    let documents = Documents::default();
+    documents.put(INSERTED_URL, own.clone()).put(KEYS_URL, key_set(&[("k1", &key)]));
+    verifier(&documents).verify_token(&token).await.unwrap();
+    assert_eq!(documents.asked(), [METADATA_URL, INSERTED_URL, KEYS_URL]);
+
+    // It too must be this issuer's, and a server in error is no reason to look elsewhere.
+    let foreign = Documents::default();
+    let other = json!({ "issuer": "https://as.test", "jwks_uri": KEYS_URL }).to_string();
+    foreign.put(INSERTED_URL, other).put(KEYS_URL, key_set(&[("k1", &key)]));
+    assert_eq!(refusal(verifier(&foreign).verify_token(&token).await), NOT_JUDGED);
+    assert_eq!(foreign.asked(), [METADATA_URL, INSERTED_URL]);
+    let broken = Documents::default();
+    broken.put(INSERTED_URL, own).break_off(METADATA_URL);
+    assert_eq!(refusal(verifier(&broken).verify_token(&token).await), NOT_JUDGED);
+    assert_eq!(broken.asked(), [METADATA_URL]);
 }
 
 #[tokio::test]

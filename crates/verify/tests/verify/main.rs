@@ -7,13 +7,27 @@ mod attacks;
 mod axum_extractor;
 mod claims;
 mod dependencies;
+#[cfg(all(feature = "axum", feature = "testing"))]
+mod examples;
 #[cfg(feature = "http")]
 mod http_fetch;
+#[cfg(feature = "introspection")]
+mod introspection;
+#[cfg(feature = "introspection")]
+mod introspection_http;
+mod issuers;
 mod key_discovery;
 mod key_faults;
 mod key_rotation;
 mod key_times;
+#[cfg(all(feature = "metrics", feature = "testing"))]
+mod metrics;
 mod requirements;
+mod resource_metadata;
+#[cfg(all(feature = "axum", feature = "testing"))]
+mod same_answers;
+#[cfg(feature = "http")]
+mod server;
 mod support;
 #[cfg(feature = "tower")]
 mod tower_layer;

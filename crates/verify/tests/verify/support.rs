@@ -1,6 +1,7 @@
 //! What the tests share: an issuer played by a script, a clock that stands still,
 //! and tokens made by hand.
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use countersign_protocol::Secret;
@@ -163,6 +164,46 @@ impl Fetch for FakeIssuer {
             let _open = self.door.acquire().await.unwrap();
             self.answer(request.url)
         })
+    }
+}
+
+/// Documents at their URLs; elsewhere there is none.
+#[derive(Clone, Default)]
+pub(crate) struct Documents(Arc<Mutex<DocumentsInner>>);
+
+#[derive(Default)]
+struct DocumentsInner {
+    at: HashMap<String, String>,
+    asked: Vec<String>,
+    broken: Vec<String>,
+}
+
+impl Documents {
+    pub(crate) fn put(&self, url: &str, document: String) -> &Self {
+        self.0.lock().unwrap().at.insert(url.to_owned(), document);
+        self
+    }
+
+    /// From now on the server behind `url` is in error.
+    pub(crate) fn break_off(&self, url: &str) {
+        self.0.lock().unwrap().broken.push(url.to_owned());
+    }
+
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.0.lock().unwrap().asked.clone()
+    }
+}
+
+impl Fetch for Documents {
+    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
+        let mut inner = self.0.lock().unwrap();
+        inner.asked.push(request.url.to_owned());
+        let answer = match inner.at.get(request.url) {
+            _ if inner.broken.iter().any(|url| url == request.url) => Err(FetchError::new("the server is in error")),
+            Some(body) => Ok(Fetched::Document { body: body.clone().into_bytes(), etag: None, cache_control: None }),
+            None => Err(FetchError::absent("404")),
+        };
+        Box::pin(async move { answer })
     }
 }
 

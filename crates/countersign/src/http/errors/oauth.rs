@@ -1,7 +1,10 @@
 //! The OAuth dialect: `{"error": .., "error_description": ..}` (RFC 6749 section 5.2).
 
 use axum::response::Response;
-use countersign_protocol::{BodyError, ClientAuthParseError, ErrorCode, OAuthErrorCode, TokenRequestError};
+use countersign_protocol::jose::ClaimsError;
+use countersign_protocol::{
+    AssertionError, BodyError, ClientAuthParseError, ClientId, ErrorCode, OAuthErrorCode, TokenRequestError,
+};
 use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
@@ -124,15 +127,28 @@ pub(in crate::http) fn inquiry_refusal(error: &TokenInquiryError, used_header: b
 }
 
 fn client_refusal(error: &ClientAuthError, used_header: bool) -> Response {
+    let client = |code| OAuthRefusal::new(OAuthErrorCode::InvalidClient, code);
+    let known = |id: &ClientId| Some(id.to_string());
     let refusal = match error {
-        ClientAuthError::HashKeyMissing => return fault(ErrorCode::Internal, chain(error)),
-        ClientAuthError::MethodNotOfClient => {
-            OAuthRefusal::new(OAuthErrorCode::InvalidClient, ErrorCode::AuthenticationMethodNotOfClient)
+        ClientAuthError::Assertion(error) => assertion_refusal(*error),
+        ClientAuthError::AssertionOf { client_id, issuer, error } => {
+            let mut refusal = OAuthRefusal { client_id: known(client_id), ..assertion_refusal(*error) };
+            if *error == AssertionError::Audience {
+                // The mistake that is made most: say what is right.
+                refusal.description = format!("aud of the client assertion must be the string {issuer}");
+            }
+            refusal
         }
+        ClientAuthError::AssertionReplayed { client_id } => {
+            OAuthRefusal { client_id: known(client_id), ..client(ErrorCode::AssertionReplayed) }
+        }
+        ClientAuthError::HashKeyMissing => return fault(ErrorCode::Internal, chain(error)),
+        ClientAuthError::KeysUnavailable(_) => return fault(ErrorCode::Unavailable, chain(error)),
+        ClientAuthError::MethodNotOfClient => client(ErrorCode::AuthenticationMethodNotOfClient),
         ClientAuthError::Refused { client_id, reason } => OAuthRefusal {
-            client_id: client_id.as_ref().map(ToString::to_string),
+            client_id: client_id.as_ref().and_then(known),
             reason: Some(reason.as_str()),
-            ..OAuthRefusal::new(OAuthErrorCode::InvalidClient, ErrorCode::ClientAuthenticationFailed)
+            ..client(ErrorCode::ClientAuthenticationFailed)
         },
         ClientAuthError::Store(error) => return store_fault(error),
         ClientAuthError::Unreadable(error) => client_auth_refusal(*error),
@@ -141,9 +157,31 @@ fn client_refusal(error: &ClientAuthError, used_header: bool) -> Response {
     OAuthRefusal { used_header, ..refusal }.into_response()
 }
 
+fn assertion_refusal(error: AssertionError) -> OAuthRefusal {
+    let code = match error {
+        AssertionError::Audience => ErrorCode::AssertionAudience,
+        AssertionError::Claims(ClaimsError::Claim(_)) => {
+            return OAuthRefusal::new(OAuthErrorCode::InvalidClient, ErrorCode::AssertionClaimMissing).described(&error);
+        }
+        AssertionError::Claims(ClaimsError::DuplicateMember | ClaimsError::Json)
+        | AssertionError::Malformed(_)
+        | AssertionError::Type => ErrorCode::AssertionMalformed,
+        AssertionError::ClientMismatch => ErrorCode::AssertionClientMismatch,
+        AssertionError::ClientSecretJwt => ErrorCode::ClientSecretJwtUnsupported,
+        AssertionError::Expired => ErrorCode::AssertionExpired,
+        // No authentication that failed, but a request that is out of bounds.
+        AssertionError::IdTooLong => return OAuthRefusal::new(OAuthErrorCode::InvalidRequest, ErrorCode::AssertionIdTooLong),
+        AssertionError::LivesTooLong => ErrorCode::AssertionLivesTooLong,
+        AssertionError::NotYetValid => ErrorCode::AssertionNotYetValid,
+    };
+    OAuthRefusal::new(OAuthErrorCode::InvalidClient, code)
+}
+
 fn issue_fault(error: &IssueError) -> Response {
     let code = match error {
-        IssueError::Signing(SignError::Busy) | IssueError::MarkAhead(_) | IssueError::Overtaken => ErrorCode::Unavailable,
+        IssueError::Signing(SignError::Busy | SignError::Unavailable(_)) | IssueError::MarkAhead(_) | IssueError::Overtaken => {
+            ErrorCode::Unavailable
+        }
         IssueError::Signing(SignError::Failed(_)) | IssueError::NoSigningKey(_) => ErrorCode::Internal,
     };
     fault(code, chain(error))
@@ -159,6 +197,7 @@ fn body_refusal(error: &BodyError) -> OAuthRefusal {
 
 fn client_auth_refusal(error: ClientAuthParseError) -> OAuthRefusal {
     let (oauth, code) = match error {
+        ClientAuthParseError::AssertionType => (OAuthErrorCode::InvalidRequest, ErrorCode::AssertionTypeUnsupported),
         ClientAuthParseError::BasicMalformed => (OAuthErrorCode::InvalidClient, ErrorCode::BasicMalformed),
         ClientAuthParseError::Missing => (OAuthErrorCode::InvalidClient, ErrorCode::ClientAuthenticationMissing),
         ClientAuthParseError::SeveralMethods => (OAuthErrorCode::InvalidRequest, ErrorCode::SeveralAuthenticationMethods),

@@ -20,7 +20,7 @@ use super::time::rfc3339;
 use super::version::IfMatch;
 use crate::app::App;
 use crate::change::{ChangeError, InvalidField};
-use crate::clients::{self, Client, ClientPatch, ClientSummary, NewClient};
+use crate::clients::{self, AssertionAudience, Client, ClientPatch, ClientSummary, NewClient};
 use crate::ids::OrganizationId;
 use crate::management::Right;
 
@@ -144,6 +144,7 @@ impl NewClientBody {
                 None => ClientAuthMethod::ClientSecretBasic,
             },
             auth_method_enforced: self.token_endpoint_auth_method_enforced,
+            assertion_audience: AssertionAudience::Issuer,
             organization_id: match (organization_id, caller.organization()) {
                 (Some(other), Some(own)) if other != *own => return Err(unknown_organization(&other)),
                 (_, Some(own)) => Some(own.clone()),
@@ -169,6 +170,7 @@ impl ClientPatchBody {
             name: self.name,
             auth_method: self.token_endpoint_auth_method.as_deref().map(parse_method).transpose()?,
             auth_method_enforced: self.token_endpoint_auth_method_enforced,
+            assertion_audience: None,
             organization_id,
             external_id: self.external_id,
             metadata: self.metadata,

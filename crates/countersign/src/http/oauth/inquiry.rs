@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{StatusCode, Uri};
 use serde::Serialize;
 
+use super::record_use;
 use crate::app::App;
 use crate::http::body::{Accepts, read_parameters};
 use crate::http::errors::{OAuthRefusal, Outcome, inquiry_refusal, json};
@@ -47,7 +48,7 @@ pub(super) fn authorization(parts: &Parts) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Renders the answer.
-pub(super) fn respond<T: Serialize>(parts: &Parts, (client, answered): TokenInquiry<T>) -> Response {
+pub(super) fn respond<T: Serialize>(app: &App, parts: &Parts, (client, answered): TokenInquiry<T>) -> Response {
     let mut response = match answered {
         Ok(answer) => {
             let mut response = json(StatusCode::OK, &answer);
@@ -57,6 +58,7 @@ pub(super) fn respond<T: Serialize>(parts: &Parts, (client, answered): TokenInqu
         Err(error) => inquiry_refusal(&error, parts.headers.contains_key(AUTHORIZATION)),
     };
     if let Some(client) = client {
+        record_use(app, parts, &client);
         let known = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
         Outcome { client_id: Some(client.client().id.to_string()), ..known }.attach(response.extensions_mut());
     }

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::inquiry::{authorization, read, respond, source_of};
-use super::{NestedMount, resolve};
+use super::{ArrivedAt, NestedMount, resolve};
 use crate::app::App;
 use crate::http::body::Accepts;
 use crate::http::errors::unknown_path;
@@ -23,11 +23,12 @@ pub(in crate::http) async fn at_server(State(app): State<Arc<App>>, NestedMount(
 }
 
 async fn introspect(app: &App, path: &str, request: Request) -> Response {
-    let Some(mount) = resolve(app, request.uri(), request.headers(), path) else { return unknown_path() };
+    let arrived_at = ArrivedAt::of(app, request.uri(), request.headers(), request.extensions());
+    let Some(mount) = resolve(app, &arrived_at, path) else { return unknown_path() };
     let (parts, parameters) = match read(app, request, Accepts::Form).await {
         Ok(read) => read,
         Err(response) => return response,
     };
     let answered = oauth::introspect(app, &mount, source_of(&parts), authorization(&parts), &parameters).await;
-    respond(&parts, answered)
+    respond(app, &parts, answered)
 }

@@ -6,31 +6,31 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, StatusCode};
 
-use super::{NestedMount, resolve};
+use super::{ArrivedAt, NestedMount, resolve};
 use crate::app::App;
 use crate::http::errors::unknown_path;
 use crate::http::middleware::allow_any_origin;
 use crate::signing_keys::{JWKS_MAX_AGE_SECONDS, KeySetDocument};
 
 /// The keys of the root mount.
-pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
-    keys(&app, "/", &uri, &headers)
+pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, base: ArrivedAt, headers: HeaderMap) -> Response {
+    keys(&app, "/", &base, &headers)
 }
 
 /// The keys of a mount below `/oauth2/`.
 pub(in crate::http) async fn at_server(
     State(app): State<Arc<App>>,
     NestedMount(path): NestedMount,
-    uri: Uri,
+    base: ArrivedAt,
     headers: HeaderMap,
 ) -> Response {
-    keys(&app, &path, &uri, &headers)
+    keys(&app, &path, &base, &headers)
 }
 
-fn keys(app: &App, path: &str, uri: &Uri, headers: &HeaderMap) -> Response {
-    match resolve(app, uri, headers, path) {
+fn keys(app: &App, path: &str, base: &ArrivedAt, headers: &HeaderMap) -> Response {
+    match resolve(app, base, path) {
         Some(mount) => respond(mount.server.keys.document(), headers),
         None => unknown_path(),
     }

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::inquiry::{authorization, read, respond, source_of};
-use super::{NestedMount, resolve};
+use super::{ArrivedAt, NestedMount, resolve};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::http::body::Accepts;
@@ -26,7 +26,8 @@ pub(in crate::http) async fn at_server(State(app): State<Arc<App>>, NestedMount(
 }
 
 async fn revoke(app: &App, path: &str, accepts: Accepts, request: Request) -> Response {
-    let Some(mount) = resolve(app, request.uri(), request.headers(), path) else { return unknown_path() };
+    let arrived_at = ArrivedAt::of(app, request.uri(), request.headers(), request.extensions());
+    let Some(mount) = resolve(app, &arrived_at, path) else { return unknown_path() };
     let (parts, parameters) = match read(app, request, accepts).await {
         Ok(read) => read,
         Err(response) => return response,
@@ -35,5 +36,5 @@ async fn revoke(app: &App, path: &str, accepts: Accepts, request: Request) -> Re
     let source = parts.extensions.get::<SourceAddress>().filter(|source| **source != SourceAddress::NONE).map(|source| source.ip());
     let by = |client| Actor::client(client, request_id, source);
     let answered = oauth::revoke(app, &mount, source_of(&parts), authorization(&parts), &parameters, by).await;
-    respond(&parts, answered)
+    respond(app, &parts, answered)
 }

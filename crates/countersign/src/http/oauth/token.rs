@@ -8,7 +8,7 @@ use countersign_protocol::{ErrorCode, OAuthErrorCode};
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{StatusCode, Uri};
 
-use super::{NestedMount, resolve};
+use super::{ArrivedAt, NestedMount, record_use, resolve};
 use crate::app::App;
 use crate::http::body::{Accepts, read_parameters};
 use crate::http::errors::{OAuthRefusal, Outcome, json, token_refusal, unknown_path};
@@ -36,7 +36,9 @@ async fn token(app: &App, path: &str, accepts: Accepts, source: SourceAddress, r
         return OAuthRefusal::over_budget(ErrorCode::TooManyRequests, exhausted).into_response();
     }
     let (parts, body) = request.into_parts();
-    let Some(mount) = resolve(app, &parts.uri, &parts.headers, path) else { return unknown_path() };
+    let Some(mount) = resolve(app, &ArrivedAt::of(app, &parts.uri, &parts.headers, &parts.extensions), path) else {
+        return unknown_path();
+    };
     if secret_in_query(&parts.uri) {
         return OAuthRefusal::new(OAuthErrorCode::InvalidRequest, ErrorCode::SecretInUrl).into_response();
     }
@@ -56,6 +58,7 @@ async fn token(app: &App, path: &str, accepts: Accepts, source: SourceAddress, r
         Err(error) => token_refusal(&error, used_header),
     };
     if let Some(client) = client {
+        record_use(app, &parts, &client);
         let known = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
         Outcome { client_id: Some(client.client().id.to_string()), ..known }.attach(response.extensions_mut());
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use countersign::config::BudgetsConfig;
-use countersign::metrics::{Expiring, Within, reference_markdown};
+use countersign::jobs;
+use countersign::metrics::reference_markdown;
 use countersign_protocol::jose::Algorithm;
 use http::{Method, StatusCode};
 
@@ -16,8 +17,7 @@ async fn every_documented_family_appears_after_one_request_of_each_kind() {
     let Fixture { app, a, .. } = Fixture::start_with(ENGINE, Setup { budgets, ..Setup::default() }).await;
     assert_eq!(app.ask(&a, &format!("audience={API1}")).await.status, StatusCode::OK);
     assert_eq!(app.post("/oauth/token").basic("client-a", "wrong").form("grant_type=client_credentials").send().await.status, 401);
-    // Whoever looks after secrets tells how many expire.
-    app.app.metrics.expiry.set(Expiring::ClientSecret, Within::Week, 3);
+    jobs::warn_of_expiry(&app.app, &[]).await.unwrap();
     let scrape = app.scrape().await;
 
     let mut documented = BTreeMap::new();

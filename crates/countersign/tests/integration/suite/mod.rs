@@ -2,12 +2,14 @@
 
 use super::ENGINE;
 
+mod acme;
 mod health;
 mod metrics;
 mod nodes;
 mod oauth;
 mod oauth2;
 mod objects;
+mod signing_keys;
 mod sources;
 mod store;
 mod traces;

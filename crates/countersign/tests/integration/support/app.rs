@@ -9,12 +9,13 @@ use countersign::app::{App, AppParts, StartError};
 use countersign::config::{BaseUrl, BudgetsConfig, Network};
 use countersign::entropy::SeededEntropy;
 use countersign::http::{metrics_router, router};
+use countersign::outbound::{Outbound, OutboundOptions};
 use countersign::sealing::MasterKey;
 use countersign::store::Store;
 use countersign_protocol::{ManualClock, Secret, Timestamp};
 use http::Method;
 
-use super::{CapturedLog, Database, Engine, Request, Scrape, TestTimer};
+use super::{CapturedLog, Database, Engine, RemoteSigners, Request, Scrape, TestTimer};
 
 /// What a test may want different.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub(crate) struct Setup {
     pub(crate) client_cache_capacity: usize,
     pub(crate) store_timeout: Duration,
     pub(crate) listen: bool,
+    /// Where the signing keys are held; `None`: in the process.
+    pub(crate) signers: Option<RemoteSigners>,
 }
 
 impl Default for Setup {
@@ -39,6 +42,7 @@ impl Default for Setup {
             client_cache_capacity: 1_000,
             store_timeout: Duration::from_secs(20),
             listen: false,
+            signers: None,
         }
     }
 }
@@ -78,7 +82,7 @@ impl TestApp {
         static SEED: AtomicU64 = AtomicU64::new(1);
         let store = Store::open(database.options(setup.store_timeout, setup.listen)).await.unwrap();
         let timer = Arc::new(TestTimer::new(Arc::clone(&clock)));
-        let app = App::start(AppParts {
+        let parts = AppParts {
             store,
             master_key,
             clock: clock.clone(),
@@ -90,8 +94,12 @@ impl TestApp {
             backdate_seconds: setup.backdate_seconds,
             client_cache_capacity: setup.client_cache_capacity,
             signing_threads: 1,
-        })
-        .await?;
+            outbound: Outbound::new(&OutboundOptions { allow_private_addresses: true, ..OutboundOptions::default() }).unwrap(),
+        };
+        let app = match &setup.signers {
+            Some(signers) => App::start_with(parts, Arc::new(signers.clone())).await?,
+            None => App::start(parts).await?,
+        };
         Ok(Self { router: router(&app, Duration::from_secs(30)), app, clock, timer, setup, database })
     }
 

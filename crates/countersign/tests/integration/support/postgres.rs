@@ -21,7 +21,7 @@ impl PostgresDatabase {
 
     pub(super) fn options(&self, timeout: Duration, listen: bool) -> ConnectOptions {
         let password = Some(Secret::new(server().1));
-        ConnectOptions::Postgres { address: self.url(), password, max_connections: 4, timeout, listen }
+        ConnectOptions::Postgres { address: self.url(), tls: None, password, max_connections: 4, timeout, listen }
     }
 
     pub(crate) async fn connect(&self) -> Client {

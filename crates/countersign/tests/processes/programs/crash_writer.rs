@@ -13,6 +13,7 @@ use countersign::app::{App, AppParts};
 use countersign::audit::Actor;
 use countersign::clients::{self, NewClient};
 use countersign::entropy::{Entropy, SeededEntropy, SystemEntropy, random};
+use countersign::outbound::{Outbound, OutboundOptions};
 use countersign::sealing::MasterKey;
 use countersign::store::{ConnectOptions, Durability, Store};
 use countersign::timer::SystemTimer;
@@ -60,6 +61,7 @@ async fn open(path: PathBuf, durability: Durability) -> anyhow::Result<Arc<App>>
         backdate_seconds: 0,
         client_cache_capacity: 1_000,
         signing_threads: 1,
+        outbound: Outbound::new(&OutboundOptions::default())?,
     };
     Ok(App::start(parts).await?)
 }

@@ -71,6 +71,12 @@ impl Instance {
         run(self.command(arguments).arg("--json").args(self.flags(&[]))).await.json()
     }
 
+    /// The same instance with another setting.
+    pub(crate) fn with(mut self, setting: &str) -> Self {
+        self.settings.push(setting.to_owned());
+        self
+    }
+
     /// Sets the instance up.
     pub(crate) async fn init(self) -> Self {
         self.run(&["init"]).await.success();
@@ -92,6 +98,11 @@ impl Instance {
         let mut process = Process::start(self.command(&["serve"]).args(self.flags(&settings)));
         process.prints("\"message\":\"ready\"").await;
         Server { process, port: listen, base: format!("http://localhost:{port}") }
+    }
+
+    /// Starts a server with exactly these settings besides the instance's own.
+    pub(crate) fn start(&self, settings: &[&str]) -> Process {
+        Process::start(self.command(&["serve"]).args(self.flags(settings)))
     }
 
     /// Starts a server of this instance.

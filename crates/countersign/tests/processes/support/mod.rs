@@ -7,6 +7,7 @@ mod instance;
 mod postgres;
 mod process;
 mod programs;
+pub(crate) mod tls;
 
 use std::path::{Path, PathBuf};
 

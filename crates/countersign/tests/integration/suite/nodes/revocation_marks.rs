@@ -1,6 +1,6 @@
 //! Revocation marks: what they kill, on which node, and how nothing is born dead.
 
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use countersign::store::StoreError;
 use countersign::{clients, jobs, oauth};
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, Clock as _, ErrorCode, Parameters, Timestamp};
-use serde::{Serialize, Serializer};
 
 use super::ENGINE;
-use crate::support::{API1, API2, Answer, Database, Fixture, Request, Setup, TestApp, TestClient, api, by, issuer_id};
+use crate::support::{
+    API1, API2, Answer, Database, Fixture, RemoteSigners, Request, Service, Setup, TestApp, TestClient, api, by, issuer_id,
+};
 
 async fn mark_at(app: &App, marked: Marked, now: Timestamp) -> Timestamp {
     let written = app.write(move |tx| Box::pin(async move { revocation::mark(tx, &marked, now).await }));
@@ -63,7 +64,7 @@ impl World {
     fn kinds(&self) -> Vec<(Marked, Request, Request)> {
         let Self { app, a, b, other_secret } = self;
         let default = issuer_id("default");
-        let key = app.app.catalog().authorization_server(&default).unwrap().keys.active(Algorithm::ES256).unwrap().id.clone();
+        let key = app.app.catalog().authorization_server(&default).unwrap().keys.active(Algorithm::ES256).unwrap().key_id().clone();
         let of_a = || asking(app, a, API1);
         let elsewhere = || {
             let form = format!("grant_type=client_credentials&audience={ELSEWHERE}");
@@ -322,30 +323,18 @@ async fn a_revoked_token_opens_nothing_here_either() {
     assert_eq!(read(&second), Err(ErrorCode::TokenRevoked));
 }
 
-/// Claims that keep their signing thread busy until they are let go.
-struct Held(Mutex<mpsc::Receiver<()>>);
-
-impl Serialize for Held {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let _ = self.0.lock().unwrap().recv();
-        serializer.serialize_unit()
-    }
-}
-
 #[tokio::test]
 async fn a_token_that_is_revoked_while_it_is_signed_is_made_again() {
-    let world = World::start(Setup::default()).await;
+    let signers = RemoteSigners::new();
+    let world = World::start(Setup { signers: Some(signers.clone()), ..Setup::default() }).await;
     let (app, a) = (&world.app, &world.a);
     // From now on in memory: authenticating does not wait.
     asking(app, a, RSA).send().await.token();
     let form = format!("grant_type=client_credentials&audience={RSA}&client_id={}&client_secret={}", a.id, a.secret);
     let parameters = Parameters::from_form(form.as_bytes()).unwrap();
     let mount = app.app.catalog().mount(&app.app.bases[0], "/").unwrap();
-    let key = mount.server.keys.active(Algorithm::RS256).unwrap();
-    let (let_go, held) = mpsc::channel();
     let mut context = Context::from_waker(Waker::noop());
-    let mut holding = std::pin::pin!(app.app.signing.sign_jwt(Arc::clone(key), "held", Held(Mutex::new(held))));
-    assert!(holding.as_mut().poll(&mut context).is_pending());
+    signers.set(Service::Holds);
     let mut asking = std::pin::pin!(oauth::token(&app.app, &mount, SourceAddress::NONE, [], &parameters));
     assert!(asking.as_mut().poll(&mut context).is_pending());
     let not_before = mark(app, Marked::Subject(a.id.to_string())).await;
@@ -358,7 +347,7 @@ async fn a_token_that_is_revoked_while_it_is_signed_is_made_again() {
         app.database.execute(change).await;
     }
     app.app.resync().await.unwrap();
-    let_go.send(()).unwrap();
+    signers.set(Service::Answers);
     let token = asking.await.1.unwrap().access_token;
     let answer: Answer = app.introspect(a, &token).await;
     assert!(answer.is_active());

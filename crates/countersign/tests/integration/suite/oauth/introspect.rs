@@ -7,7 +7,7 @@ use countersign::change_feed::Follower;
 use countersign::clients;
 use countersign::resource_servers::{self, Profile};
 use countersign_protocol::ErrorCode;
-use countersign_protocol::jose::Algorithm;
+use countersign_protocol::jose::{Algorithm, SigningInput};
 use http::Method;
 use serde_json::json;
 
@@ -227,7 +227,9 @@ async fn a_jwt_of_another_kind_signed_by_the_same_key_is_inactive() {
         for (name, value) in change {
             claims.insert((*name).to_owned(), value.clone());
         }
-        app.app.signing.sign_jwt(Arc::clone(key), typ, claims).await.unwrap()
+        let input = SigningInput::new(key.algorithm(), key.key_id().as_str(), typ, &claims).unwrap();
+        let signature = key.sign(input.as_str()).await.unwrap();
+        input.with_signature(&signature)
     };
     assert!(app.is_active(&a, &sign("at+jwt", &[]).await).await);
     for typ in ["JWT", "statuslist+jwt", "token-introspection+jwt", "logout+jwt", "AT+JWT", ""] {

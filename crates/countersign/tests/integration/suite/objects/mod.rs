@@ -4,6 +4,6 @@ use super::ENGINE;
 
 mod audit;
 mod creating;
+mod credentials;
 mod introspection_clients;
-mod signing_keys;
 mod validation;

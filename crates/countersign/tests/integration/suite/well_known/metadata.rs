@@ -1,11 +1,13 @@
 //! The two metadata documents; catalogue G, 102 and 108.
 
+use countersign::audit::Actor;
+use countersign::clients::{self, KeySource, NewKeys};
 use countersign_protocol::jose::Algorithm;
 use http::Method;
 use serde_json::{Value, json};
 
 use super::ENGINE;
-use crate::support::{Answer, Fixture, JSON, TestApp, TestClient, api, issuer_id};
+use crate::support::{Answer, Fixture, JSON, JWT_BEARER, TestApp, TestClient, TestKey, api, issuer_id};
 
 const ROOT: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
 
@@ -22,16 +24,21 @@ fn nested(server: &str) -> [String; 4] {
 }
 
 fn expected(issuer: &str, token: &str, keys: &str, alg: &str) -> Value {
+    let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+    let algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
     json!({
         "issuer": issuer,
         "token_endpoint": token,
         "jwks_uri": keys,
         "introspection_endpoint": token.replace("token", "introspect"),
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "introspection_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "revocation_endpoint": token.replace("token", "revoke"),
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "grant_types_supported": ["client_credentials"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
         "response_types_supported": [],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [alg],
@@ -71,11 +78,22 @@ async fn g102_every_url_form_answers_with_its_issuer_whatever_the_headers_say() 
 }
 
 /// A request to an endpoint as a client would make it: the URL is taken as it is.
-async fn authenticated(app: &TestApp, metadata: &Value, endpoint: &str, method: &str, client: &TestClient, form: String) -> Answer {
+async fn authenticated(
+    app: &TestApp,
+    metadata: &Value,
+    endpoint: &str,
+    method: &str,
+    (client, key): (&TestClient, &TestKey),
+    form: String,
+) -> Answer {
     let request = app.post(metadata[format!("{endpoint}_endpoint")].as_str().unwrap());
     let request = match method {
         "client_secret_basic" => request.basic(client.id.as_str(), &client.secret).form(form),
         "client_secret_post" => request.form(format!("{form}&client_id={}&client_secret={}", client.id, client.secret)),
+        "private_key_jwt" => {
+            let assertion = key.assertion(app, client.id.as_str()).claim("aud", metadata["issuer"].clone()).sign();
+            request.form(format!("{form}&client_assertion_type={JWT_BEARER}&client_assertion={assertion}"))
+        }
         other => panic!("{other} is advertised and not tested"),
     };
     request.send().await
@@ -94,6 +112,9 @@ async fn g108_everything_advertised_works() {
             app.grant(&a, &resource_server, "s").await;
         }
     }
+    let key = TestKey::generate(Algorithm::ES256, "k");
+    let keys = NewKeys { label: "keys".to_owned(), source: KeySource::Jwks(key.jwks()), not_before: None, expires_at: None };
+    clients::add_keys(&app.app, &Actor::command_line(), &a.id, keys).await.unwrap();
     for (url, server) in [
         (ROOT[0], "default"),
         ("/oauth2/default/.well-known/openid-configuration", "default"),
@@ -108,7 +129,7 @@ async fn g108_everything_advertised_works() {
             for method in list("token_endpoint_auth_methods_supported") {
                 for number in 0..2 {
                     let form = format!("grant_type={grant_type}&audience=https://{server}{number}.test");
-                    let token = authenticated(&app, &metadata, "token", &method, &a, form).await.token();
+                    let token = authenticated(&app, &metadata, "token", &method, (&a, &key), form).await.token();
                     assert!(token.verifies_with(&keys));
                     assert_eq!(token.claims["iss"], metadata["issuer"]);
                     algs.push(token.alg().to_owned());
@@ -118,14 +139,14 @@ async fn g108_everything_advertised_works() {
         for endpoint in ["introspection", "revocation"] {
             for method in list(&format!("{endpoint}_endpoint_auth_methods_supported")) {
                 let form = format!("grant_type=client_credentials&audience=https://{server}0.test");
-                let token = authenticated(&app, &metadata, "token", "client_secret_basic", &a, form).await.token().text;
-                let answer = authenticated(&app, &metadata, endpoint, &method, &a, format!("token={token}")).await;
+                let token = authenticated(&app, &metadata, "token", "client_secret_basic", (&a, &key), form).await.token().text;
+                let answer = authenticated(&app, &metadata, endpoint, &method, (&a, &key), format!("token={token}")).await;
                 if endpoint == "introspection" {
                     assert!(answer.is_active());
                 } else {
                     answer.assert_revocation_answered();
                     let form = format!("token={token}");
-                    assert!(!authenticated(&app, &metadata, "introspection", &method, &a, form).await.is_active());
+                    assert!(!authenticated(&app, &metadata, "introspection", &method, (&a, &key), form).await.is_active());
                 }
             }
         }

@@ -142,10 +142,8 @@ async fn a07_a_pinned_method_is_the_only_one() {
         let client = app.client_pinned_to(id, method, true).await;
         app.grant(&client, &api, "s").await;
         let (basic, body) = (app.ask(&client, "").await, app.post("/oauth/token").form(post(&client)).send().await);
-        let (right, wrong, wrong_used_header) = match method {
-            ClientAuthMethod::ClientSecretBasic => (basic, body, false),
-            ClientAuthMethod::ClientSecretPost => (body, basic, true),
-        };
+        let by_header = method == ClientAuthMethod::ClientSecretBasic;
+        let (right, wrong, wrong_used_header) = if by_header { (basic, body, false) } else { (body, basic, true) };
         right.token();
         wrong.assert_client_refused(ErrorCode::AuthenticationMethodNotOfClient, wrong_used_header);
         // The pin is not shown to who does not know the secret.

@@ -3,6 +3,7 @@
 use super::ENGINE;
 
 mod algorithms;
+mod assertion_budgets;
 mod audience;
 mod body;
 mod budgets;
@@ -10,7 +11,9 @@ mod claims;
 mod client_authentication;
 mod compatibility;
 mod faults;
+mod jwks_uri;
 mod lifetime;
+mod private_key_jwt;
 mod refusals;
 mod scope;
 mod secrets;

@@ -39,10 +39,10 @@ async fn every_refusal_has_its_exact_status_and_body() {
         (
             "assertion",
             app.post("/oauth/token").form(format!("{GRANT}&client_assertion=x")),
-            401,
-            "invalid_client",
-            "CS-2005",
-            "The authentication method is not supported.",
+            400,
+            "invalid_request",
+            "CS-2011",
+            "`client_assertion` and `client_assertion_type` come together, and the type is that of a JWT.",
         ),
         (
             "two methods",

@@ -1,6 +1,5 @@
 //! Which of a client's secrets count; catalogue 9, 51, and the fields of a credential.
 
-use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Waker};
 
 use countersign::audit::Actor;
@@ -9,10 +8,9 @@ use countersign::source_address::SourceAddress;
 use countersign::{clients, oauth};
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{ErrorCode, Parameters};
-use serde::{Serialize, Serializer};
 
 use super::ENGINE;
-use crate::support::{Answer, Fixture, TestApp, TestClient, api};
+use crate::support::{Answer, Fixture, RemoteSigners, Service, Setup, TestApp, TestClient, api};
 
 async fn with_secret(app: &TestApp, client: &TestClient, secret: &str) -> Answer {
     app.ask(&TestClient { secret: secret.to_owned(), ..client.clone() }, "").await
@@ -79,38 +77,32 @@ async fn c51_a_disabled_client_gets_no_token_from_the_moment_disable_returns() {
     app.ask(&a, "").await.token();
 }
 
-/// Claims that keep their signing thread busy until they are let go.
-struct Held(Mutex<mpsc::Receiver<()>>);
-
-impl Serialize for Held {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let _ = self.0.lock().unwrap().recv();
-        serializer.serialize_unit()
-    }
-}
-
 /// Whether a token comes out of a request that was authenticated, and waits for its
 /// signature, when `change` was acknowledged.
-async fn overtaken_by(app: &TestApp, client: &TestClient, change: impl AsyncFnOnce(&TestApp, &TestClient)) -> bool {
+async fn overtaken_by(
+    app: &TestApp,
+    signers: &RemoteSigners,
+    client: &TestClient,
+    change: impl AsyncFnOnce(&TestApp, &TestClient),
+) -> bool {
     let form =
         format!("grant_type=client_credentials&audience=https://rsa.test&client_id={}&client_secret={}", client.id, client.secret);
     let parameters = Parameters::from_form(form.as_bytes()).unwrap();
     let mount = app.app.catalog().mount(&app.app.bases[0], "/").unwrap();
-    let key = mount.server.keys.active(Algorithm::RS256).unwrap();
-    let (let_go, held) = mpsc::channel();
+    signers.set(Service::Holds);
     let mut context = Context::from_waker(Waker::noop());
-    let mut holding = std::pin::pin!(app.app.signing.sign_jwt(Arc::clone(key), "held", Held(Mutex::new(held))));
-    assert!(holding.as_mut().poll(&mut context).is_pending());
     let mut asking = std::pin::pin!(oauth::token(&app.app, &mount, SourceAddress::NONE, [], &parameters));
     assert!(asking.as_mut().poll(&mut context).is_pending());
     change(app, client).await;
-    let_go.send(()).unwrap();
+    signers.set(Service::Answers);
     asking.await.1.is_ok()
 }
 
 #[tokio::test]
 async fn c51_no_token_leaves_after_a_change_that_forbids_it_was_acknowledged() {
-    let Fixture { app, a, b, .. } = Fixture::start(ENGINE).await;
+    let signers = RemoteSigners::new();
+    let setup = Setup { signers: Some(signers.clone()), ..Setup::default() };
+    let Fixture { app, a, b, .. } = Fixture::start_with(ENGINE, setup).await;
     let rsa = app
         .resource_server(NewResourceServer { signing_alg: Some(Algorithm::RS256), ..api("https://rsa.test", "list:users") })
         .await;
@@ -120,7 +112,7 @@ async fn c51_no_token_leaves_after_a_change_that_forbids_it_was_acknowledged() {
         app.ask(client, "audience=https://rsa.test").await.token();
     }
     assert!(
-        overtaken_by(&app, &a, async |app, a| drop(
+        overtaken_by(&app, &signers, &a, async |app, a| drop(
             clients::create_secret(&app.app, &Actor::command_line(), &a.id, "second").await.unwrap()
         ))
         .await
@@ -129,6 +121,9 @@ async fn c51_no_token_leaves_after_a_change_that_forbids_it_was_acknowledged() {
     let revoke = async |app: &TestApp, a: &TestClient| {
         clients::revoke_credential(&app.app, &Actor::command_line(), &a.id, &a.credential_id).await.unwrap()
     };
-    assert!(!overtaken_by(&app, &a, revoke).await);
-    assert!(!overtaken_by(&app, &b, async |app, b| clients::disable(&app.app, &Actor::command_line(), &b.id).await.unwrap()).await);
+    assert!(!overtaken_by(&app, &signers, &a, revoke).await);
+    assert!(
+        !overtaken_by(&app, &signers, &b, async |app, b| clients::disable(&app.app, &Actor::command_line(), &b.id).await.unwrap())
+            .await
+    );
 }

@@ -1,4 +1,4 @@
-//! Rotation and storage of signing keys; catalogue G, 104 and 105.
+//! Manual rotation, and how keys are stored; catalogue G, 104 and 105.
 
 use std::sync::Arc;
 
@@ -6,30 +6,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use countersign::audit::Actor;
 use countersign::change::ChangeError;
-use countersign::signing_keys;
-use countersign_protocol::jose::Algorithm;
+use countersign::ids::SigningKeyId;
+use countersign::signing_keys::{Rotated, rotate};
 
-use super::ENGINE;
-use crate::support::{Fixture, TestApp, issuer_id, master_key};
+use super::{ENGINE, KEYS, kid, kids};
+use crate::support::{Fixture, TestApp, master_key};
 
-const KEYS: &str = "/.well-known/jwks.json";
-
-async fn kids(app: &TestApp, state: &str) -> Vec<String> {
-    app.database.texts(&format!("SELECT id FROM signing_keys WHERE state = '{state}'")).await
+async fn rotate_active(app: &TestApp) -> Result<Rotated, ChangeError> {
+    rotate(&app.app, &Actor::command_line(), &kid(app, "active").await).await
 }
 
 #[tokio::test]
 async fn g104_a_successor_is_promoted_only_after_every_cached_key_set_has_it() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
-    let server = issuer_id("default");
     let (active, published) = (kids(&app, "active").await, kids(&app, "published").await);
     for (advance, age, wait) in [(0, 0, 301), (299, 299, 2)] {
         app.clock.advance_seconds(advance);
-        let Err(ChangeError::State(refusal)) =
-            signing_keys::rotate(&app.app, &Actor::command_line(), &server, Algorithm::ES256).await
-        else {
-            panic!()
-        };
+        let Err(ChangeError::State(refusal)) = rotate_active(&app).await else { panic!() };
         assert_eq!(
             refusal,
             format!(
@@ -42,7 +35,7 @@ async fn g104_a_successor_is_promoted_only_after_every_cached_key_set_has_it() {
     let old_token = app.ask(&a, "").await.token();
     let old_keys = app.key_set(KEYS).await;
     app.clock.advance_seconds(2);
-    let rotated = signing_keys::rotate(&app.app, &Actor::command_line(), &server, Algorithm::ES256).await.unwrap();
+    let rotated = rotate_active(&app).await.unwrap();
     assert_eq!([rotated.active.as_str()], *published);
     assert_eq!([rotated.retiring.as_str()], *active);
     assert_eq!(kids(&app, "published").await, [rotated.successor.as_str()]);
@@ -55,36 +48,23 @@ async fn g104_a_successor_is_promoted_only_after_every_cached_key_set_has_it() {
     }
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&keys).unwrap()["keys"].as_array().unwrap().len(), 3);
     // The new successor is young again.
-    assert!(matches!(
-        signing_keys::rotate(&app.app, &Actor::command_line(), &server, Algorithm::ES256).await,
-        Err(ChangeError::State(_))
-    ));
+    assert!(matches!(rotate_active(&app).await, Err(ChangeError::State(_))));
 }
 
 #[tokio::test]
-async fn g104_a_retired_key_is_published_until_its_last_token_has_expired_everywhere() {
+async fn rotating_what_is_not_there_or_not_active_is_refused() {
     let Fixture { app, .. } = Fixture::start(ENGINE).await;
     app.clock.advance_seconds(301);
-    let rotated = signing_keys::rotate(&app.app, &Actor::command_line(), &issuer_id("default"), Algorithm::ES256).await.unwrap();
-    let is_published = async || {
-        app.app.resync().await.unwrap();
-        String::from_utf8(app.key_set(KEYS).await).unwrap().contains(rotated.retiring.as_str())
-    };
-    // The longest lifetime, and the longest time that a key set may be cached.
-    app.clock.advance_seconds(86_400 + 300 - 1);
-    assert!(is_published().await);
-    app.clock.advance_seconds(1);
-    assert!(!is_published().await);
-}
-
-#[tokio::test]
-async fn rotating_what_is_not_there_is_not_found() {
-    let Fixture { app, .. } = Fixture::start(ENGINE).await;
-    let rotate = async |server: &str, algorithm| {
-        signing_keys::rotate(&app.app, &Actor::command_line(), &issuer_id(server), algorithm).await.unwrap_err().to_string()
-    };
-    assert_eq!(rotate("default", Algorithm::RS256).await, "there is no signing key `RS256 of default`");
-    assert_eq!(rotate("unknown", Algorithm::ES256).await, "there is no signing key `ES256 of unknown`");
+    let refusal = async |id: &SigningKeyId| rotate(&app.app, &Actor::command_line(), id).await.unwrap_err();
+    assert_eq!(refusal(&SigningKeyId::from_stored("sk_none")).await.to_string(), "there is no signing key `sk_none`");
+    let published = kid(&app, "published").await;
+    assert_eq!(refusal(&published).await.to_string(), format!("the key {published} is published, not active"));
+    let rotated = rotate_active(&app).await.unwrap();
+    app.clock.advance_seconds(301);
+    // Asked for again, now that another one would be possible: it happened.
+    let again = refusal(&rotated.retiring).await;
+    assert!(matches!(&again, ChangeError::State(text) if text.ends_with("is retiring, not active")), "{again}");
+    assert_eq!(kid(&app, "active").await, rotated.active);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -92,13 +72,11 @@ async fn g105_sixteen_rotations_at_once_promote_one_key() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let second = app.second_node().await;
     app.clock.advance_seconds(301);
-    let (active, published) = (kids(&app, "active").await, kids(&app, "published").await);
+    let (active, published) = (kid(&app, "active").await, kid(&app, "published").await);
     let rotations: Vec<_> = (0..16)
         .map(|number| {
-            let node = Arc::clone(if number % 2 == 0 { &app.app } else { &second.app });
-            tokio::spawn(async move {
-                signing_keys::rotate(&node, &Actor::command_line(), &issuer_id("default"), Algorithm::ES256).await
-            })
+            let (node, key) = (Arc::clone(if number % 2 == 0 { &app.app } else { &second.app }), active.clone());
+            tokio::spawn(async move { rotate(&node, &Actor::command_line(), &key).await })
         })
         .collect();
     let mut promoted = Vec::new();
@@ -110,10 +88,10 @@ async fn g105_sixteen_rotations_at_once_promote_one_key() {
         }
     }
     let [rotated] = promoted.as_slice() else { panic!("{} rotations", promoted.len()) };
-    assert_eq!(([rotated.active.as_str()], [rotated.retiring.as_str()]), ([published[0].as_str()], [active[0].as_str()]));
-    assert_eq!(kids(&app, "active").await, [rotated.active.as_str()]);
-    assert_eq!(kids(&app, "published").await, [rotated.successor.as_str()]);
-    assert_eq!(kids(&app, "retiring").await, [rotated.retiring.as_str()]);
+    assert_eq!((&rotated.active, &rotated.retiring), (&published, &active));
+    assert_eq!(kid(&app, "active").await, rotated.active);
+    assert_eq!(kid(&app, "published").await, rotated.successor);
+    assert_eq!(kid(&app, "retiring").await, rotated.retiring);
     app.app.resync().await.unwrap();
     assert_eq!(app.ask(&a, "").await.token().kid(), rotated.active.as_str());
 }

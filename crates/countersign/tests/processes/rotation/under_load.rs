@@ -1,18 +1,16 @@
 //! Key rotation under load: two resource servers in processes of their own keep
 //! their cached keys while clients fetch tokens and the signing key is rotated.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 
-use crate::support::{AUDIENCE, Client, Instance, alone, command, example, until, workspace};
+use super::checker::{Checker, Verdicts};
+use super::{jose, verify_lines};
+use crate::support::{AUDIENCE, Client, Instance, alone, until};
 
 const CHECKS: usize = 10_000;
 /// Fetched before the rotation, by the end of it at most, and in all.
@@ -32,7 +30,7 @@ async fn no_token_is_refused_while_the_signing_key_is_rotated() {
     let arguments = ["--issuer", &issuer, "--audience", AUDIENCE, "--jwks-uri", &keys];
     let first = server.token(&client).await.token();
     let mut checkers = Vec::new();
-    for (name, program) in programs(instance.folder()) {
+    for (name, program) in [("countersign-verify", verify_lines(instance.folder())), ("jose", jose(instance.folder()))] {
         let mut checker = Checker::start(name, program, &arguments);
         // From here on it holds the keys, the successor among them.
         checker.check(&first).await;
@@ -44,7 +42,7 @@ async fn no_token_is_refused_while_the_signing_key_is_rotated() {
     let fetching = Arc::new(fetching);
     let fetchers: Vec<_> = (0..FETCHERS).map(|_| tokio::spawn(Arc::clone(&fetching).fetch(server.port, client.clone()))).collect();
     let checks: Vec<_> =
-        checkers.into_iter().map(|checker| (checker.name, tokio::spawn(checker.check_all(fetched.clone())))).collect();
+        checkers.into_iter().map(|checker| (checker.name, tokio::spawn(check_all(checker, fetched.clone())))).collect();
 
     let mut progress = fetched.clone();
     until("the first tokens", progress.wait_for(|tokens| tokens.len() >= TOKENS[0])).await.unwrap();
@@ -78,15 +76,6 @@ fn publish_successor_long_ago(database: &Path) {
     assert_eq!(database.execute(sql, []).unwrap(), 1);
 }
 
-fn programs(folder: &Path) -> [(&'static str, Command); 2] {
-    let clients = workspace().join("tests/clients");
-    let installed = clients.join("node_modules/jose").exists();
-    assert!(installed, "jose is not installed: run `cargo xtask test`, or `npm ci` in {}", clients.display());
-    let mut jose = command("node", folder);
-    jose.arg(clients.join("rotation/jose-checker.mjs"));
-    [("countersign-verify", command(example("verify_lines"), folder)), ("jose", jose)]
-}
-
 /// Clients that fetch tokens side by side, up to a number that grows.
 struct Fetching {
     tokens: watch::Sender<Vec<String>>,
@@ -110,61 +99,20 @@ impl Fetching {
     }
 }
 
-/// A resource server that reads tokens and says what it thinks of them.
-struct Checker {
-    name: &'static str,
-    process: Child,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
-    verdicts: Verdicts,
-}
-
-#[derive(Debug, Default)]
-struct Verdicts {
-    checked: usize,
-    /// Accepted tokens by the key that signed them.
-    kids: BTreeMap<String, usize>,
-    refused: Vec<Value>,
-}
-
-impl Checker {
-    fn start(name: &'static str, mut command: Command, arguments: &[&str]) -> Self {
-        let mut process = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (input, output) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
-        let output = BufReader::new(output).lines();
-        Self { name, process, input, output, verdicts: Verdicts::default() }
+/// Checks tokens as they come, each new one at once and known ones again in
+/// between, until all checks are made.
+async fn check_all(mut checker: Checker, mut fetched: watch::Receiver<Vec<String>>) -> Verdicts {
+    let mut seen = 0;
+    while checker.verdicts.checked < CHECKS {
+        let checked = checker.verdicts.checked;
+        let due = |tokens: &Vec<String>| tokens.len() > TOKENS[2] || tokens.len() * CHECKS_PER_TOKEN > checked;
+        let token = {
+            let tokens = until("the next token", fetched.wait_for(due)).await.unwrap();
+            let index = if seen < tokens.len() { seen } else { checked % tokens.len() };
+            seen = tokens.len().min(seen + 1);
+            tokens[index].clone()
+        };
+        checker.check(&token).await;
     }
-
-    async fn check(&mut self, token: &str) {
-        self.input.write_all(format!("{token}\n").as_bytes()).await.unwrap();
-        let line = until(self.name, self.output.next_line()).await.unwrap().expect("the checker has ended");
-        let answer: Value = serde_json::from_str(&line).unwrap();
-        let Verdicts { checked, kids, refused } = &mut self.verdicts;
-        *checked += 1;
-        assert_eq!(answer["n"], *checked, "{line}");
-        match answer["kid"].as_str() {
-            Some(kid) if answer["ok"] == true => *kids.entry(kid.to_owned()).or_default() += 1,
-            _ => refused.push(answer),
-        }
-    }
-
-    /// Checks tokens as they come, each new one at once and known ones again in
-    /// between, until it has made all checks.
-    async fn check_all(mut self, mut fetched: watch::Receiver<Vec<String>>) -> Verdicts {
-        let mut seen = 0;
-        while self.verdicts.checked < CHECKS {
-            let checked = self.verdicts.checked;
-            let due = |tokens: &Vec<String>| tokens.len() > TOKENS[2] || tokens.len() * CHECKS_PER_TOKEN > checked;
-            let token = {
-                let tokens = until("the next token", fetched.wait_for(due)).await.unwrap();
-                let index = if seen < tokens.len() { seen } else { checked % tokens.len() };
-                seen = tokens.len().min(seen + 1);
-                tokens[index].clone()
-            };
-            self.check(&token).await;
-        }
-        drop(self.input);
-        assert!(until(self.name, self.process.wait()).await.unwrap().success());
-        self.verdicts
-    }
+    checker.end().await
 }

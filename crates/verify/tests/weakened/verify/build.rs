@@ -1,0 +1,7 @@
+//! Compiles the sources of another crate with checks that a test can switch off.
+
+fn main() {
+    println!("cargo::rustc-cfg=weakened");
+    println!(r#"cargo::rustc-check-cfg=cfg(feature, values("axum", "http", "introspection", "metrics", "tower"))"#);
+    println!("cargo::rerun-if-changed=build.rs");
+}
