@@ -9,8 +9,11 @@ use anyhow::{Context, Result, bail};
 use crate::{binary, print, process, workspace};
 
 /// A page, and the command that prints it.
-const PAGES: &[(&str, &[&str])] =
-    &[("docs/reference/config.md", &["config", "reference"]), ("openapi/management.json", &["openapi"])];
+const PAGES: &[(&str, &[&str])] = &[
+    ("docs/reference/config.md", &["config", "reference"]),
+    ("docs/reference/metrics.md", &["metrics", "reference"]),
+    ("openapi/management.json", &["openapi"]),
+];
 
 pub(crate) fn run(check: bool) -> Result<()> {
     let binary = binary::build()?;

@@ -9,11 +9,12 @@ use countersign_protocol::{ClientId, Clock, Timestamp};
 
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache, ClientKeySets, CredentialUses};
-use crate::config::{BaseUrl, Network};
+use crate::config::{BaseUrl, BudgetsConfig, Network};
 use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
-use crate::jobs::ExpiryCounts;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::oauth::DecoyKeys;
 use crate::outbound::Outbound;
 use crate::revocation::Revocations;
@@ -44,6 +45,8 @@ pub struct AppParts {
     pub client_cache_capacity: usize,
     /// Threads for RSA signatures.
     pub signing_threads: usize,
+    /// How much one client and one source address may ask for.
+    pub budgets: BudgetsConfig,
     /// Makes HTTP requests.
     pub outbound: Outbound,
 }
@@ -72,6 +75,10 @@ pub struct App {
     signers: Arc<dyn Signers>,
     /// What is revoked.
     pub revocations: Revocations,
+    /// What is counted and measured.
+    pub metrics: Metrics,
+    /// How much one client and one source address may ask for.
+    pub limits: Limits,
     /// Makes HTTP requests.
     pub outbound: Outbound,
     /// Keys that clients keep at a URL.
@@ -80,7 +87,6 @@ pub struct App {
     pub credential_uses: CredentialUses,
     /// Tried where there is no key to try.
     pub decoy_keys: DecoyKeys,
-    expiring: ArcSwap<ExpiryCounts>,
     catalog: ArcSwap<Catalog>,
     /// Opened keys, and the lock that keeps an older snapshot from replacing a newer one.
     opened_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<dyn Signer>>>,
@@ -115,8 +121,9 @@ impl App {
     /// # Errors
     /// [`StartError`].
     pub async fn start(parts: AppParts) -> Result<Arc<Self>, StartError> {
-        let signers = Arc::new(LocalSigners::start(parts.signing_threads)?);
-        Self::start_with(parts, signers).await
+        let metrics = Metrics::new(parts.store.metrics(), parts.clock.now());
+        let signers = Arc::new(LocalSigners::start(parts.signing_threads, metrics.signing_wait.clone())?);
+        Self::build(parts, signers, metrics).await
     }
 
     /// The same with signing keys that may be held elsewhere.
@@ -124,6 +131,11 @@ impl App {
     /// # Errors
     /// [`StartError`].
     pub async fn start_with(parts: AppParts, signers: Arc<dyn Signers>) -> Result<Arc<Self>, StartError> {
+        let metrics = Metrics::new(parts.store.metrics(), parts.clock.now());
+        Self::build(parts, signers, metrics).await
+    }
+
+    async fn build(parts: AppParts, signers: Arc<dyn Signers>, metrics: Metrics) -> Result<Arc<Self>, StartError> {
         instance::prepare(&parts.store, &parts.master_key, parts.clock.now(), parts.entropy.as_ref()).await?;
         let mut opened = HashMap::new();
         let catalog = catalog::load(&parts.store, &parts.master_key, signers.as_ref(), &mut opened).await?;
@@ -144,12 +156,13 @@ impl App {
             client_keys,
             credential_uses: CredentialUses::default(),
             decoy_keys: DecoyKeys::new(),
-            expiring: ArcSwap::default(),
             outbound: parts.outbound,
             catalog: ArcSwap::from_pointee(catalog),
             opened_keys: tokio::sync::Mutex::new(opened),
             sealed_out: AtomicBool::new(false),
-            clients: ClientCache::new(parts.client_cache_capacity),
+            clients: ClientCache::new(parts.client_cache_capacity, metrics.client_cache.clone()),
+            limits: Limits::new(parts.budgets, &metrics.budgets),
+            metrics,
             draining: AtomicBool::new(false),
             feed_read_at: AtomicI64::new(0),
         }))
@@ -166,6 +179,11 @@ impl App {
     /// [`StoreError`].
     pub async fn find_client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
         self.clients.find(&self.store, id).await
+    }
+
+    /// A client if it is in memory.
+    pub fn find_client_in_memory(&self, id: &ClientId) -> Option<Arc<Client>> {
+        self.clients.find_in_memory(id)
     }
 
     /// How many changes of clients this node has heard of. Equal before and after
@@ -240,19 +258,20 @@ impl App {
         Ok(())
     }
 
-    /// How many credentials end soon, as of this node's last look. For metrics.
-    pub fn credentials_expiring(&self) -> Arc<ExpiryCounts> {
-        self.expiring.load_full()
-    }
-
-    pub(crate) fn note_expiring(&self, within: &[(i64, u64)], warned: usize) {
-        let warned = u64::try_from(warned).unwrap_or(u64::MAX);
-        self.expiring.rcu(|known| ExpiryCounts { within: within.to_vec(), warnings: known.warnings.saturating_add(warned) });
-    }
-
-    /// Says that this node has applied every change committed until now.
-    pub(crate) fn feed_was_read(&self) {
+    /// Says that this node has applied every change committed until now, the last of
+    /// them at `position`.
+    pub(crate) fn feed_was_read(&self, position: i64) {
+        self.metrics.node.at_position(position);
         self.feed_read_at.store(self.clock.now().as_millis(), Ordering::SeqCst);
+    }
+
+    /// How long ago this node had applied every change, in milliseconds; 0 when nobody
+    /// follows the feed.
+    pub fn feed_silence_millis(&self) -> i64 {
+        match self.feed_read_at.load(Ordering::SeqCst) {
+            0 => 0,
+            read_at => self.clock.now().millis_since(Timestamp::from_millis(read_at)),
+        }
     }
 
     /// Whether changes of other nodes may have gone unnoticed for longer than

@@ -29,7 +29,7 @@ impl Follower {
     pub async fn start(app: Arc<App>, poll_interval: Duration) -> Result<Self, StoreError> {
         let position = head(&app).await?;
         app.resync().await?;
-        app.feed_was_read();
+        app.feed_was_read(position);
         Ok(Self { app, position, poll_interval, resyncs: 0 })
     }
 
@@ -65,7 +65,7 @@ impl Follower {
                     // The feed went backwards: the database was restored.
                     self.start_afresh().await?;
                 }
-                self.app.feed_was_read();
+                self.app.feed_was_read(self.position);
                 return Ok(applied);
             }
             for change in changes {
@@ -92,6 +92,7 @@ impl Follower {
         self.app.resync().await?;
         self.position = position;
         self.resyncs += 1;
+        self.app.metrics.node.resynced();
         Ok(())
     }
 

@@ -3,7 +3,11 @@
 use std::error::Error;
 
 use countersign_protocol::Timestamp;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
+
+use crate::traces::Traces;
 
 /// An error with its causes, for a log line: `outer: inner: innermost`.
 pub fn chain(error: &dyn Error) -> String {
@@ -30,9 +34,26 @@ pub enum Format {
     Text,
 }
 
-/// Starts logging. `level` holds for our own crates; libraries log warnings.
-pub fn start(format: Format, level: &str) {
+/// Starts logging, and tracing where there is an export. `level` holds for our own
+/// crates; libraries log warnings.
+pub fn start(format: Format, level: &str, traces: Option<&Traces>) {
     let filter = EnvFilter::new(format!("warn,countersign={level},countersign_verify={level}"));
+    match traces {
+        None => start_log(format, filter),
+        Some(traces) => start_both(format, filter, traces),
+    }
+}
+
+fn start_both(format: Format, filter: EnvFilter, traces: &Traces) {
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    let log = match format {
+        Format::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        Format::Text => layer.with_target(false).boxed(),
+    };
+    let _ = registry().with(log.with_filter(filter)).with(traces.layer()).try_init();
+}
+
+fn start_log(format: Format, filter: EnvFilter) {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start, in tests, keeps the first.
     let _ = match format {

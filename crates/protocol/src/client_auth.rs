@@ -198,6 +198,7 @@ mod tests {
         for (id, secret) in [("client-a", "s"), ("a:b c%", "s:e c%+\u{e9}&="), ("https://c.test/x", "")] {
             let header = basic_authorization(id, &Secret::new(secret.to_owned()));
             let read = parse(&[header.expose()], "").unwrap();
+            let PresentedCredentials::Secret(read) = read else { panic!("{id}") };
             assert_eq!((read.client_id.as_str(), read.client_secret.expose().as_str()), (id, secret));
         }
     }

@@ -15,6 +15,9 @@ pub enum OAuthErrorCode {
     InvalidScope,
     /// RFC 8707 section 2.
     InvalidTarget,
+    /// RFC 8628 section 3.5: the request may be repeated, later. The one registered code
+    /// of the token endpoint that says so.
+    SlowDown,
     /// RFC 6749 section 5.2.
     UnauthorizedClient,
     /// RFC 6749 section 5.2.
@@ -30,15 +33,18 @@ impl OAuthErrorCode {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
+            Self::SlowDown => "slow_down",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
         }
     }
 
-    /// The HTTP status: 401 for `invalid_client`, 400 for everything else.
+    /// The HTTP status: 401 for `invalid_client`, 429 for `slow_down`, 400 for
+    /// everything else.
     pub const fn status(self) -> u16 {
         match self {
             Self::InvalidClient => 401,
+            Self::SlowDown => 429,
             Self::InvalidGrant
             | Self::InvalidRequest
             | Self::InvalidScope

@@ -124,6 +124,10 @@ error_codes! {
     AssertionIdTooLong = 2020,
     /// `token` is missing.
     TokenParameterMissing = 2030,
+    /// This address failed to authenticate too often; wait before the next attempt.
+    TooManyFailures = 2050,
+    /// There are more requests than the budget allows; wait before the next one.
+    TooManyRequests = 2051,
     /// The request body cannot be read as what its Content-Type says.
     BodyMalformed = 2101,
     /// A parameter was sent twice.

@@ -26,6 +26,7 @@ const VARIABLES = [
   'MGMT_CLIENT_ID',
   'MGMT_CLIENT_SECRET',
   'DEMO_API_URL',
+  'METRICS_URL',
 ];
 
 // The caller's configuration of the server, such as another database.

@@ -74,7 +74,9 @@ impl Worker {
                 tracing::warn!(error = %crate::log::chain(&error), "the state of the TLS certificate cannot be read");
             }
             let not_after = self.current.not_after();
-            notice.look(not_after, self.app.clock.now());
+            let now = self.app.clock.now();
+            notice.look(not_after, now);
+            self.app.metrics.expiry.set_server_certificate(not_after, now);
             tokio::time::sleep(if not_after.is_some() { PAUSE } else { PAUSE_WITHOUT }).await;
         }
     }

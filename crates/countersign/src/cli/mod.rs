@@ -11,6 +11,7 @@ mod grant;
 mod init;
 mod instance;
 mod master_key;
+mod metrics;
 mod openapi;
 mod printer;
 mod resource_server;
@@ -52,6 +53,9 @@ enum Command {
     /// Check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Describe the metrics
+    #[command(subcommand)]
+    Metrics(metrics::MetricsCommand),
     /// Get or decode access tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -105,6 +109,10 @@ async fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
         Command::Backup(arguments) => backup::backup(arguments, printer).await,
         Command::Restore(arguments) => backup::restore(arguments, printer).await,
         Command::Config(command) => config::run(command, printer),
+        Command::Metrics(command) => {
+            metrics::run(command, printer);
+            Ok(())
+        }
         Command::Token(command) => token::run(command, printer).await,
         Command::AuthorizationServer(command) => authorization_server::run(command, printer).await,
         Command::ResourceServer(command) => resource_server::run(command, printer).await,

@@ -11,6 +11,7 @@ use crate::dev::DEFAULT_PORT;
 use crate::http::{Listeners, bind};
 use crate::log;
 use crate::startup::{ServerListeners, open, secure_listeners, serve_app, stop_signal};
+use crate::traces::Traces;
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
@@ -25,7 +26,8 @@ pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<()> {
         LogFormat::Json => log::Format::Json,
         LogFormat::Text => log::Format::Text,
     };
-    log::start(format, config.log.level.as_str());
+    let traces = Traces::start(&config.traces).context("traces.endpoint cannot be used")?;
+    log::start(format, config.log.level.as_str(), traces.as_ref());
     let app = open(&config).await?;
     let is_default = provenance.of("server.listen").is_none_or(|origin| origin.place == Place::Default);
     // The default is loopback, on machines without IPv6 too.
@@ -34,6 +36,11 @@ pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<()> {
         Some(tls) => Some(secure_listeners(&app, tls, &config.server).await?),
         None => None,
     };
+    let metrics = bind(&config.metrics.listen).await?;
     let stop = stop_signal(Arc::clone(&app)).context("cannot wait for signals")?;
-    serve_app(app, ServerListeners { plain, secure }, &config, stop).await
+    let served = serve_app(app, ServerListeners { plain, secure, metrics }, &config, stop).await;
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
+    served
 }

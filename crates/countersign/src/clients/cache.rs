@@ -8,6 +8,7 @@ use countersign_protocol::ClientId;
 use quick_cache::sync::Cache;
 
 use super::Client;
+use crate::metrics::ClientCacheMetrics;
 use crate::store::{Store, StoreError};
 
 /// Loads that overlapped a change before the answer is no longer kept.
@@ -20,12 +21,13 @@ pub struct ClientCache {
     entries: Cache<ClientId, Option<Arc<Client>>>,
     /// Counts invalidations, so that a load that began before one is not kept.
     invalidations: AtomicU64,
+    metrics: ClientCacheMetrics,
 }
 
 impl ClientCache {
     /// A cache of at most `capacity` clients.
-    pub fn new(capacity: usize) -> Self {
-        Self { entries: Cache::new(capacity), invalidations: AtomicU64::new(0) }
+    pub fn new(capacity: usize, metrics: ClientCacheMetrics) -> Self {
+        Self { entries: Cache::new(capacity), invalidations: AtomicU64::new(0), metrics }
     }
 
     /// The client, from memory or else from the store; `None` if there is none.
@@ -36,8 +38,14 @@ impl ClientCache {
         for _ in 0..MAX_ROUNDS {
             let before = self.invalidations.load(Ordering::SeqCst);
             // Whoever waits for another's load must not wait for a row of failures.
-            let loading = tokio::time::timeout(MAX_WAIT, self.entries.get_or_insert_async(id, load(store, id)));
-            let found = loading.await.map_err(StoreError::timed_out)??;
+            let mut is_miss = false;
+            let loaded = async {
+                is_miss = true;
+                load(store, id).await
+            };
+            let found = tokio::time::timeout(MAX_WAIT, self.entries.get_or_insert_async(id, loaded)).await;
+            if is_miss { &self.metrics.misses } else { &self.metrics.hits }.inc();
+            let found = found.map_err(StoreError::timed_out)??;
             // Whoever invalidates first counts and then removes. If the count moved
             // while we loaded, what we inserted may be older than the change.
             if self.invalidations.load(Ordering::SeqCst) == before {
@@ -45,8 +53,14 @@ impl ClientCache {
             }
             self.entries.remove(id);
         }
+        self.metrics.misses.inc();
         // Other clients change all the time: this answer is right, and not kept.
         load(store, id).await
+    }
+
+    /// The client if it is in memory; the store is not asked.
+    pub fn find_in_memory(&self, id: &ClientId) -> Option<Arc<Client>> {
+        self.entries.get(id).flatten()
     }
 
     /// How many changes of clients this node has heard of.

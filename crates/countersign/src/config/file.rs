@@ -126,6 +126,7 @@ fn scalar_text(kind: Kind, value: &DeValue<'_>) -> Option<String> {
         Kind::Bool => value.as_bool().map(|value| value.to_string()),
         Kind::Integer { .. } => value.as_integer().map(integer_text),
         Kind::List { .. } => None,
+        Kind::Ratio => value.as_float().map(|value| value.as_str().to_owned()).or_else(|| value.as_integer().map(integer_text)),
         Kind::Choice(_) | Kind::Path | Kind::Secret { .. } | Kind::Text { .. } => value.as_str().map(str::to_owned),
     }
 }
@@ -141,7 +142,7 @@ fn wrong_type(setting: &Setting, place: &Place, value: &DeValue<'_>) -> ConfigEr
     let error = ConfigError::of(setting, place, format!("is {found}, not {expected}"));
     let value = text.filter(|_| !setting.is_secret()).map(|text| shown(&text));
     let fix = match (setting.kind, value.as_ref().filter(|_| found == "a string")) {
-        (Kind::Bool | Kind::Integer { .. }, Some(_)) => Some("write it without quotes".into()),
+        (Kind::Bool | Kind::Integer { .. } | Kind::Ratio, Some(_)) => Some("write it without quotes".into()),
         (Kind::List { .. }, Some(text)) => Some(format!("write [\"{text}\"]").into()),
         _ => None,
     };

@@ -33,7 +33,13 @@ impl Given {
         let items = match setting.kind {
             Kind::List { .. } if text.is_empty() => Vec::new(),
             Kind::List { .. } => text.split(',').map(|part| Item::new(part.trim(), &place)).collect(),
-            Kind::Bool | Kind::Choice(_) | Kind::Integer { .. } | Kind::Path | Kind::Secret { .. } | Kind::Text { .. } => {
+            Kind::Bool
+            | Kind::Choice(_)
+            | Kind::Integer { .. }
+            | Kind::Path
+            | Kind::Ratio
+            | Kind::Secret { .. }
+            | Kind::Text { .. } => {
                 vec![Item::new(text, &place)]
             }
         };

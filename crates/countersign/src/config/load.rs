@@ -11,8 +11,8 @@ use super::place::Place;
 use super::provenance::Provenance;
 use super::reader::Reader;
 use super::{
-    CacheConfig, Config, CredentialsConfig, KeysConfig, LogConfig, OutboundConfig, ServerConfig, SigningKeysConfig, StorageConfig,
-    TlsConfig, TokensConfig,
+    BudgetsConfig, CacheConfig, Config, CredentialsConfig, KeysConfig, LogConfig, MetricsConfig, OutboundConfig, ServerConfig,
+    SigningKeysConfig, StorageConfig, TlsConfig, TokensConfig, TracesConfig,
 };
 use super::{file, flags};
 
@@ -83,6 +83,9 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let log = LogConfig::read(reader);
     let cache = CacheConfig::read(reader);
     let signing_keys = SigningKeysConfig::read(reader);
+    let budgets = BudgetsConfig::read(reader);
+    let metrics = MetricsConfig::read(reader);
+    let traces = TracesConfig::read(reader);
     Some(Config {
         server: server?,
         tls: tls?,
@@ -94,6 +97,9 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
         log: log?,
         cache: cache?,
         signing_keys: signing_keys?,
+        budgets: budgets?,
+        metrics,
+        traces: traces?,
     })
 }
 

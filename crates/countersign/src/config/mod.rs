@@ -6,6 +6,7 @@
 
 mod acme;
 mod base_url;
+mod budgets;
 mod cache;
 mod credentials;
 mod env;
@@ -17,6 +18,7 @@ mod given;
 mod keys;
 mod load;
 mod log;
+mod metrics;
 mod named_file;
 mod network;
 mod outbound;
@@ -36,9 +38,11 @@ mod testing;
 mod tests;
 mod tls;
 mod tokens;
+mod traces;
 
 pub use acme::AcmeConfig;
 pub use base_url::BaseUrl;
+pub use budgets::BudgetsConfig;
 pub use cache::CacheConfig;
 pub use credentials::CredentialsConfig;
 pub use env::{Environment, ProcessEnvironment};
@@ -48,6 +52,7 @@ pub use flags::{InvalidFlag, split_flag};
 pub use keys::{KeysConfig, MASTER_KEY_LENGTH, MasterKeyBytes, MasterKeySource, load_master_key};
 pub use load::{ConfigFile, DEFAULT_FILE, Loaded, Sources, load};
 pub use log::{LogConfig, LogFormat, LogLevel};
+pub use metrics::MetricsConfig;
 pub use named_file::NamedFile;
 pub use network::Network;
 pub use outbound::OutboundConfig;
@@ -61,6 +66,7 @@ pub use signing_keys::SigningKeysConfig;
 pub use storage::{StorageConfig, StorageUrl};
 pub use tls::{CertificateFiles, CertificateSource, TlsConfig};
 pub use tokens::{MAX_BACKDATE_SECONDS, TokensConfig};
+pub use traces::{Ratio, TracesConfig};
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,4 +91,10 @@ pub struct Config {
     pub cache: CacheConfig,
     /// How signing keys are looked after.
     pub signing_keys: SigningKeysConfig,
+    /// How much one client and one source address may ask for.
+    pub budgets: BudgetsConfig,
+    /// The listener for scrapes.
+    pub metrics: MetricsConfig,
+    /// Where traces go.
+    pub traces: TracesConfig,
 }

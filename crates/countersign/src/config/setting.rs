@@ -1,7 +1,7 @@
 //! What a setting is. Every layer, check and document follows from the table in
 //! [`SECTIONS`].
 
-use super::{acme, cache, credentials, keys, log, outbound, server, signing_keys, storage, tls, tokens};
+use super::{acme, budgets, cache, credentials, keys, log, metrics, outbound, server, signing_keys, storage, tls, tokens, traces};
 
 /// Every setting, by section, in the order in which they are documented.
 pub static SECTIONS: &[&Section] = &[
@@ -16,6 +16,9 @@ pub static SECTIONS: &[&Section] = &[
     &log::SECTION,
     &cache::SECTION,
     &signing_keys::SECTION,
+    &budgets::SECTION,
+    &metrics::SECTION,
+    &traces::SECTION,
 ];
 
 /// A table of the configuration file.
@@ -65,6 +68,8 @@ pub enum Kind {
     },
     /// A path.
     Path,
+    /// A number from 0 to 1.
+    Ratio,
     /// A text that is never shown.
     Secret {
         /// Its form.
@@ -121,6 +126,7 @@ impl Kind {
             Self::Integer { min, max, unit } => format!("an integer from {min} to {max} ({unit})"),
             Self::List { of } => format!("a list of {of}"),
             Self::Path => "the path of a file".to_owned(),
+            Self::Ratio => "a number from 0 to 1".to_owned(),
             Self::Secret { form } | Self::Text { form } => (*form).to_owned(),
         }
     }
@@ -131,6 +137,7 @@ impl Kind {
             Self::Bool => "a boolean",
             Self::Integer { .. } => "an integer",
             Self::List { .. } => "a list of strings",
+            Self::Ratio => "a number",
             Self::Choice(_) | Self::Path | Self::Secret { .. } | Self::Text { .. } => "a string",
         }
     }

@@ -8,6 +8,7 @@ mod folder;
 mod objects;
 mod suggestions;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,13 +20,14 @@ use tokio::time::Instant;
 
 use crate::config::{self, BaseUrl, Config, ConfigFile, Disk, Loaded, Place, ProcessEnvironment, Sources};
 use crate::entropy::SystemEntropy;
-use crate::http::{Listeners, ServeOptions, serve};
+use crate::http::{Listeners, ServeOptions, bind, serve};
 use crate::log;
 use crate::master_key_file;
 use crate::startup::{
     HandshakeLimits, SecureListeners, ServerListeners, data_folder_settings, open_at, serve_app, stop_signal, terms,
 };
 use crate::tls::CurrentCertificate;
+use crate::traces::Traces;
 
 pub(crate) use env_file::EnvFile;
 use folder::DataFolder;
@@ -38,6 +40,8 @@ pub(crate) const DEFAULT_DATA: &str = ".countersign";
 pub(crate) const DEFAULT_PORT: u16 = 8787;
 /// The server's port for TLS while it has its own for plain HTTP.
 const TLS_PORT: u16 = 8443;
+/// The port for metrics while the server has its own.
+const METRICS_PORT: u16 = 9787;
 /// The demo API's port while the server has its own.
 const DEMO_API_PORT: u16 = 8788;
 
@@ -61,11 +65,13 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
         bail!("{} exists and is not an env file of `countersign dev`: name another with --env-file", env_path.display());
     }
     let config = load_config(&folder)?;
-    log::start(log::Format::Text, config.log.level.as_str());
+    let traces = Traces::start(&config.traces).context("traces.endpoint cannot be used")?;
+    log::start(log::Format::Text, config.log.level.as_str(), traces.as_ref());
 
-    let Sockets { plain, secure, demo } = Sockets::bind(options.port, options.tls).await?;
+    let Sockets { plain, secure, demo, metrics } = Sockets::bind(options.port, options.tls, &config.metrics.listen).await?;
     let base = BaseUrl::local(plain.port().context("the server has no port")?);
     let demo_url = BaseUrl::local(demo.port().context("the demo API has no port")?);
+    let metrics_url = metrics_url(&metrics)?;
     let https = match secure {
         Some(listeners) => Some(Https::prepare(listeners, folder.path(), &base)?),
         None => None,
@@ -84,12 +90,13 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
     let demo_api = tokio::spawn(serve(demo, demo_router, serve_options, stop.clone()));
 
     // Its appearance tells scripts that everything listens.
-    env_file(&base, &demo_url, &demo_objects, https.as_ref())
+    env_file(&base, &demo_url, &metrics_url, &demo_objects, https.as_ref())
         .write(&env_path)
         .with_context(|| format!("cannot write {}", env_path.display()))?;
     let facts = Facts {
         base: &base,
         demo_url: &demo_url,
+        metrics_url: &metrics_url,
         https: https.as_ref(),
         env_path: &env_path,
         is_default_env: env_path == PathBuf::from(DEFAULT_DATA).join(EnvFile::NAME),
@@ -97,9 +104,13 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
     };
     announce(&facts.to_json(), &facts.to_text());
 
-    serve_app(app, ServerListeners { plain, secure: https.map(|https| https.secure) }, &config, stop).await?;
+    let listeners = ServerListeners { plain, secure: https.map(|https| https.secure), metrics };
+    serve_app(app, listeners, &config, stop).await?;
     // It was told to stop at the same moment.
     let _ = demo_api.await;
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     Ok(())
 }
 
@@ -125,19 +136,29 @@ struct Sockets {
     plain: Listeners,
     secure: Option<Listeners>,
     demo: Listeners,
+    metrics: Listeners,
 }
 
 impl Sockets {
     /// The server has the port that was asked for; the others have their usual ones
-    /// only beside the server's usual one.
-    async fn bind(port: u16, tls: bool) -> anyhow::Result<Self> {
+    /// only beside the server's usual one. Scrapes go where the settings say.
+    async fn bind(port: u16, tls: bool, metrics: &[SocketAddr]) -> anyhow::Result<Self> {
         let beside = |usual: u16| if port == DEFAULT_PORT { usual } else { 0 };
         let hint = "is another `countersign dev` running? `--port 0` finds free ports";
         let plain = Listeners::loopback(port).await.context(hint)?;
         let secure = if tls { Some(Listeners::loopback(beside(TLS_PORT)).await.context(hint)?) } else { None };
         let demo = Listeners::loopback(beside(DEMO_API_PORT)).await.context(hint)?;
-        Ok(Self { plain, secure, demo })
+        let metrics = match metrics {
+            [] => bind(&[SocketAddr::from((Ipv4Addr::LOCALHOST, beside(METRICS_PORT)))]).await.context(hint)?,
+            addresses => bind(addresses).await?,
+        };
+        Ok(Self { plain, secure, demo, metrics })
     }
+}
+
+fn metrics_url(metrics: &Listeners) -> anyhow::Result<String> {
+    let listener = metrics.0.first().context("there is no listener for metrics")?;
+    Ok(format!("http://{}/metrics", listener.local_addr()?))
 }
 
 /// The same server with TLS.
@@ -164,7 +185,7 @@ impl Https {
     }
 }
 
-fn env_file(base: &BaseUrl, demo_url: &BaseUrl, demo: &DemoObjects, https: Option<&Https>) -> EnvFile {
+fn env_file(base: &BaseUrl, demo_url: &BaseUrl, metrics_url: &str, demo: &DemoObjects, https: Option<&Https>) -> EnvFile {
     let secret = demo.client_secret.expose().as_str();
     let ca_file = https.map(|https| https.ca_file.to_string_lossy().into_owned()).unwrap_or_default();
     let secure = https.map(|https| [("HTTPS_URL", https.url.as_str()), ("CA_FILE", &ca_file)]);
@@ -185,6 +206,7 @@ fn env_file(base: &BaseUrl, demo_url: &BaseUrl, demo: &DemoObjects, https: Optio
         ("MGMT_CLIENT_ID", objects::OPERATOR_ID),
         ("MGMT_CLIENT_SECRET", demo.operator_secret.expose()),
         ("DEMO_API_URL", demo_url.as_str()),
+        ("METRICS_URL", metrics_url),
     ];
     EnvFile::new(plain.into_iter().chain(secure.into_iter().flatten()))
 }

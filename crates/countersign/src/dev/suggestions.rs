@@ -12,6 +12,7 @@ use crate::config::BaseUrl;
 pub(super) struct Facts<'a> {
     pub(super) base: &'a BaseUrl,
     pub(super) demo_url: &'a BaseUrl,
+    pub(super) metrics_url: &'a str,
     pub(super) https: Option<&'a Https>,
     pub(super) env_path: &'a Path,
     pub(super) is_default_env: bool,
@@ -21,8 +22,12 @@ pub(super) struct Facts<'a> {
 impl Facts<'_> {
     /// For a script.
     pub(super) fn to_json(&self) -> Value {
-        let mut facts =
-            json!({ "base_url": self.base.as_str(), "demo_api_url": self.demo_url.as_str(), "env_file": self.env_path });
+        let mut facts = json!({
+            "base_url": self.base.as_str(),
+            "demo_api_url": self.demo_url.as_str(),
+            "metrics_url": self.metrics_url,
+            "env_file": self.env_path,
+        });
         if let (Some(https), Some(facts)) = (self.https, facts.as_object_mut()) {
             facts.insert("https_url".to_owned(), https.url.as_str().into());
             facts.insert("ca_file".to_owned(), https.ca_file.to_string_lossy().into());
@@ -32,7 +37,7 @@ impl Facts<'_> {
 
     /// For a person.
     pub(super) fn to_text(&self) -> String {
-        let Self { base, demo_url, started_in_ms, .. } = self;
+        let Self { base, demo_url, metrics_url, started_in_ms, .. } = self;
         let env_path = quoted(&self.env_path.to_string_lossy());
         let program =
             quoted(&std::env::args_os().next().map_or_else(|| "countersign".into(), |name| name.to_string_lossy().into_owned()));
@@ -65,7 +70,8 @@ impl Facts<'_> {
          issuer    {issuers}\n  \
          audience  {AUDIENCE}, scopes {LIST_USERS} {READ_USERS}\n  \
          client    {CLIENT_ID}, its secret is in {env_path}\n  \
-         demo API  {demo_url}/users\n\n\
+         demo API  {demo_url}/users\n  \
+         metrics   {metrics_url}\n\n\
          Try next, in another terminal:\n\n{listed}Ctrl-C stops it."
         )
     }

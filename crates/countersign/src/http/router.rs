@@ -36,5 +36,5 @@ pub fn router(app: &Arc<App>, request_timeout: Duration) -> Router {
         .fallback(errors::no_such_path)
         .method_not_allowed_fallback(errors::method_not_allowed)
         .with_state(Arc::clone(app));
-    middleware::apply(routes, RequestPolicy { app: Arc::clone(app), timeout: request_timeout })
+    middleware::apply(routes, RequestPolicy { app: Arc::clone(app), timeout: request_timeout, warned_of_proxy: Arc::default() })
 }

@@ -14,6 +14,13 @@ use crate::source_address::SourceAddress;
 /// Each proxy adds the address it was asked from to the end of this list.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
+/// Whether somebody who is not a trusted proxy names a source: most likely a proxy that
+/// nobody told us about.
+pub(super) fn is_named_by_untrusted(headers: &HeaderMap, extensions: &Extensions, trusted: &[Network]) -> bool {
+    let peer = extensions.get::<PeerAddress>().map(|peer| peer.0.ip());
+    headers.contains_key(FORWARDED_FOR) && peer.is_some_and(|peer| !trusted.iter().any(|network| network.contains(peer)))
+}
+
 /// Finds the source of a request. Whom a trusted proxy names is believed, and
 /// nobody else: the header's other entries are whatever the caller wrote.
 pub(super) fn find(headers: &HeaderMap, extensions: &Extensions, trusted: &[Network]) -> SourceAddress {

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::audit::Actor;
+use crate::metrics::{Ending, Expiring, Within};
 use crate::store::{ExpiringCredential, StoreError};
 
 /// Credentials read at a time.
@@ -18,28 +19,19 @@ pub struct ExpiryWarning {
     pub threshold_seconds: i64,
 }
 
-/// How many credentials end soon, as of the last look.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ExpiryCounts {
-    /// For each threshold in seconds, shortest first, how many end within it.
-    pub within: Vec<(i64, u64)>,
-    /// Warnings that this node gave since it was started.
-    pub warnings: u64,
-}
-
 /// Warns once of each credential at each of `thresholds`, in seconds before its end:
 /// of several nodes exactly one does. A credential that crossed several since the last
-/// look gets one warning, that of the shortest.
+/// look gets one warning, that of the shortest. Counts for the metrics what ends soon.
 ///
 /// # Errors
 /// [`StoreError`]; what was not warned of is, the next time.
 pub async fn warn_of_expiry(app: &App, thresholds: &[i64]) -> Result<Vec<ExpiryWarning>, StoreError> {
     let mut thresholds = thresholds.to_vec();
     thresholds.sort_unstable();
-    let Some(longest) = thresholds.last() else { return Ok(Vec::new()) };
     let now = app.clock.now();
-    let until = now.plus_seconds(*longest);
-    let mut within: Vec<(i64, u64)> = thresholds.iter().map(|threshold| (*threshold, 0)).collect();
+    let counted = Within::Month.as_seconds();
+    let until = now.plus_seconds(thresholds.last().map_or(counted, |longest| counted.max(*longest)));
+    let (mut secrets, mut keys) = (Ending::default(), Ending::default());
     let (mut given, mut after) = (Vec::new(), String::new());
     loop {
         let last = std::mem::take(&mut after);
@@ -50,14 +42,14 @@ pub async fn warn_of_expiry(app: &App, thresholds: &[i64]) -> Result<Vec<ExpiryW
         newest.id.as_str().clone_into(&mut after);
         for credential in page {
             let left = credential.expires_at.millis_since(now);
-            let crossed = |threshold: i64| left <= threshold.saturating_mul(1_000);
-            within.iter_mut().filter(|(threshold, _)| crossed(*threshold)).for_each(|(_, count)| *count += 1);
-            if let Some(threshold) = thresholds.iter().copied().find(|threshold| crossed(*threshold)) {
+            if credential.is_secret { &mut secrets } else { &mut keys }.count(left);
+            if let Some(threshold) = thresholds.iter().copied().find(|threshold| left <= threshold.saturating_mul(1_000)) {
                 given.extend(warn(app, credential, threshold).await?);
             }
         }
     }
-    app.note_expiring(&within, given.len());
+    app.metrics.expiry.set(Expiring::ClientSecret, secrets);
+    app.metrics.expiry.set(Expiring::ClientKey, keys);
     Ok(given)
 }
 

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::config::CredentialsConfig;
 use crate::store::StoreError;
 
-pub use credential_expiry::{ExpiryCounts, ExpiryWarning, warn_of_expiry};
+pub use credential_expiry::{ExpiryWarning, warn_of_expiry};
 pub use credential_uses::write_credential_uses;
 pub use revocations::forget_expired_revocations;
 pub use used_jtis::delete_used_jtis;

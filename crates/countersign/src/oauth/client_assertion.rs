@@ -4,8 +4,7 @@
 use aws_lc_rs::digest;
 use countersign_protocol::jose::{Header, JwsError, VerificationKey, base64url, meant_by};
 use countersign_protocol::{
-    AcceptableAssertion, AssertionError, ClientAssertion, ClientAuthMethod, ClientId, Timestamp, UnverifiedAssertion,
-    VerifiedAssertion,
+    AcceptableAssertion, AssertionError, ClientAuthMethod, ClientId, Timestamp, UnverifiedAssertion, VerifiedAssertion,
 };
 
 use super::client_auth::{AuthenticatedClient, ClientAuthError, RefusalReason, find_client, settle};
@@ -13,6 +12,7 @@ use crate::app::App;
 use crate::catalog::ResolvedMount;
 use crate::clients::{AssertionAudience, Client, Credential, CredentialKind};
 use crate::ids::CredentialId;
+use crate::limits::Lookup;
 use crate::store::StoreError;
 
 /// Most keys that one assertion is tried with.
@@ -24,13 +24,13 @@ const PURPOSE: &str = "client_assertion";
 pub(super) async fn authenticate(
     app: &App,
     mount: &ResolvedMount,
-    presented: &ClientAssertion,
+    assertion: &UnverifiedAssertion<'_>,
+    lookup: Lookup,
     now: Timestamp,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
-    let assertion = presented.parse()?;
-    let client = find_client(app, assertion.client_id()).await?;
+    let client = find_client(app, assertion.client_id(), lookup).await?;
     let credentials = client.as_deref().map_or(&[][..], |client| &client.credentials);
-    let signed = find_signer(app, credentials, &assertion, now).await?;
+    let signed = find_signer(app, credentials, assertion, lookup, now).await?;
     let (credential_id, verified) = signed.unzip();
     let authenticated = settle(client, credential_id, ClientAuthMethod::PrivateKeyJwt, RefusalReason::SignatureNotAccepted)?;
     let verified = verified.ok_or(AssertionError::Malformed(JwsError::BadSignature))?;
@@ -57,6 +57,7 @@ async fn find_signer(
     app: &App,
     credentials: &[Credential],
     assertion: &UnverifiedAssertion<'_>,
+    lookup: Lookup,
     now: Timestamp,
 ) -> Result<Option<(CredentialId, VerifiedAssertion)>, ClientAuthError> {
     let mut tries = Tries { assertion, left: MAX_TRIED_KEYS };
@@ -65,16 +66,18 @@ async fn find_signer(
         let verified = match &credential.kind {
             CredentialKind::Secret { .. } => None,
             CredentialKind::Keys(keys) => tries.with(keys.iter()).flatten(),
-            CredentialKind::JwksUri(uri) => match app.client_keys.at(uri) {
-                Some(keys) => match keys.judge(assertion.header().key_id.as_deref(), |set| tries.with(set.iter())).await {
-                    Ok(verdict) => verdict.flatten(),
-                    Err(error) => {
+            CredentialKind::JwksUri(uri) => match (app.client_keys.at(uri), lookup) {
+                (Some(keys), Lookup::Anywhere) => {
+                    let judged = keys.judge(assertion.header().key_id.as_deref(), |set| tries.with(set.iter())).await;
+                    judged.unwrap_or_else(|error| {
                         unavailable = Some(error);
                         None
-                    }
-                },
-                None => None,
-            },
+                    })
+                }
+                (Some(keys), Lookup::InMemory(_)) => keys.judge_at_hand(|set| tries.with(set.iter())),
+                (None, _) => None,
+            }
+            .flatten(),
         };
         if let Some(verified) = verified {
             return Ok(Some((credential.id.clone(), verified)));

@@ -9,13 +9,17 @@ use countersign_protocol::{
     PresentedCredentials, Timestamp, parse_client_authentication,
 };
 use countersign_verify::KeysUnavailable;
+use tracing::Instrument as _;
 
 use super::client_assertion;
 use crate::app::App;
 use crate::catalog::{ResolvedMount, SecretHashers};
 use crate::clients::{Client, Credential, CredentialKind, SecretHash};
 use crate::ids::{CredentialId, HashKeyId};
+use crate::limits::{Exhausted, Lookup};
+use crate::source_address::SourceAddress;
 use crate::store::StoreError;
+use crate::traces::span;
 
 /// A client that proved who it is. Only [`authenticate`] makes one, and a grant
 /// accepts nothing else.
@@ -89,6 +93,10 @@ pub enum ClientAuthError {
     /// The request's credentials cannot be read.
     #[error(transparent)]
     Unreadable(#[from] ClientAuthParseError),
+    /// The source address failed too often. Right and wrong were not told apart, or
+    /// it was wrong.
+    #[error("too many failed authentications from this address")]
+    TooManyFailures(Exhausted),
 }
 
 /// Why an authentication was refused; never sent.
@@ -117,39 +125,91 @@ impl RefusalReason {
 }
 
 /// Authenticates the client of a request to an endpoint of `mount`, by its
-/// `Authorization` header values and its body.
+/// `Authorization` header values and its body, within the budgets of its source address.
 ///
 /// # Errors
 /// [`ClientAuthError`].
 pub async fn authenticate<'h>(
     app: &App,
     mount: &ResolvedMount,
+    source: SourceAddress,
     authorization: impl IntoIterator<Item = &'h [u8]>,
     parameters: &Parameters,
     now: Timestamp,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
-    match parse_client_authentication(authorization, parameters)? {
-        PresentedCredentials::Assertion(assertion) => client_assertion::authenticate(app, mount, &assertion, now).await,
-        PresentedCredentials::Secret(secret) => authenticate_by_secret(app, &secret, now).await,
+    let presented = parse_client_authentication(authorization, parameters)?;
+    judge(app, mount, source, &presented, now).instrument(span!("authenticate client")).await
+}
+
+async fn judge(
+    app: &App,
+    mount: &ResolvedMount,
+    source: SourceAddress,
+    presented: &PresentedCredentials,
+    now: Timestamp,
+) -> Result<AuthenticatedClient, ClientAuthError> {
+    match presented {
+        PresentedCredentials::Assertion(presented) => {
+            let assertion = presented.parse()?;
+            let attempt = Attempt::admit(app, source, assertion.client_id(), now)?;
+            attempt.settle(app, client_assertion::authenticate(app, mount, &assertion, attempt.lookup, now).await)
+        }
+        PresentedCredentials::Secret(secret) => {
+            let attempt = Attempt::admit(app, source, &secret.client_id, now)?;
+            attempt.settle(app, authenticate_by_secret(app, secret, attempt.lookup, now).await)
+        }
+    }
+}
+
+/// An authentication that the budgets of its source address admit.
+struct Attempt<'a> {
+    source: SourceAddress,
+    client_id: &'a str,
+    lookup: Lookup,
+    now: Timestamp,
+}
+
+impl<'a> Attempt<'a> {
+    fn admit(app: &App, source: SourceAddress, client_id: &'a str, now: Timestamp) -> Result<Self, ClientAuthError> {
+        let lookup = app.limits.admit(source, client_id, now).map_err(ClientAuthError::TooManyFailures)?;
+        Ok(Self { source, client_id, lookup, now })
+    }
+
+    /// Counts a refusal. What could be looked for in memory only is not told apart.
+    fn settle(
+        &self,
+        app: &App,
+        outcome: Result<AuthenticatedClient, ClientAuthError>,
+    ) -> Result<AuthenticatedClient, ClientAuthError> {
+        if let Err(ClientAuthError::Refused { client_id, .. }) = &outcome {
+            app.limits.record_failure(self.source, self.client_id, client_id.as_ref(), self.now);
+            if let Lookup::InMemory(exhausted) = self.lookup {
+                app.limits.record_source_refusal();
+                return Err(ClientAuthError::TooManyFailures(exhausted));
+            }
+        }
+        outcome
     }
 }
 
 async fn authenticate_by_secret(
     app: &App,
     presented: &ClientSecretCredentials,
+    lookup: Lookup,
     now: Timestamp,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
-    let client = find_client(app, &presented.client_id).await?;
+    let client = find_client(app, &presented.client_id, lookup).await?;
     let credentials = client.as_deref().map_or(&[][..], |client| &client.credentials);
     let matched = find_matching(&app.catalog().hashers, credentials, presented.client_secret.expose(), now)?;
     settle(client, matched, presented.method, RefusalReason::SecretNotAccepted)
 }
 
 /// The client with this id, which may be any text.
-pub(super) async fn find_client(app: &App, id: &str) -> Result<Option<Arc<Client>>, StoreError> {
-    match ClientId::try_from(id) {
-        Ok(id) => app.find_client(&id).await,
-        Err(_) => Ok(None),
+pub(super) async fn find_client(app: &App, id: &str, lookup: Lookup) -> Result<Option<Arc<Client>>, StoreError> {
+    match (ClientId::try_from(id), lookup) {
+        (Ok(id), Lookup::Anywhere) => app.find_client(&id).await,
+        (Ok(id), Lookup::InMemory(_)) => Ok(app.find_client_in_memory(&id)),
+        (Err(_), _) => Ok(None),
     }
 }
 

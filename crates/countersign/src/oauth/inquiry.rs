@@ -5,6 +5,8 @@ use countersign_protocol::{ClientId, Parameters, PresentedToken, TokenParameterM
 use super::client_auth::{AuthenticatedClient, ClientAuthError, authenticate};
 use crate::app::App;
 use crate::catalog::ResolvedMount;
+use crate::limits::Exhausted;
+use crate::source_address::SourceAddress;
 use crate::store::StoreError;
 
 /// Why a request about a token was not answered.
@@ -22,6 +24,9 @@ pub enum TokenInquiryError {
     /// There is no token to answer for.
     #[error(transparent)]
     TokenMissing(#[from] TokenParameterMissing),
+    /// The client asks too often.
+    #[error("too many requests of this client")]
+    TooManyRequests(Exhausted),
 }
 
 /// An answer about a token, with the client as far as it was authenticated.
@@ -31,14 +36,18 @@ pub type TokenInquiry<T> = (Option<AuthenticatedClient>, Result<T, TokenInquiryE
 pub(super) async fn inquire<'h, T>(
     app: &App,
     mount: &ResolvedMount,
+    source: SourceAddress,
     authorization: impl IntoIterator<Item = &'h [u8]>,
     parameters: &Parameters,
     answer: impl AsyncFnOnce(&ClientId, &PresentedToken) -> Result<T, TokenInquiryError>,
 ) -> TokenInquiry<T> {
-    let client = match authenticate(app, mount, authorization, parameters, app.clock.now()).await {
+    let client = match authenticate(app, mount, source, authorization, parameters, app.clock.now()).await {
         Ok(client) => client,
         Err(error) => return (None, Err(error.into())),
     };
+    if let Err(exhausted) = app.limits.take_client_request(&client.client().id, source, app.clock.now()) {
+        return (Some(client), Err(TokenInquiryError::TooManyRequests(exhausted)));
+    }
     let answered = match PresentedToken::parse(parameters) {
         Ok(_) if app.is_behind() => Err(TokenInquiryError::Behind),
         Ok(presented) => answer(&client.client().id, &presented).await,

@@ -7,6 +7,7 @@ use super::issued_token::{IssuedToken, read_of_mount};
 use crate::app::App;
 use crate::catalog::ResolvedMount;
 use crate::clients::Client;
+use crate::source_address::SourceAddress;
 
 /// Answers an introspection.
 ///
@@ -15,10 +16,12 @@ use crate::clients::Client;
 pub async fn introspect<'h>(
     app: &App,
     mount: &ResolvedMount,
+    source: SourceAddress,
     authorization: impl IntoIterator<Item = &'h [u8]>,
     parameters: &Parameters,
 ) -> TokenInquiry<IntrospectionResponse> {
-    inquire(app, mount, authorization, parameters, async |caller, presented| judge(app, mount, caller, presented).await).await
+    inquire(app, mount, source, authorization, parameters, async |caller, presented| judge(app, mount, caller, presented).await)
+        .await
 }
 
 async fn judge(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use countersign_protocol::jose::{AccessTokenClaims, Algorithm, SigningInput, base64url};
 use countersign_protocol::{ClientId, Issuer, Scope, Timestamp, TokenResponse};
 use serde_json::{Map, Value, json};
+use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::catalog::LoadedAuthorizationServer;
@@ -12,6 +13,7 @@ use crate::entropy::random;
 use crate::ids::CredentialId;
 use crate::resource_servers::{Profile, ResourceServer};
 use crate::signing_keys::SignError;
+use crate::traces::span;
 
 /// The media type of an access token (RFC 9068 section 2.1).
 pub(super) const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -74,7 +76,7 @@ async fn sign(spec: &AccessTokenSpec, claims: &AccessTokenClaims<'_>) -> Result<
     let key = spec.server.keys.active(spec.signing_alg).ok_or(IssueError::NoSigningKey(spec.signing_alg))?;
     let input = SigningInput::new(key.algorithm(), key.key_id().as_str(), ACCESS_TOKEN_TYPE, claims);
     let input = input.map_err(SignError::from)?;
-    let signature = key.sign(input.as_str()).await?;
+    let signature = key.sign(input.as_str()).instrument(span!("sign", algorithm = %spec.signing_alg)).await?;
     Ok(input.with_signature(&signature))
 }
 

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::catalog::ResolvedMount;
 use crate::revocation::{RevokedToken, revoke_token};
+use crate::source_address::SourceAddress;
 
 /// Revokes a token of the client that asks. Whatever else is presented (another
 /// client's token, an expired one, any text) gets the same answer and changes nothing.
@@ -17,11 +18,12 @@ use crate::revocation::{RevokedToken, revoke_token};
 pub async fn revoke<'h>(
     app: &App,
     mount: &ResolvedMount,
+    source: SourceAddress,
     authorization: impl IntoIterator<Item = &'h [u8]>,
     parameters: &Parameters,
     by: impl FnOnce(ClientId) -> Actor,
 ) -> TokenInquiry<RevocationResponse> {
-    inquire(app, mount, authorization, parameters, async |client, presented| {
+    inquire(app, mount, source, authorization, parameters, async |client, presented| {
         revoke_own(app, mount, client, presented, by).await?;
         Ok(RevocationResponse {})
     })

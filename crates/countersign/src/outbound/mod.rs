@@ -6,6 +6,7 @@
 
 mod acme;
 mod addresses;
+mod collector;
 mod guarded;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use tokio_rustls::TlsConnector;
 
 pub use acme::AcmeHttp;
 use addresses::AddressPolicy;
+pub use collector::{Collector, CollectorError};
 pub use guarded::{GuardedFetch, GuardedFetchError};
 
 use crate::tls::{public_roots, tls_config};

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::pool::SigningPool;
 use super::{SignError, Signer, Signers, Signing};
 use crate::ids::SigningKeyId;
+use crate::metrics::Histogram;
 
 /// Opens keys that are stored in the database.
 #[derive(Clone)]
@@ -18,12 +19,13 @@ pub struct LocalSigners {
 }
 
 impl LocalSigners {
-    /// Starts `threads` signing threads, which live as long as a signer does.
+    /// Starts `threads` signing threads, which live as long as a signer does, and counts
+    /// in `waits` how long signatures wait for one.
     ///
     /// # Errors
     /// The operating system's, when no thread can be started.
-    pub fn start(threads: usize) -> std::io::Result<Self> {
-        Ok(Self { pool: SigningPool::start(threads)? })
+    pub fn start(threads: usize, waits: Histogram) -> std::io::Result<Self> {
+        Ok(Self { pool: SigningPool::start(threads, waits)? })
     }
 }
 
@@ -88,7 +90,8 @@ mod tests {
 
     fn signer(threads: usize, algorithm: Algorithm) -> Arc<dyn Signer> {
         let pkcs8 = SigningKey::generate(algorithm).unwrap();
-        LocalSigners::start(threads).unwrap().open(&SigningKeyId::from_stored("sk_test"), algorithm, &pkcs8).unwrap()
+        let signers = LocalSigners::start(threads, Histogram::of_durations()).unwrap();
+        signers.open(&SigningKeyId::from_stored("sk_test"), algorithm, &pkcs8).unwrap()
     }
 
     /// Whether the signature is made by the thread that asks for it.

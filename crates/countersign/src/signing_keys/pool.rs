@@ -4,7 +4,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
+use tokio::time::Instant;
+
 use super::SignError;
+use crate::metrics::Histogram;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -16,23 +19,30 @@ const MAX_WAITING: usize = 4_096;
 #[derive(Clone, Debug)]
 pub(super) struct SigningPool {
     jobs: mpsc::SyncSender<Job>,
+    waits: Histogram,
 }
 
 impl SigningPool {
-    /// Starts `threads` threads, which live as long as the pool.
-    pub(super) fn start(threads: usize) -> std::io::Result<Self> {
+    /// Starts `threads` threads, which live as long as the pool, and counts in `waits`
+    /// how long signatures wait for one.
+    pub(super) fn start(threads: usize, waits: Histogram) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::sync_channel::<Job>(MAX_WAITING);
         let queue = Arc::new(Mutex::new(queue));
         for number in 0..threads {
             let queue = Arc::clone(&queue);
             std::thread::Builder::new().name(format!("signer-{number}")).spawn(move || work(&queue))?;
         }
-        Ok(Self { jobs })
+        Ok(Self { jobs, waits })
     }
 
     /// Hands a job to a thread.
     pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) -> Result<(), SignError> {
-        self.jobs.try_send(Box::new(job)).map_err(|_| SignError::Busy)
+        let (waits, asked) = (self.waits.clone(), Instant::now());
+        let waited = move || {
+            waits.observe(asked.elapsed());
+            job();
+        };
+        self.jobs.try_send(Box::new(waited)).map_err(|_| SignError::Busy)
     }
 }
 

@@ -79,6 +79,7 @@ pub async fn open_on_clock(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn 
         bases,
         trusted_proxies: config.server.trusted_proxies.clone(),
         backdate_seconds: config.tokens.backdate_seconds.into(),
+        budgets: config.budgets,
         client_cache_capacity: config.cache.clients,
         signing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         outbound,

@@ -9,7 +9,7 @@ use super::tls::SecureListeners;
 use crate::app::App;
 use crate::change_feed::Follower;
 use crate::config::Config;
-use crate::http::{Endpoint, Listeners, ServeOptions, challenge_router, router, serve_all};
+use crate::http::{Endpoint, Listeners, ServeOptions, challenge_router, metrics_router, router, serve, serve_all};
 use crate::jobs::{Jobs, rotate_signing_keys};
 
 /// The sockets of a server.
@@ -18,16 +18,19 @@ pub struct ServerListeners {
     pub(crate) plain: Listeners,
     /// TLS.
     pub(crate) secure: Option<SecureListeners>,
+    /// Plain HTTP for scrapes alone.
+    pub(crate) metrics: Listeners,
 }
 
 impl ServerListeners {
-    /// Plain HTTP alone.
+    /// Plain HTTP alone, without metrics.
     pub const fn without_tls(plain: Listeners) -> Self {
-        Self { plain, secure: None }
+        Self { plain, secure: None, metrics: Listeners(Vec::new()) }
     }
 }
 
-/// Serves an application until the process is told to stop.
+/// Serves an application, and its metrics on listeners of their own, until the process
+/// is told to stop.
 ///
 /// # Errors
 /// When the change feed cannot be read at the start, or a listener or job fails.
@@ -42,7 +45,13 @@ pub async fn serve_app(
     let jobs = Jobs::start(Arc::clone(&app), &config.credentials);
     let mut rotating = tokio::spawn(rotate_signing_keys::run(Arc::clone(&app), config.signing_keys.check_interval));
     let options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
-    let endpoints = endpoints(&app, listeners, config);
+    let ServerListeners { plain, secure, metrics } = listeners;
+    let (listen, tls_listen) = (plain.addresses(), secure.as_ref().map(|secure| secure.listeners.addresses()));
+    let scraped = (!metrics.0.is_empty()).then(|| metrics.addresses());
+    let endpoints = endpoints(&app, plain, secure, config);
+    // Not among the endpoints: who fills their connections does not hide that.
+    let serving_metrics = tokio::spawn(serve(metrics, metrics_router(&app), options, stop.clone()));
+    tracing::info!(listen, tls_listen, metrics = scraped, "ready");
     let drained = tokio::select! {
         drained = serve_all(endpoints, options, stop) => drained,
         // It never ends by itself: without it this node would serve what other
@@ -53,6 +62,8 @@ pub async fn serve_app(
     following.abort();
     rotating.abort();
     jobs.stop().await;
+    // It was told to stop at the same moment.
+    let _ = serving_metrics.await;
     if let Err(error) = app.store.settle().await {
         tracing::warn!(error = %crate::log::chain(&error), "the database file needs its write-ahead log beside it");
     }
@@ -63,15 +74,11 @@ pub async fn serve_app(
     Ok(())
 }
 
-fn endpoints(app: &Arc<App>, listeners: ServerListeners, config: &Config) -> Vec<Endpoint> {
+fn endpoints(app: &Arc<App>, plain: Listeners, secure: Option<SecureListeners>, config: &Config) -> Vec<Endpoint> {
     let router = router(app, config.server.request_timeout);
-    let ServerListeners { plain, secure } = listeners;
-    let listen = plain.addresses();
     let Some(SecureListeners { listeners, bases, other_bases, terms, challenges }) = secure else {
-        tracing::info!(listen, "ready");
         return vec![Endpoint { listeners: plain, router, bases: None, tls: None }];
     };
-    tracing::info!(listen, tls_listen = listeners.addresses(), "ready");
     let mut endpoints = Vec::new();
     let router = match challenges {
         Some(challenges) => {

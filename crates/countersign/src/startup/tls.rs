@@ -97,7 +97,9 @@ fn follow_files(
     tokio::spawn(async move {
         let (mut reloader, mut notice) = (reloader, ExpiryNotice::default());
         loop {
-            notice.look(reloader.current().not_after(), app.clock.now());
+            let (not_after, now) = (reloader.current().not_after(), app.clock.now());
+            notice.look(not_after, now);
+            app.metrics.expiry.set_server_certificate(not_after, now);
             let is_complete = tokio::select! {
                 _ = hang_up.recv() => true,
                 () = tokio::time::sleep(interval) => false,

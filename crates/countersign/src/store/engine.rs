@@ -4,16 +4,18 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use countersign_protocol::Secret;
 use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::postgres::{PostgresEngine, Server};
-use super::session::StatementCounts;
 use super::sqlite::SqliteEngine;
 use super::{Committed, Session, StoreError, Tx};
+use crate::metrics::StoreMetrics;
+use crate::traces::span;
 
 /// What a unit of work returns: a future that borrows the transaction.
 pub type WorkFuture<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 't>>;
@@ -62,7 +64,7 @@ pub enum Durability {
 #[derive(Clone)]
 pub struct Store {
     pub(super) engine: Engine,
-    counts: Arc<StatementCounts>,
+    metrics: Arc<StoreMetrics>,
     hint: Arc<Notify>,
 }
 
@@ -86,26 +88,26 @@ impl Store {
     /// # Errors
     /// As [`Store::open`]; [`StoreError::NewerSchema`] when the database is past it.
     pub async fn open_with_schema(options: ConnectOptions, schema: i64) -> Result<Self, StoreError> {
-        let counts = Arc::new(StatementCounts::default());
+        let metrics = Arc::new(StoreMetrics::default());
         let hint = Arc::new(Notify::new());
         let engine = match options {
             ConnectOptions::Sqlite { path, durability } => {
-                Engine::Sqlite(SqliteEngine::open(path, durability, schema, &counts).await?)
+                Engine::Sqlite(SqliteEngine::open(path, durability, schema, &metrics).await?)
             }
             ConnectOptions::Postgres { address, tls, password, max_connections, timeout, listen } => {
                 let mut config: tokio_postgres::Config = address.parse().map_err(StoreError::unavailable)?;
                 if let Some(password) = password {
                     config.password(password.expose());
                 }
-                let engine =
-                    PostgresEngine::open(Server::new(config, tls.as_deref())?, max_connections, timeout, schema, &counts).await?;
+                let server = Server::new(config, tls.as_deref())?;
+                let engine = PostgresEngine::open(server, max_connections, timeout, schema, &metrics).await?;
                 if listen {
                     engine.listen(Arc::clone(&hint));
                 }
                 Engine::Postgres(Arc::new(engine))
             }
         };
-        Ok(Self { engine, counts, hint })
+        Ok(Self { engine, metrics, hint })
     }
 
     /// Runs `work` in a transaction of its own and commits it if it succeeds. The
@@ -120,10 +122,13 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let committed = match &self.engine {
-            Engine::Sqlite(engine) => engine.write(work).await,
-            Engine::Postgres(engine) => engine.write(work).await,
-        }?;
+        let started = Instant::now();
+        let result = match &self.engine {
+            Engine::Sqlite(engine) => engine.write(work).instrument(span!("store write", otel.kind = "client")).await,
+            Engine::Postgres(engine) => engine.write(work).instrument(span!("store write", otel.kind = "client")).await,
+        };
+        self.metrics.writing.observe(started.elapsed());
+        let committed = result?;
         if !committed.changes.is_empty() {
             self.hint.notify_one();
         }
@@ -140,10 +145,13 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        match &self.engine {
-            Engine::Sqlite(engine) => engine.read(work).await,
-            Engine::Postgres(engine) => engine.read(work).await,
-        }
+        let started = Instant::now();
+        let result = match &self.engine {
+            Engine::Sqlite(engine) => engine.read(work).instrument(span!("store read", otel.kind = "client")).await,
+            Engine::Postgres(engine) => engine.read(work).instrument(span!("store read", otel.kind = "client")).await,
+        };
+        self.metrics.reading.observe(started.elapsed());
+        result
     }
 
     /// Before a clean stop: afterwards the SQLite file alone is complete, and may
@@ -166,6 +174,11 @@ impl Store {
 
     /// Statements run so far: outside and inside write transactions.
     pub fn statements_run(&self) -> (u64, u64) {
-        (self.counts.read.load(Ordering::Relaxed), self.counts.written.load(Ordering::Relaxed))
+        (self.metrics.statements_read.get(), self.metrics.statements_written.get())
+    }
+
+    /// What the store counts.
+    pub fn metrics(&self) -> &StoreMetrics {
+        &self.metrics
     }
 }

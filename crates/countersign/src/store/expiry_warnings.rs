@@ -8,7 +8,7 @@ use super::{Session, StoreError, Tx};
 use crate::ids::CredentialId;
 
 statements! {
-    EXPIRING = "SELECT id, client_id, expires_at FROM credentials \
+    EXPIRING = "SELECT id, client_id, kind, expires_at FROM credentials \
                 WHERE revoked_at IS NULL AND rotated_at IS NULL AND expires_at > $1 AND expires_at <= $2 AND id > $3 \
                 ORDER BY id LIMIT $4";
     WARN = "INSERT INTO credential_expiry_warnings (credential_id, expires_at, threshold_seconds, warned_at) \
@@ -24,6 +24,8 @@ pub struct ExpiringCredential {
     pub id: CredentialId,
     /// Whose it is.
     pub client_id: ClientId,
+    /// Whether it is a secret; a key otherwise.
+    pub is_secret: bool,
     /// When it ends.
     pub expires_at: Timestamp,
 }
@@ -41,9 +43,10 @@ impl Session {
         let rows = self.query(&EXPIRING, &[now.into(), until.into(), after.into(), limit.into()]).await?;
         rows.into_iter()
             .map(|mut row| {
-                let (id, client_id) = (row.text()?, row.text()?);
+                let (id, client_id, kind) = (row.text()?, row.text()?, row.text()?);
                 Ok(ExpiringCredential {
                     client_id: ClientId::try_from(client_id.as_str()).map_err(|_| corrupt("credentials", "client_id", &id))?,
+                    is_secret: kind == "secret",
                     expires_at: row.time()?,
                     id: CredentialId::from_stored(&id),
                 })

@@ -12,8 +12,9 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::engine::WorkFuture;
-use super::session::{Connection, StatementCounts};
+use super::session::Connection;
 use super::{Committed, Session, StoreError, Tx, migrate};
+use crate::metrics::StoreMetrics;
 use crate::tls::tls_config;
 
 /// The channel on which nodes tell each other that the change feed has grown.
@@ -26,7 +27,7 @@ pub(super) struct PostgresEngine {
     pool: Pool,
     server: Server,
     timeout: Duration,
-    counts: Arc<StatementCounts>,
+    metrics: Arc<StoreMetrics>,
 }
 
 /// Where the server is, and how to know it.
@@ -56,7 +57,7 @@ impl PostgresEngine {
         max_connections: usize,
         timeout: Duration,
         schema: i64,
-        counts: &Arc<StatementCounts>,
+        metrics: &Arc<StoreMetrics>,
     ) -> Result<Self, StoreError> {
         server.config.connect_timeout(timeout).tcp_user_timeout(timeout).application_name("countersign");
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -68,7 +69,7 @@ impl PostgresEngine {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(StoreError::internal)?;
-        let engine = Self { pool, server, timeout, counts: Arc::clone(counts) };
+        let engine = Self { pool, server, timeout, metrics: Arc::clone(metrics) };
         let mut session = engine.session(true).await?;
         migrate::run_postgres(&mut session, schema).await?;
         Ok(engine)
@@ -86,7 +87,7 @@ impl PostgresEngine {
         let finished = tokio::spawn(async move {
             match tokio::time::timeout(engine.timeout, engine.transact(work)).await {
                 Ok(result) => result,
-                Err(elapsed) => Err(StoreError::unavailable(elapsed).into()),
+                Err(elapsed) => Err(engine.timed_out(elapsed).into()),
             }
         });
         finished.await.unwrap_or_else(|error| Err(StoreError::internal(error).into()))
@@ -112,6 +113,7 @@ impl PostgresEngine {
                     session.run(&format!("NOTIFY {CHANNEL}")).await?;
                 }
                 session.run("COMMIT").await?;
+                self.metrics.committed(1);
                 session.finish();
                 Ok(committed)
             }
@@ -139,7 +141,7 @@ impl PostgresEngine {
         };
         match tokio::time::timeout(self.timeout, reading).await {
             Ok(result) => result,
-            Err(elapsed) => Err(StoreError::unavailable(elapsed).into()),
+            Err(elapsed) => Err(self.timed_out(elapsed).into()),
         }
     }
 
@@ -172,8 +174,14 @@ impl PostgresEngine {
     }
 
     async fn session(&self, writing: bool) -> Result<Session, StoreError> {
-        let client = self.pool.get().await.map_err(StoreError::unavailable)?;
-        Ok(Session::new(Connection::Postgres(client), Arc::clone(&self.counts), writing))
+        let client = self.pool.get().await.map_err(StoreError::unavailable).inspect_err(|error| self.metrics.failed(error))?;
+        Ok(Session::new(Connection::Postgres(client), Arc::clone(&self.metrics), writing))
+    }
+
+    fn timed_out(&self, elapsed: tokio::time::error::Elapsed) -> StoreError {
+        let error = StoreError::timed_out(elapsed);
+        self.metrics.failed(&error);
+        error
     }
 }
 

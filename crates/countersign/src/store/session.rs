@@ -1,24 +1,17 @@
 //! A connection of either engine that runs statements.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio_postgres::types::{ToSql, Type};
 
 use super::value::{Row, Value};
 use super::{Statement, StoreError};
-
-/// How many statements ran, by the kind of work they ran in.
-#[derive(Debug, Default)]
-pub(super) struct StatementCounts {
-    pub(super) read: AtomicU64,
-    pub(super) written: AtomicU64,
-}
+use crate::metrics::StoreMetrics;
 
 /// A connection that is exclusively ours until it is given back.
 pub struct Session {
     connection: Connection,
-    counts: Arc<StatementCounts>,
+    metrics: Arc<StoreMetrics>,
     writing: bool,
     /// In use: dropped like this, the connection is closed instead of pooled.
     unfinished: bool,
@@ -34,8 +27,8 @@ pub(super) enum Connection {
 }
 
 impl Session {
-    pub(super) const fn new(connection: Connection, counts: Arc<StatementCounts>, writing: bool) -> Self {
-        Self { connection, counts, writing, unfinished: false, failure: None }
+    pub(super) const fn new(connection: Connection, metrics: Arc<StoreMetrics>, writing: bool) -> Self {
+        Self { connection, metrics, writing, unfinished: false, failure: None }
     }
 
     /// Runs a statement and returns its rows.
@@ -43,15 +36,18 @@ impl Session {
     /// # Errors
     /// [`StoreError`].
     pub async fn query(&mut self, statement: &'static Statement, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
-        let count = if self.writing { &self.counts.written } else { &self.counts.read };
-        count.fetch_add(1, Ordering::Relaxed);
+        let statements = if self.writing { &self.metrics.statements_written } else { &self.metrics.statements_read };
+        statements.inc();
         let result = match &self.connection {
             Connection::Sqlite(connection) => query_sqlite(connection, statement.sqlite(), parameters),
             Connection::Postgres(client) => query_postgres(client, statement.postgres(), parameters).await,
             Connection::Discarded => Err(discarded()),
         };
-        if let Err(error @ StoreError::Unavailable(_)) = &result {
-            self.failure = Some(error.clone());
+        if let Err(error) = &result {
+            self.metrics.failed(error);
+            if matches!(error, StoreError::Unavailable(_)) {
+                self.failure = Some(error.clone());
+            }
         }
         result
     }
@@ -114,12 +110,12 @@ impl Session {
 
     /// Runs control statements (BEGIN, COMMIT, migrations) that take no values.
     pub(super) async fn run(&mut self, sql: &str) -> Result<(), StoreError> {
-        match &self.connection {
-            Connection::Sqlite(connection) => connection.execute_batch(sql)?,
-            Connection::Postgres(client) => client.batch_execute(sql).await?,
-            Connection::Discarded => return Err(discarded()),
-        }
-        Ok(())
+        let result = match &self.connection {
+            Connection::Sqlite(connection) => connection.execute_batch(sql).map_err(StoreError::from),
+            Connection::Postgres(client) => client.batch_execute(sql).await.map_err(StoreError::from),
+            Connection::Discarded => Err(discarded()),
+        };
+        result.inspect_err(|error| self.metrics.failed(error))
     }
 }
 

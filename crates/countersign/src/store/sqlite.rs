@@ -11,8 +11,9 @@ use rusqlite::OpenFlags;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::engine::{Durability, WorkFuture};
-use super::session::{Connection, StatementCounts};
+use super::session::Connection;
 use super::{Committed, Session, StoreError, Tx, migrate};
+use crate::metrics::StoreMetrics;
 
 /// Most units of work that one commit makes durable together.
 const GROUP_SIZE: usize = 512;
@@ -42,17 +43,18 @@ impl SqliteEngine {
         path: PathBuf,
         durability: Durability,
         schema: i64,
-        counts: &Arc<StatementCounts>,
+        metrics: &Arc<StoreMetrics>,
     ) -> Result<Self, StoreError> {
         create_private(&path).map_err(StoreError::unavailable)?;
-        let mut writer = Session::new(Connection::Sqlite(open_file(&path, durability)?), Arc::clone(counts), true);
+        let mut writer = Session::new(Connection::Sqlite(open_file(&path, durability)?), Arc::clone(metrics), true);
         migrate::run_sqlite(&mut writer, schema).await?;
         let idle: Result<Vec<Session>, StoreError> =
-            (0..READERS).map(|_| Ok(Session::new(Connection::Sqlite(open_reader(&path)?), Arc::clone(counts), false))).collect();
+            (0..READERS).map(|_| Ok(Session::new(Connection::Sqlite(open_reader(&path)?), Arc::clone(metrics), false))).collect();
         let (sender, messages) = mpsc::channel(GROUP_SIZE * 2);
+        let metrics = Arc::clone(metrics);
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || write_groups(Tx::new(writer), messages, durability))
+            .spawn(move || write_groups(Tx::new(writer), messages, durability, &metrics))
             .map_err(StoreError::unavailable)?;
         let readers = Readers { idle: Mutex::new(idle?), permits: Arc::new(Semaphore::new(READERS)) };
         Ok(Self { writer: sender, readers: Arc::new(readers) })
@@ -194,7 +196,7 @@ fn run_to_end<T, E: From<StoreError>>(future: impl Future<Output = Result<T, E>>
 }
 
 /// The writer: takes what is waiting, commits it together, then replies.
-fn write_groups(mut tx: Tx, mut messages: mpsc::Receiver<Message>, durability: Durability) {
+fn write_groups(mut tx: Tx, mut messages: mpsc::Receiver<Message>, durability: Durability, metrics: &StoreMetrics) {
     let mut waiting = Vec::with_capacity(GROUP_SIZE);
     while messages.blocking_recv_many(&mut waiting, GROUP_SIZE) > 0 {
         let mut group = Vec::new();
@@ -205,14 +207,14 @@ fn write_groups(mut tx: Tx, mut messages: mpsc::Receiver<Message>, durability: D
                 Message::Checkpoint(reply) => checkpoints.push(reply),
             }
         }
-        write_and_reply(&mut tx, &mut group, durability);
+        write_and_reply(&mut tx, &mut group, durability, metrics);
         for reply in checkpoints {
             let _ = reply.send(control(&mut tx, "PRAGMA wal_checkpoint(TRUNCATE)"));
         }
     }
 }
 
-fn write_and_reply(tx: &mut Tx, group: &mut [Box<dyn Job>], durability: Durability) {
+fn write_and_reply(tx: &mut Tx, group: &mut [Box<dyn Job>], durability: Durability, metrics: &StoreMetrics) {
     if group.is_empty() {
         return;
     }
@@ -220,6 +222,9 @@ fn write_and_reply(tx: &mut Tx, group: &mut [Box<dyn Job>], durability: Durabili
         return write_replying_early(tx, group);
     }
     let committed = write_group(tx, group);
+    if committed.is_ok() {
+        metrics.committed(group.len());
+    }
     for job in group {
         job.reply(committed.clone());
     }

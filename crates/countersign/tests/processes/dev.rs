@@ -6,17 +6,18 @@ use http::StatusCode;
 
 use crate::support::{BINARY, Dev, Process, command, free_port, http::get, run};
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "AUDIENCE",
     "BASE_URL",
     "CLIENT_ID",
     "CLIENT_SECRET",
     "DEFAULT_SCOPE",
-    "MANAGEMENT_URL",
-    "MGMT_CLIENT_ID",
-    "MGMT_CLIENT_SECRET",
     "DEMO_API_URL",
     "ISSUER",
+    "MANAGEMENT_URL",
+    "METRICS_URL",
+    "MGMT_CLIENT_ID",
+    "MGMT_CLIENT_SECRET",
     "OKTA_AS",
     "OKTA_AUDIENCE",
     "ROOT_ISSUER",
@@ -52,6 +53,25 @@ async fn it_says_that_it_is_ready_and_writes_what_scripts_need() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn metrics_have_a_listener_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start(folder.path(), &["--port", "0"]).await;
+    dev.token().await.token();
+    let url = dev.env["METRICS_URL"].strip_prefix("http://127.0.0.1:").unwrap();
+    let (port, path) = url.split_once('/').unwrap();
+    let port: u16 = port.parse().unwrap();
+    assert_ne!(port, dev.port);
+    let scrape = get(port, &format!("/{path}")).await;
+    assert_eq!(scrape.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let text = String::from_utf8(scrape.body.to_vec()).unwrap();
+    assert!(text.contains("countersign_tokens_issued_total{") && text.ends_with("# EOF\n"), "{text}");
+    // Neither listener has what the other has.
+    assert_eq!(get(dev.port, "/metrics").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(get(port, "/.well-known/jwks.json").await.status, StatusCode::NOT_FOUND);
+    dev.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restart_keeps_the_secret_the_keys_and_the_database() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = Dev::start(folder.path(), &["--port", "0"]).await;
@@ -65,7 +85,7 @@ async fn a_restart_keeps_the_secret_the_keys_and_the_database() {
     second.token().await.token();
     let listed = run(command(BINARY, folder.path()).args(["client", "list", "--json"]).args(data)).await.json();
     let ids: Vec<&str> = listed["items"].as_array().unwrap().iter().map(|item| item["client_id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["demo-client", "my-client"]);
+    assert_eq!(ids, ["demo-client", "dev-operator", "my-client"]);
     second.process.stop().await;
 }
 

@@ -24,3 +24,4 @@ mod rotation;
 mod secrets;
 mod support;
 mod tls;
+mod traces;

@@ -191,8 +191,16 @@ async fn a_hang_up_reloads_at_once_and_a_broken_file_keeps_the_old_certificate()
 async fn a_certificate_that_expires_soon_or_has_other_names_is_warned_of() {
     let authority = Authority::new();
     let instance = instance(&authority.issue_for_days(&["localhost"], -80, 10)).await;
-    let mut server = Secure::start(&instance, &[]).await;
+    let metrics = free_port();
+    let mut server = Secure::start(&instance, &[&format!("metrics.listen=127.0.0.1:{metrics}")]).await;
     server.process.prints("the TLS certificate expires soon").await;
+    let counted = ["1d\"} 0\n", "7d\"} 0\n", "30d\"} 1\n"]
+        .map(|line| format!("countersign_expiring{{kind=\"server_certificate\",within=\"{line}"));
+    eventually("the certificate in the metrics", async || {
+        let scrape = String::from_utf8(get(metrics, "/metrics").await.body.to_vec()).unwrap();
+        counted.iter().all(|line| scrape.contains(line)).then_some(())
+    })
+    .await;
     server.process.prints("the TLS certificate is not for this name").await;
     let printed = server.process.printed();
     assert!(

@@ -166,6 +166,15 @@ impl KeyCache {
         self.snapshot.load().validity.fetched_at
     }
 
+    /// The keys, if they may be used now. Starts no fetch.
+    pub(crate) fn at_hand(&self, now: Timestamp) -> Option<Keys> {
+        let snapshot = self.snapshot.load();
+        match snapshot.validity.at(now) {
+            Freshness::Fresh | Freshness::Due => Some(Keys(snapshot)),
+            Freshness::Overdue | Freshness::Gone { .. } => None,
+        }
+    }
+
     /// The keys, if they may be used now. Starts a fetch when one is due.
     pub(crate) fn usable(self: &Arc<Self>, now: Timestamp) -> Usable {
         loop {

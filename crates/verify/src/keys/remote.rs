@@ -71,6 +71,12 @@ impl RemoteKeys {
         }
         Err(KeysUnavailable)
     }
+
+    /// Asks `judge` with the set at hand and fetches nothing. `None`: there is none that
+    /// may be used now, or it lacks the key.
+    pub fn judge_at_hand<T>(&self, judge: impl FnOnce(&JwkSet) -> Option<T>) -> Option<T> {
+        judge(self.cache.at_hand(self.clock.now())?.set())
+    }
 }
 
 impl fmt::Debug for RemoteKeys {

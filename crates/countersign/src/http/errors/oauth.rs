@@ -6,11 +6,12 @@ use countersign_protocol::{
     AssertionError, BodyError, ClientAuthParseError, ClientId, ErrorCode, OAuthErrorCode, TokenRequestError,
 };
 use http::StatusCode;
-use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::{ERROR_CODE_HEADER, Outcome, fault, json, store_fault};
 use crate::http::body::ReadError;
 use crate::http::middleware::forbid_storing;
+use crate::limits::Exhausted;
 use crate::log::chain;
 use crate::oauth::grants::client_credentials::ClientCredentialsError;
 use crate::oauth::{ClientAuthError, IssueError, TokenError, TokenInquiryError};
@@ -27,6 +28,8 @@ pub(in crate::http) struct OAuthRefusal {
     pub description: String,
     /// Overrides the status that the RFC's code has.
     pub status: Option<StatusCode>,
+    /// Seconds after which the request is worth another try.
+    pub retry_after_seconds: Option<u64>,
     /// Whether the request used the Authorization header: only then a challenge is due.
     pub used_header: bool,
     /// For the log alone: the client that was named.
@@ -43,10 +46,16 @@ impl OAuthRefusal {
             code,
             description: code.meaning().to_owned(),
             status: None,
+            retry_after_seconds: None,
             used_header: false,
             client_id: None,
             reason: None,
         }
+    }
+
+    /// A refusal of who asks too often.
+    pub(in crate::http) fn over_budget(code: ErrorCode, exhausted: Exhausted) -> Self {
+        Self { retry_after_seconds: Some(exhausted.retry_after_seconds), ..Self::new(OAuthErrorCode::SlowDown, code) }
     }
 
     fn described(self, error: &dyn std::error::Error) -> Self {
@@ -68,6 +77,9 @@ impl OAuthRefusal {
         headers.insert(ERROR_CODE_HEADER, HeaderValue::from_static(self.code.as_str()));
         if self.error == OAuthErrorCode::InvalidClient && self.used_header {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"countersign\""));
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         let outcome = Outcome { code: Some(self.code), client_id: self.client_id, reason: self.reason, cause: None };
         outcome.attach(response.extensions_mut());
@@ -94,6 +106,7 @@ pub(in crate::http) fn token_refusal(error: &TokenError, used_header: bool) -> R
         TokenError::ClientCredentials(error) => grant_refusal(error),
         TokenError::Issue(error) => return issue_fault(error),
         TokenError::Request(error) => request_refusal(*error),
+        TokenError::TooManyRequests(exhausted) => OAuthRefusal::over_budget(ErrorCode::TooManyRequests, *exhausted),
     };
     OAuthRefusal { used_header, ..refusal }.into_response()
 }
@@ -106,6 +119,9 @@ pub(in crate::http) fn inquiry_refusal(error: &TokenInquiryError, used_header: b
         TokenInquiryError::Store(error) => store_fault(error),
         TokenInquiryError::TokenMissing(_) => {
             OAuthRefusal::new(OAuthErrorCode::InvalidRequest, ErrorCode::TokenParameterMissing).into_response()
+        }
+        TokenInquiryError::TooManyRequests(exhausted) => {
+            OAuthRefusal::over_budget(ErrorCode::TooManyRequests, *exhausted).into_response()
         }
     }
 }
@@ -136,6 +152,7 @@ fn client_refusal(error: &ClientAuthError, used_header: bool) -> Response {
         },
         ClientAuthError::Store(error) => return store_fault(error),
         ClientAuthError::Unreadable(error) => client_auth_refusal(*error),
+        ClientAuthError::TooManyFailures(exhausted) => OAuthRefusal::over_budget(ErrorCode::TooManyFailures, *exhausted),
     };
     OAuthRefusal { used_header, ..refusal }.into_response()
 }

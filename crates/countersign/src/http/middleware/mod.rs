@@ -7,6 +7,7 @@ mod request_log;
 pub(super) use request_log::RequestId;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
@@ -26,6 +27,8 @@ use crate::app::App;
 pub(super) struct RequestPolicy {
     pub(super) app: Arc<App>,
     pub(super) timeout: Duration,
+    /// Whether the log has said that there seems to be a proxy.
+    pub(super) warned_of_proxy: Arc<AtomicBool>,
 }
 
 /// Wraps the routes. Routing happens inside, so the path may be rewritten here.

@@ -15,10 +15,14 @@ use crate::http::body::{Accepts, read_parameters};
 use crate::http::errors::{OAuthRefusal, Outcome, inquiry_refusal, json};
 use crate::http::middleware::forbid_storing;
 use crate::oauth::TokenInquiry;
+use crate::source_address::SourceAddress;
 
 /// Reads the parameters; a token is taken from nowhere but the body.
-pub(super) async fn read(request: Request, accepts: Accepts) -> Result<(Parts, Parameters), Response> {
+pub(super) async fn read(app: &App, request: Request, accepts: Accepts) -> Result<(Parts, Parameters), Response> {
     let (parts, body) = request.into_parts();
+    if let Err(exhausted) = app.limits.take_source_request(source_of(&parts), app.clock.now()) {
+        return Err(OAuthRefusal::over_budget(ErrorCode::TooManyRequests, exhausted).into_response());
+    }
     if is_in_query(&parts.uri) {
         return Err(OAuthRefusal::new(OAuthErrorCode::InvalidRequest, ErrorCode::SecretInUrl).into_response());
     }
@@ -31,6 +35,11 @@ pub(super) async fn read(request: Request, accepts: Accepts) -> Result<(Parts, P
 fn is_in_query(uri: &Uri) -> bool {
     let names = uri.query().unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default());
     names.into_iter().any(|name| matches!(name, "client_secret" | "client_assertion" | "token"))
+}
+
+/// Where the request comes from.
+pub(super) fn source_of(parts: &Parts) -> SourceAddress {
+    parts.extensions.get().copied().unwrap_or(SourceAddress::NONE)
 }
 
 /// The values of the `Authorization` header.

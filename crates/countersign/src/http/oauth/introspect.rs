@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-use super::inquiry::{authorization, read, respond};
+use super::inquiry::{authorization, read, respond, source_of};
 use super::{ArrivedAt, NestedMount, resolve};
 use crate::app::App;
 use crate::http::body::Accepts;
@@ -25,10 +25,10 @@ pub(in crate::http) async fn at_server(State(app): State<Arc<App>>, NestedMount(
 async fn introspect(app: &App, path: &str, request: Request) -> Response {
     let arrived_at = ArrivedAt::of(app, request.uri(), request.headers(), request.extensions());
     let Some(mount) = resolve(app, &arrived_at, path) else { return unknown_path() };
-    let (parts, parameters) = match read(request, Accepts::Form).await {
+    let (parts, parameters) = match read(app, request, Accepts::Form).await {
         Ok(read) => read,
         Err(response) => return response,
     };
-    let answered = oauth::introspect(app, &mount, authorization(&parts), &parameters).await;
+    let answered = oauth::introspect(app, &mount, source_of(&parts), authorization(&parts), &parameters).await;
     respond(app, &parts, answered)
 }

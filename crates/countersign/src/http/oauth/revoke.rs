@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-use super::inquiry::{authorization, read, respond};
+use super::inquiry::{authorization, read, respond, source_of};
 use super::{ArrivedAt, NestedMount, resolve};
 use crate::app::App;
 use crate::audit::Actor;
@@ -28,13 +28,13 @@ pub(in crate::http) async fn at_server(State(app): State<Arc<App>>, NestedMount(
 async fn revoke(app: &App, path: &str, accepts: Accepts, request: Request) -> Response {
     let arrived_at = ArrivedAt::of(app, request.uri(), request.headers(), request.extensions());
     let Some(mount) = resolve(app, &arrived_at, path) else { return unknown_path() };
-    let (parts, parameters) = match read(request, accepts).await {
+    let (parts, parameters) = match read(app, request, accepts).await {
         Ok(read) => read,
         Err(response) => return response,
     };
     let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let source = parts.extensions.get::<SourceAddress>().filter(|source| **source != SourceAddress::NONE).map(|source| source.ip());
     let by = |client| Actor::client(client, request_id, source);
-    let answered = oauth::revoke(app, &mount, authorization(&parts), &parameters, by).await;
+    let answered = oauth::revoke(app, &mount, source_of(&parts), authorization(&parts), &parameters, by).await;
     respond(app, &parts, answered)
 }

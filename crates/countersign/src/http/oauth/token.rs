@@ -14,18 +14,27 @@ use crate::http::body::{Accepts, read_parameters};
 use crate::http::errors::{OAuthRefusal, Outcome, json, token_refusal, unknown_path};
 use crate::http::middleware::forbid_storing;
 use crate::oauth;
+use crate::source_address::SourceAddress;
 
 /// The token endpoint of the root mount, which reads JSON too.
-pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, request: Request) -> Response {
-    token(&app, "/", Accepts::FormOrJson, request).await
+pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, source: SourceAddress, request: Request) -> Response {
+    token(&app, "/", Accepts::FormOrJson, source, request).await
 }
 
 /// The token endpoint of a mount below `/oauth2/`.
-pub(in crate::http) async fn at_server(State(app): State<Arc<App>>, NestedMount(path): NestedMount, request: Request) -> Response {
-    token(&app, &path, Accepts::Form, request).await
+pub(in crate::http) async fn at_server(
+    State(app): State<Arc<App>>,
+    NestedMount(path): NestedMount,
+    source: SourceAddress,
+    request: Request,
+) -> Response {
+    token(&app, &path, Accepts::Form, source, request).await
 }
 
-async fn token(app: &App, path: &str, accepts: Accepts, request: Request) -> Response {
+async fn token(app: &App, path: &str, accepts: Accepts, source: SourceAddress, request: Request) -> Response {
+    if let Err(exhausted) = app.limits.take_source_request(source, app.clock.now()) {
+        return OAuthRefusal::over_budget(ErrorCode::TooManyRequests, exhausted).into_response();
+    }
     let (parts, body) = request.into_parts();
     let Some(mount) = resolve(app, &ArrivedAt::of(app, &parts.uri, &parts.headers, &parts.extensions), path) else {
         return unknown_path();
@@ -39,7 +48,7 @@ async fn token(app: &App, path: &str, accepts: Accepts, request: Request) -> Res
     };
     let authorization = parts.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
     let used_header = parts.headers.contains_key(AUTHORIZATION);
-    let (client, issued) = oauth::token(app, &mount, authorization, &parameters).await;
+    let (client, issued) = oauth::token(app, &mount, source, authorization, &parameters).await;
     let mut response = match issued {
         Ok(issued) => {
             let mut response = json(StatusCode::OK, &issued);

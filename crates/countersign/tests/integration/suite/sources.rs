@@ -28,3 +28,15 @@ async fn a_spoofed_x_forwarded_for_of_an_untrusted_peer_is_ignored() {
     let request = app.get("/health/live").from("198.51.100.9").header("x-forwarded-for", "192.0.2.7, 10.0.0.1");
     assert_eq!(logged_source(request).await, "198.51.100.9");
 }
+
+#[tokio::test]
+async fn a_proxy_that_nobody_named_is_warned_of_once() {
+    let app = behind("10.0.0.1").await;
+    let log = CapturedLog::start();
+    app.get("/health/live").from("10.0.0.1").header("x-forwarded-for", "192.0.2.7").send().await;
+    assert!(!log.text().contains("trusted_proxies"));
+    for _ in 0..3 {
+        app.get("/health/live").from("10.0.0.2").header("x-forwarded-for", "192.0.2.7").send().await;
+    }
+    assert_eq!(log.text().matches("trusted_proxies").count(), 1, "{}", log.text());
+}

@@ -6,22 +6,23 @@ use std::time::Duration;
 
 use axum::Router;
 use countersign::app::{App, AppParts, StartError};
-use countersign::config::{BaseUrl, Network};
+use countersign::config::{BaseUrl, BudgetsConfig, Network};
 use countersign::entropy::SeededEntropy;
-use countersign::http::router;
+use countersign::http::{metrics_router, router};
 use countersign::outbound::{Outbound, OutboundOptions};
 use countersign::sealing::MasterKey;
 use countersign::store::Store;
 use countersign_protocol::{ManualClock, Secret, Timestamp};
 use http::Method;
 
-use super::{CapturedLog, Database, Engine, RemoteSigners, Request, TestTimer};
+use super::{CapturedLog, Database, Engine, RemoteSigners, Request, Scrape, TestTimer};
 
 /// What a test may want different.
 #[derive(Clone)]
 pub(crate) struct Setup {
     pub(crate) bases: &'static [&'static str],
     pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) budgets: BudgetsConfig,
     pub(crate) backdate_seconds: i64,
     pub(crate) client_cache_capacity: usize,
     pub(crate) store_timeout: Duration,
@@ -35,6 +36,8 @@ impl Default for Setup {
         Self {
             bases: &["https://as.test"],
             trusted_proxies: Vec::new(),
+            // None: the clock stands still, and some tests fail often.
+            budgets: BudgetsConfig::default(),
             backdate_seconds: 0,
             client_cache_capacity: 1_000,
             store_timeout: Duration::from_secs(20),
@@ -87,6 +90,7 @@ impl TestApp {
             entropy: Arc::new(SeededEntropy::new(SEED.fetch_add(1, Ordering::Relaxed))),
             bases: setup.bases.iter().map(|base| BaseUrl::from_text(base).unwrap()).collect(),
             trusted_proxies: setup.trusted_proxies.clone(),
+            budgets: setup.budgets,
             backdate_seconds: setup.backdate_seconds,
             client_cache_capacity: setup.client_cache_capacity,
             signing_threads: 1,
@@ -109,6 +113,11 @@ impl TestApp {
     /// for what must run into that: on a busy machine, any request may.
     pub(crate) fn impatient_post(&self, uri: &str) -> Request {
         Request::new(router(&self.app, Duration::from_millis(50)), Method::POST, uri)
+    }
+
+    /// The text of a scrape.
+    pub(crate) async fn scrape(&self) -> Scrape {
+        Scrape::of(metrics_router(&self.app)).await
     }
 
     pub(crate) fn request(&self, method: Method, uri: &str) -> Request {

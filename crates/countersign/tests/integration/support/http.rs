@@ -136,6 +136,12 @@ impl Answer {
         assert_eq!(self.header("www-authenticate"), challenge);
     }
 
+    /// A refusal of who asks too often.
+    pub(crate) fn assert_over_budget(&self, code: ErrorCode, retry_after: &str) {
+        self.assert_refused(429, "slow_down", code);
+        assert_eq!(self.header("retry-after"), Some(retry_after));
+    }
+
     /// An RFC 9457 problem of constants; a fault of ours also tells the id of its
     /// log line.
     pub(crate) fn assert_problem(&self, status: u16, code: ErrorCode) {

@@ -56,10 +56,11 @@ async fn open(path: PathBuf, durability: Durability) -> anyhow::Result<Arc<App>>
         timer: Arc::new(SystemTimer::new(Arc::new(SystemClock))),
         entropy: Arc::new(SystemEntropy),
         bases: Vec::new(),
+        trusted_proxies: Vec::new(),
+        budgets: countersign::config::BudgetsConfig::default(),
         backdate_seconds: 0,
         client_cache_capacity: 1_000,
         signing_threads: 1,
-        trusted_proxies: Vec::new(),
         outbound: Outbound::new(&OutboundOptions::default())?,
     };
     Ok(App::start(parts).await?)

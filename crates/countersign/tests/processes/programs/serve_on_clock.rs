@@ -43,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
     let flags: Vec<(String, String)> = arguments.map(|text| split_flag(&text)).collect::<Result<_, _>>()?;
     let sources = Sources { file: ConfigFile::Nowhere, environment: &ProcessEnvironment, flags: &flags, files: &Disk };
     let config = config::load(&sources)?.config;
-    log::start(log::Format::Json, config.log.level.as_str());
+    log::start(log::Format::Json, config.log.level.as_str(), None);
     let clock = Arc::new(MovedClock::default());
     let app = open_on_clock(&config, config.server.base_urls.clone(), clock.clone()).await?;
     let listeners = bind(&config.server.listen).await?;

@@ -9,6 +9,7 @@ use countersign::change::ChangeError;
 use countersign::change_feed::Follower;
 use countersign::resource_servers::NewResourceServer;
 use countersign::revocation::{self, Marked};
+use countersign::source_address::SourceAddress;
 use countersign::store::StoreError;
 use countersign::{clients, jobs, oauth};
 use countersign_protocol::jose::Algorithm;
@@ -334,7 +335,7 @@ async fn a_token_that_is_revoked_while_it_is_signed_is_made_again() {
     let mount = app.app.catalog().mount(&app.app.bases[0], "/").unwrap();
     let mut context = Context::from_waker(Waker::noop());
     signers.set(Service::Holds);
-    let mut asking = std::pin::pin!(oauth::token(&app.app, &mount, [], &parameters));
+    let mut asking = std::pin::pin!(oauth::token(&app.app, &mount, SourceAddress::NONE, [], &parameters));
     assert!(asking.as_mut().poll(&mut context).is_pending());
     let not_before = mark(app, Marked::Subject(a.id.to_string())).await;
     // The key goes too, in the meantime.

@@ -8,6 +8,7 @@ use countersign::clients::{self, CredentialChange, NewSecret, RotatedSecret, Rot
 use countersign::ids::CredentialId;
 use countersign::jobs;
 use countersign::oauth;
+use countersign::source_address::SourceAddress;
 use countersign::store::StoreError;
 use countersign_protocol::{ClientAuthMethod, ClientId, Clock as _, ErrorCode, Parameters, Timestamp};
 
@@ -132,7 +133,7 @@ async fn a_client_rotates_its_own_secret_and_no_others() {
     let form = format!("client_id={}&client_secret={}", a.id, a.secret);
     let parameters = Parameters::from_form(form.as_bytes()).unwrap();
     let mount = app.app.catalog().mount(&app.app.bases[0], "/").unwrap();
-    let own = oauth::authenticate(&app.app, &mount, [], &parameters, app.clock.now()).await.unwrap();
+    let own = oauth::authenticate(&app.app, &mount, SourceAddress::NONE, [], &parameters, app.clock.now()).await.unwrap();
     let by = Actor::client(a.id.clone(), "request-1".to_owned(), None);
     let foreign = oauth::rotate_own(&app.app, &by, &own, &b.credential_id, rotation(0)).await;
     assert!(matches!(foreign, Err(ChangeError::NotFound { kind: "credential", .. })));
@@ -247,9 +248,8 @@ async fn each_threshold_is_warned_of_once_however_many_nodes_look() {
     assert_eq!((told[0].actor_kind.as_str(), told[0].actor_id.as_deref()), ("system", Some("credential_expiry")));
     let lines = log.records().into_iter().filter(|record| record["credential_id"] == id.as_str()).count();
     assert_eq!(lines, 3);
-    let counts = [app.app.credentials_expiring(), other.app.credentials_expiring()];
-    assert_eq!(counts[0].warnings + counts[1].warnings, 3);
-    assert!(counts[0].within.iter().all(|(_, count)| *count == 0));
+    let scrape = app.scrape().await;
+    assert_eq!(scrape.value(r#"countersign_expiring{kind="client_secret",within="30d"}"#), 0.0);
 }
 
 #[tokio::test]
@@ -267,7 +267,10 @@ async fn a_warning_is_for_what_ends_without_a_successor() {
     let mut expected = vec![(soon, DAY), (later.clone(), 14 * DAY)];
     expected.sort();
     assert_eq!(given, expected);
-    assert_eq!(app.app.credentials_expiring().within, [(DAY, 1), (14 * DAY, 2)]);
+    let scrape = app.scrape().await;
+    let counted = |within| scrape.value(&format!("countersign_expiring{{kind=\"client_secret\",within=\"{within}\"}}"));
+    assert_eq!((counted("1d"), counted("7d"), counted("30d")), (1.0, 1.0, 2.0));
+    assert_eq!(scrape.value(r#"countersign_expiring{kind="client_key",within="30d"}"#), 0.0);
     assert!(look().await.is_empty());
     // Another end is another thing to be warned of.
     let change = CredentialChange { expires_at: Some(Some(app.clock.now().plus_seconds(11 * DAY))), ..Default::default() };

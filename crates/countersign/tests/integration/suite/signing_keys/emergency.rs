@@ -7,6 +7,7 @@ use countersign::change::ChangeError;
 use countersign::ids::SigningKeyId;
 use countersign::oauth;
 use countersign::signing_keys::{Withdrawn, apply_due, replace_compromised};
+use countersign::source_address::SourceAddress;
 use countersign_protocol::Parameters;
 use std::task::{Context, Waker};
 
@@ -116,7 +117,7 @@ async fn a_token_that_was_being_signed_by_the_withdrawn_key_is_signed_by_its_suc
     let parameters = Parameters::from_form(form.as_bytes()).unwrap();
     let mount = app.app.catalog().mount(&app.app.bases[0], "/").unwrap();
     signers.set(Service::Holds);
-    let mut asking = std::pin::pin!(oauth::token(&app.app, &mount, [], &parameters));
+    let mut asking = std::pin::pin!(oauth::token(&app.app, &mount, SourceAddress::NONE, [], &parameters));
     assert!(asking.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     replace(&app, &stolen, false).await.unwrap();
     signers.set(Service::Answers);

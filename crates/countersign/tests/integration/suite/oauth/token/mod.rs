@@ -3,8 +3,10 @@
 use super::ENGINE;
 
 mod algorithms;
+mod assertion_budgets;
 mod audience;
 mod body;
+mod budgets;
 mod claims;
 mod client_authentication;
 mod compatibility;

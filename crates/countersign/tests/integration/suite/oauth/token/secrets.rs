@@ -4,6 +4,7 @@ use std::task::{Context, Waker};
 
 use countersign::audit::Actor;
 use countersign::resource_servers::NewResourceServer;
+use countersign::source_address::SourceAddress;
 use countersign::{clients, oauth};
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{ErrorCode, Parameters};
@@ -90,7 +91,7 @@ async fn overtaken_by(
     let mount = app.app.catalog().mount(&app.app.bases[0], "/").unwrap();
     signers.set(Service::Holds);
     let mut context = Context::from_waker(Waker::noop());
-    let mut asking = std::pin::pin!(oauth::token(&app.app, &mount, [], &parameters));
+    let mut asking = std::pin::pin!(oauth::token(&app.app, &mount, SourceAddress::NONE, [], &parameters));
     assert!(asking.as_mut().poll(&mut context).is_pending());
     change(app, client).await;
     signers.set(Service::Answers);

@@ -1,0 +1,99 @@
+//! Metrics: every family, in one typed struct. What a request counts is found without
+//! a lock; no label has a value that a caller makes up.
+
+mod budgets;
+mod by_name;
+mod expiry;
+mod families;
+mod histogram;
+mod node;
+mod reference;
+mod requests;
+mod store;
+mod tokens;
+
+use std::fmt;
+
+use countersign_protocol::Timestamp;
+use prometheus_client::metrics::counter::Counter;
+
+pub use budgets::{BudgetFamilies, BudgetMetrics};
+pub use expiry::{Ending, Expiring, ExpiryMetrics, Within};
+pub use histogram::Histogram;
+pub use node::NodeMetrics;
+pub use reference::reference_markdown;
+pub use requests::RequestMetrics;
+pub use store::StoreMetrics;
+pub use tokens::TokenMetrics;
+
+use families::{Description, Families, Labelled};
+
+/// The media type of a scrape.
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+static LOOKUPS: Description = Description {
+    name: "countersign_client_cache_lookups",
+    labels: &["result"],
+    help: "Lookups of clients: `hit` in memory, `miss` read from the database",
+};
+static SIGNING_WAIT: Description = Description {
+    name: "countersign_signing_queue_wait_seconds",
+    labels: &[],
+    help: "How long an RSA signature waited for a signing thread",
+};
+
+/// Every metric of the application.
+#[derive(Debug)]
+pub struct Metrics {
+    /// The node itself.
+    pub node: NodeMetrics,
+    /// Requests.
+    pub requests: RequestMetrics,
+    /// Tokens.
+    pub tokens: TokenMetrics,
+    /// Budgets.
+    pub budgets: BudgetFamilies,
+    /// What expires soon.
+    pub expiry: ExpiryMetrics,
+    /// Lookups of clients.
+    pub client_cache: ClientCacheMetrics,
+    /// How long signatures waited for a thread.
+    pub signing_wait: Histogram,
+    families: Families,
+}
+
+/// Lookups of clients. Clones share their counts.
+#[derive(Clone, Debug, Default)]
+pub struct ClientCacheMetrics {
+    pub(crate) hits: Counter,
+    pub(crate) misses: Counter,
+}
+
+impl Metrics {
+    /// Metrics of a node that started at `started`, with those of its store.
+    pub fn new(store: &StoreMetrics, started: Timestamp) -> Self {
+        let mut families = Families::default();
+        let node = NodeMetrics::new(&mut families, started);
+        let requests = RequestMetrics::new(&mut families);
+        let tokens = TokenMetrics::new(&mut families);
+        let budgets = BudgetFamilies::new(&mut families);
+        let lookups = Labelled::new(&LOOKUPS, Counter::default);
+        families.add_labelled(&lookups);
+        let signing_wait = Histogram::of_durations();
+        families.add(&SIGNING_WAIT, signing_wait.clone());
+        store.register(&mut families);
+        let expiry = ExpiryMetrics::new(&mut families);
+        let client_cache = ClientCacheMetrics { hits: lookups.series(&["hit"]), misses: lookups.series(&["miss"]) };
+        Self { node, requests, tokens, budgets, expiry, client_cache, signing_wait, families }
+    }
+
+    /// The scrape, [`MEDIA_TYPE`]. `feed_silence_millis` is how long ago this node had
+    /// applied every change.
+    ///
+    /// # Errors
+    /// None that is known: writing to memory does not fail.
+    pub fn scrape(&self, feed_silence_millis: i64) -> Result<String, fmt::Error> {
+        self.node.behind_by(feed_silence_millis);
+        self.families.encode()
+    }
+}
