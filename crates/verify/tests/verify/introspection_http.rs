@@ -1,6 +1,6 @@
 //! Introspection over HTTP, against a small server on the loopback.
 
-use countersign_protocol::{Parameters, Secret, parse_client_authentication};
+use countersign_protocol::{Parameters, PresentedCredentials, Secret, parse_client_authentication};
 use countersign_verify::{BuildError, HttpError, Introspection, ManualClock, Timestamp, Verifier};
 use serde_json::json;
 
@@ -28,6 +28,7 @@ async fn the_question_is_a_form_with_client_secret_basic() {
     let form = Parameters::from_form(&seen.body).unwrap();
     assert_eq!((form.find("token"), form.find("token_type_hint")), (Some("a+b/c~d"), Some("access_token")));
     let credentials = parse_client_authentication([seen.headers["authorization"].as_bytes()], &form).unwrap();
+    let PresentedCredentials::Secret(credentials) = credentials else { panic!("not a secret") };
     assert_eq!((credentials.client_id.as_str(), credentials.client_secret), ("users-api", Secret::new(SECRET.to_owned())));
 }
 
