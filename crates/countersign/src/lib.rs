@@ -30,6 +30,7 @@ mod master_key_file;
 pub mod oauth;
 pub mod organizations;
 pub mod outbound;
+mod profiles;
 pub mod resource_servers;
 pub mod revocation;
 pub mod rewrap;
