@@ -10,7 +10,7 @@ use crate::{binary, print, process, workspace};
 
 /// A page, and the command that prints it.
 const PAGES: &[(&str, &[&str])] =
-    &[("docs/reference/config.md", &["config", "reference"]), ("openapi/management.json", &["openapi"])];
+    &[("docs/reference/cli.md", &["reference"]), ("docs/reference/config.md", &["config", "reference"]), ("openapi/management.json", &["openapi"])];
 
 pub(crate) fn run(check: bool) -> Result<()> {
     let binary = binary::build()?;

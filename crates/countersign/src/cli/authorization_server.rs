@@ -1,13 +1,17 @@
 //! `countersign authorization-server`.
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use countersign_protocol::Audience;
 use countersign_protocol::jose::Algorithm;
+use serde_json::json;
 
 use super::Printer;
 use super::api::{ApiArgs, Path};
+use super::instance::OfflineArgs;
 use super::verbs::{self, DeleteArgs, ListArgs, Members, VersionArgs};
+use crate::audit::Actor;
+use crate::authorization_servers::set_rotation_interval;
 use crate::ids::AuthorizationServerId;
 
 pub(super) const EXAMPLES: &str = "\
@@ -87,6 +91,8 @@ pub(crate) struct UpdateArgs {
     version: VersionArgs,
     #[command(flatten)]
     api: ApiArgs,
+    #[command(flatten)]
+    offline: OfflineArgs,
 }
 
 /// Arguments of `authorization-server delete`.
@@ -146,14 +152,7 @@ pub(super) async fn run(command: AuthorizationServerCommand, printer: Printer) -
             verbs::list(&arguments, &Path::of(&["authorization-servers"])?, &columns, printer).await
         }
         AuthorizationServerCommand::Show(one) => verbs::show(&one.api.connect()?, &path(&one.id, &[])?, printer).await,
-        AuthorizationServerCommand::Update(arguments) => {
-            let seconds = arguments.rotation_interval_days.map(|days| days.saturating_mul(86_400));
-            let members = Members::default()
-                .given("name", arguments.name)
-                .given("signing_alg", arguments.signing_alg.map(Algorithm::as_str))
-                .given("rotation_interval_seconds", seconds);
-            verbs::update(&arguments.api.connect()?, &path(&arguments.id, &[])?, members, &arguments.version, printer).await
-        }
+        AuthorizationServerCommand::Update(arguments) => update(arguments, printer).await,
         AuthorizationServerCommand::Delete(one) => {
             let what = format!("authorization server {} with its mounts and signing keys", one.id);
             verbs::delete(&one.delete, &path(&one.id, &[])?, &what, printer).await
@@ -179,6 +178,23 @@ async fn create(arguments: CreateArgs, printer: Printer) -> anyhow::Result<()> {
         .given("default_audience", arguments.default_audience.map(|audience| audience.to_string()));
     printer.object(&arguments.api.connect()?.post(&Path::of(&["authorization-servers"])?, Some(&body.into_value())).await?);
     Ok(())
+}
+
+async fn update(arguments: UpdateArgs, printer: Printer) -> anyhow::Result<()> {
+    let seconds = arguments.rotation_interval_days.map(|days| days.saturating_mul(86_400));
+    if let Some(app) = arguments.offline.open().await? {
+        let only = arguments.name.is_none() && arguments.signing_alg.is_none();
+        let Some(seconds) = seconds.filter(|_| only) else { bail!("only --rotation-interval-days works on the database") };
+        set_rotation_interval(&app, &Actor::command_line(), &arguments.id, seconds).await?;
+        let value = json!({ "id": arguments.id.as_str(), "rotation_interval_seconds": seconds });
+        printer.result(&value, &format!("a signing key of {} signs for {seconds} seconds", arguments.id));
+        return Ok(());
+    }
+    let members = Members::default()
+        .given("name", arguments.name)
+        .given("signing_alg", arguments.signing_alg.map(Algorithm::as_str))
+        .given("rotation_interval_seconds", seconds);
+    verbs::update(&arguments.api.connect()?, &path(&arguments.id, &[])?, members, &arguments.version, printer).await
 }
 
 async fn mount(arguments: MountArgs, printer: Printer) -> anyhow::Result<()> {

@@ -58,6 +58,9 @@ pub(crate) struct CreateArgs {
     /// Lifetime of its tokens, 60 to 86400 [default: 600]
     #[arg(long, value_name = "SECONDS")]
     token_lifetime_seconds: Option<i64>,
+    /// Create a client that may introspect its tokens; the secret is shown once
+    #[arg(long)]
+    with_introspection_client: bool,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -153,8 +156,15 @@ async fn create(arguments: CreateArgs, printer: Printer) -> anyhow::Result<()> {
         .with("profile", arguments.token_profile.as_str())
         .given("signing_alg", arguments.signing_alg.map(Algorithm::as_str))
         .given("token_lifetime_seconds", arguments.token_lifetime_seconds);
-    printer.object(&arguments.api.connect()?.post(&Path::of(&["resource-servers"])?, Some(&body.into_value())).await?);
-    Ok(())
+    let api = arguments.api.connect()?;
+    let made = api.post(&Path::of(&["resource-servers"])?, Some(&body.into_value())).await?;
+    if !arguments.with_introspection_client {
+        printer.object(&made);
+        return Ok(());
+    }
+    let id = made.body.get("id").and_then(Value::as_str).unwrap_or_default();
+    let client = api.post(&Path::of(&["resource-servers", id, "introspection-clients"])?, None).await?;
+    verbs::created(&client, "make another secret with `countersign credential create`", printer)
 }
 
 async fn update(arguments: UpdateArgs, printer: Printer) -> anyhow::Result<()> {

@@ -50,6 +50,7 @@ pub(super) fn labelled(object: &Value, more: &[(&str, &str)], screen: Screen) ->
     let Some(members) = object.as_object() else { return clean(&object.to_string()) };
     let mut lines: Vec<(String, String)> =
         members.iter().map(|(name, value)| (name.clone(), exact(name, value, screen.now))).collect();
+    lines.sort_by_key(|(name, _)| rank(name));
     if let Some(state) = state(object, screen.now).filter(|_| !members.contains_key("state")) {
         lines.push(("state".to_owned(), coloured(&state, screen)));
     }
@@ -57,6 +58,17 @@ pub(super) fn labelled(object: &Value, more: &[(&str, &str)], screen: Screen) ->
     let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let lines: Vec<String> = lines.iter().map(|(name, value)| format!("{:<width$}  {value}", clean(name))).collect();
     lines.join("\n")
+}
+
+/// What it is comes first, when it was made last.
+fn rank(name: &str) -> u8 {
+    match name {
+        "id" | "client_id" => 0,
+        "client_secret" | "name" => 1,
+        "created_at" => 3,
+        "updated_at" => 4,
+        _ => 2,
+    }
 }
 
 fn cell(item: &Value, column: &str, now: Timestamp) -> String {

@@ -172,7 +172,7 @@ fn hint(status: StatusCode, code: Option<&str>, challenge: &str) -> Option<Strin
 /// One line, then one for each thing that is wrong.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.title)?;
+        f.write_str(self.title.trim_end_matches('.'))?;
         if let Some(code) = &self.code {
             write!(f, " ({code})")?;
         }
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_problem_is_rendered_with_fields_code_request_and_hint() {
-        let body = r#"{"title":"not accepted","code":"CS-3005","errors":[{"pointer":"/name","detail":"`x`: 1 to 200"},{"detail":"more"}]}"#;
+        let body = r#"{"title":"not accepted.","code":"CS-3005","errors":[{"pointer":"/name","detail":"`x`: 1 to 200"},{"detail":"more"}]}"#;
         let response =
             Response::builder().status(403).header("x-request-id", "r1").header("www-authenticate", "Bearer scope=\"a:b\"");
         let error = ApiError::refused("u", &response.body(Bytes::from(body)).unwrap());

@@ -6,6 +6,7 @@ pub(crate) mod http;
 mod instance;
 mod postgres;
 mod process;
+mod proxy;
 mod programs;
 pub(crate) mod tls;
 
@@ -18,6 +19,7 @@ pub(crate) use eventually::{eventually, until};
 pub(crate) use instance::{AUDIENCE, Client, Instance, Server, free_port};
 pub(crate) use postgres::Database;
 pub(crate) use process::{Finished, Process, command, run, run_with_input};
+pub(crate) use proxy::{Fault, Proxy};
 pub(crate) use programs::{example, shared_object};
 
 /// The binary under test.
