@@ -383,7 +383,7 @@ async fn the_help_of_every_command_lists_its_options() {
 /// Every command with what its help must name.
 fn collect(command: &clap::Command, path: &[String], found: &mut Vec<(Vec<String>, Vec<String>)>) {
     let options = command.get_arguments().filter_map(|argument| argument.get_long()).map(|long| format!("--{long}"));
-    let subcommands = command.get_subcommands().map(|subcommand| subcommand.get_name().to_owned());
+    let subcommands = command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()).map(|subcommand| subcommand.get_name().to_owned());
     found.push((path.to_vec(), options.chain(subcommands).collect()));
     for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
         collect(subcommand, &[path, &[subcommand.get_name().to_owned()]].concat(), found);

@@ -72,9 +72,9 @@ struct Problem {
 impl ApiError {
     pub(super) fn refused(url: &str, response: &Response<Bytes>) -> Self {
         let status = response.status();
-        let Ok(problem) = serde_json::from_slice::<Problem>(response.body()) else {
-            return Self::NotUnderstood { url: url.to_owned() };
-        };
+        let is_refusal = status.is_client_error() || status.is_server_error();
+        let problem = serde_json::from_slice::<Problem>(response.body()).ok().filter(|_| is_refusal);
+        let Some(problem) = problem else { return Self::NotUnderstood { url: url.to_owned() } };
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let challenge = header(WWW_AUTHENTICATE.as_str()).unwrap_or_default();
         Self::Refused(Box::new(Refusal {

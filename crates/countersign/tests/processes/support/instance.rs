@@ -94,10 +94,12 @@ impl Instance {
         client
     }
 
-    /// Starts a server of this instance whose base URL is that of `port`.
+    /// Starts a server of this instance whose base URL is that of `port`, unless the
+    /// settings name several.
     pub(crate) async fn serve_as(&self, port: u16, listen: u16, settings: &[&str]) -> Server {
         let own = [format!("server.listen=127.0.0.1:{listen}"), format!("server.base_urls=http://localhost:{port}")];
-        let settings: Vec<&str> = own.iter().map(String::as_str).chain(settings.iter().copied()).collect();
+        let has_bases = settings.iter().any(|setting| setting.starts_with("server.base_urls="));
+        let settings: Vec<&str> = own.iter().map(String::as_str).take(if has_bases { 1 } else { 2 }).chain(settings.iter().copied()).collect();
         let mut process = Process::start(self.command(&["serve"]).args(self.flags(&settings)));
         process.prints("\"message\":\"ready\"").await;
         let base = format!("http://localhost:{port}");
