@@ -17,7 +17,6 @@ pub(crate) enum Fault {
 
 /// Passes requests on from a port of its own.
 pub(crate) struct Proxy {
-    pub(crate) port: u16,
     faults: Arc<Mutex<VecDeque<Fault>>>,
     seen: Arc<Mutex<Vec<String>>>,
     _serving: JoinSet<()>,
@@ -36,7 +35,7 @@ impl Proxy {
                 tokio::spawn(pass_on(stream, target, Arc::clone(&own_faults), Arc::clone(&own_seen)));
             }
         });
-        Self { port, faults, seen, _serving: serving }
+        Self { faults, seen, _serving: serving }
     }
 
     /// Faults of the next requests to the management API, in order.
