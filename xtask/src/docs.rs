@@ -10,6 +10,7 @@ use crate::{binary, print, process, workspace};
 
 /// A page, and the command that prints it.
 const PAGES: &[(&str, &[&str])] = &[
+    ("docs/reference/cli.md", &["reference"]),
     ("docs/reference/config.md", &["config", "reference"]),
     ("docs/reference/metrics.md", &["metrics", "reference"]),
     ("openapi/management.json", &["openapi"]),

@@ -32,6 +32,7 @@ pub mod metrics;
 pub mod oauth;
 pub mod organizations;
 pub mod outbound;
+mod profiles;
 pub mod resource_servers;
 pub mod revocation;
 pub mod rewrap;

@@ -9,4 +9,5 @@ mod verify;
 pub use actor::{Actor, Repeatable};
 pub use chain::ChainHash;
 pub use event::{AuditEvent, RecordedEvent};
+pub(crate) use verify::Recomputation;
 pub use verify::{ChainFault, VerifiedChain, verify};

@@ -54,40 +54,70 @@ pub async fn verify(
     mut progress: impl FnMut(i64),
 ) -> Result<VerifiedChain, ChainFault> {
     let (count, head) = store.read(|session| Box::pin(async move { session.audit_head().await })).await?;
-    let mut chain = VerifiedChain { events: 0, head: ChainHash::default() };
-    while chain.events < count {
-        let after = chain.events;
+    let mut chain = Recomputation::new(noted);
+    while chain.events() < count {
+        let after = chain.events();
         let page = store.read(move |session| Box::pin(async move { session.audit_events_after(after, None, 500).await })).await?;
         if page.is_empty() {
             return Err(ChainFault::Missing { seq: after + 1 });
         }
         for event in page.into_iter().take_while(|event| event.seq <= count) {
-            chain = chain.extended_by(&event)?;
-            match &noted {
-                Some((seq, hash)) if *seq == event.seq && *hash != event.hash => {
-                    return Err(ChainFault::NotAsNoted { seq: *seq, found: event.hash, noted: hash.clone() });
-                }
-                Some(_) | None => {}
-            }
+            chain.extend(&event)?;
         }
-        progress(chain.events);
+        progress(chain.events());
     }
-    match noted {
-        Some((seq, _)) if seq > chain.events => Err(ChainFault::Missing { seq }),
-        _ if chain.head != head => Err(ChainFault::Changed { seq: count }),
-        _ => Ok(chain),
-    }
+    chain.finish(count, &head)
 }
 
-impl VerifiedChain {
-    fn extended_by(&self, event: &RecordedEvent) -> Result<Self, ChainFault> {
-        let seq = self.events + 1;
+/// A chain that is being recomputed, event by event from the first.
+#[derive(Debug)]
+pub(crate) struct Recomputation {
+    chain: VerifiedChain,
+    noted: Option<(i64, ChainHash)>,
+}
+
+impl Recomputation {
+    /// Nothing yet; on its way, one hash is compared with what was noted down before.
+    pub(crate) fn new(noted: Option<(i64, ChainHash)>) -> Self {
+        Self { chain: VerifiedChain { events: 0, head: ChainHash::default() }, noted }
+    }
+
+    /// How many events fit so far.
+    pub(crate) const fn events(&self) -> i64 {
+        self.chain.events
+    }
+
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// [`ChainFault`] when it does not fit.
+    pub(crate) fn extend(&mut self, event: &RecordedEvent) -> Result<(), ChainFault> {
+        let seq = self.chain.events + 1;
         if event.seq != seq {
             return Err(ChainFault::Missing { seq });
         }
-        if event.hash != ChainHash::after(&self.head, event) {
+        if event.hash != ChainHash::after(&self.chain.head, event) {
             return Err(ChainFault::Changed { seq });
         }
-        Ok(Self { events: seq, head: event.hash.clone() })
+        self.chain = VerifiedChain { events: seq, head: event.hash.clone() };
+        match &self.noted {
+            Some((noted_at, hash)) if *noted_at == seq && *hash != event.hash => {
+                Err(ChainFault::NotAsNoted { seq, found: event.hash.clone(), noted: hash.clone() })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The whole chain, which ends where the log says.
+    ///
+    /// # Errors
+    /// [`ChainFault`] when events are missing at the end.
+    pub(crate) fn finish(self, count: i64, head: &ChainHash) -> Result<VerifiedChain, ChainFault> {
+        match self.noted {
+            Some((seq, _)) if seq > self.chain.events => Err(ChainFault::Missing { seq }),
+            _ if self.chain.events < count => Err(ChainFault::Missing { seq: self.chain.events + 1 }),
+            _ if self.chain.head != *head => Err(ChainFault::Changed { seq: count }),
+            _ => Ok(self.chain),
+        }
     }
 }

@@ -32,10 +32,10 @@ pub(crate) struct RestoreArgs {
 }
 
 /// Takes a backup, while the instance may serve.
-pub(super) async fn backup(arguments: BackupArgs, printer: &Printer) -> anyhow::Result<()> {
+pub(super) async fn backup(arguments: BackupArgs, printer: Printer) -> anyhow::Result<()> {
     let config = arguments.instance.load()?.config;
     let store = Store::open(connect_options(&config.storage)?).await?;
-    let notes = *printer;
+    let notes = printer;
     let now = SystemClock.now();
     let written = backup::write(&store, now, &arguments.file, move |table| notes.note(&format!("backing up {table}"))).await?;
     let file = arguments.file.display().to_string();
@@ -48,10 +48,10 @@ pub(super) async fn backup(arguments: BackupArgs, printer: &Printer) -> anyhow::
 }
 
 /// Restores a backup into an empty database.
-pub(super) async fn restore(arguments: RestoreArgs, printer: &Printer) -> anyhow::Result<()> {
+pub(super) async fn restore(arguments: RestoreArgs, printer: Printer) -> anyhow::Result<()> {
     let config = arguments.instance.load()?.config;
     let master_key = configured_master_key(&config.keys)?;
-    let notes = *printer;
+    let notes = printer;
     let progress = move |table: &str| notes.note(&format!("restoring {table}"));
     let options = connect_options(&config.storage)?;
     let exposed = backup::restore(options, &master_key, &arguments.file, SystemClock.now(), progress).await?;

@@ -3,25 +3,36 @@
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use countersign_protocol::{ClientAuthMethod, ClientId};
-use serde_json::json;
+use serde_json::{Map, Value};
 
-use super::printer::table;
-use super::{InstanceArgs, Printer};
-use crate::audit::Actor;
-use crate::clients::{Client, NewClient, create, disable, enable};
-use crate::store::Page;
+use super::Printer;
+use super::api::{ApiArgs, Path};
+use super::verbs::{self, DeleteArgs, ListArgs, Members, VersionArgs};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  countersign client create \"Partner Ltd, billing\" --id partner-billing --organization org_06rgs5v97tzapyv6r0ykd59rv8
+  countersign client list
+  countersign client disable partner-billing
+  countersign client update partner-billing --external-id 4711 --metadata '{\"contact\": \"api@partner.example\"}'";
 
 /// The verbs of `client`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
     /// Create a client; its secret is shown once
     Create(CreateArgs),
-    /// Disable a client: it gets no token until it is enabled
-    Disable(OneClient),
-    /// Enable a disabled client
-    Enable(OneClient),
     /// List the clients
-    List(InstanceArgs),
+    List(ListArgs),
+    /// Show a client
+    Show(OneArgs),
+    /// Change a client
+    Update(UpdateArgs),
+    /// Disable a client: it gets no token until it is enabled
+    Disable(OneArgs),
+    /// Enable a disabled client
+    Enable(OneArgs),
+    /// Delete a client with its credentials and grants
+    Delete(DeleteOneArgs),
 }
 
 /// Arguments of `client create`.
@@ -32,86 +43,142 @@ pub(crate) struct CreateArgs {
     /// The client_id: 6 to 100 characters of A-Z a-z 0-9 _ - [default: one is made]
     #[arg(long, value_parser = parse_client_id)]
     id: Option<ClientId>,
-    /// How it will send its secret: client_secret_basic or client_secret_post
+    /// How it will authenticate
     #[arg(long, default_value = "client_secret_basic", value_parser = parse_method)]
     auth_method: ClientAuthMethod,
     /// Accept only that way
     #[arg(long)]
     enforce_auth_method: bool,
     #[command(flatten)]
-    instance: InstanceArgs,
+    owner: OwnerArgs,
+    #[command(flatten)]
+    api: ApiArgs,
 }
 
-/// A client of an instance.
+/// Whose client it is, and what its owner says of it.
 #[derive(Args, Debug)]
-pub(crate) struct OneClient {
+pub(crate) struct OwnerArgs {
+    /// Whose client it is
+    #[arg(long, value_name = "ID")]
+    organization: Option<String>,
+    /// What its owner calls it elsewhere
+    #[arg(long, value_name = "TEXT")]
+    external_id: Option<String>,
+    /// What its owner wants to know of it: a JSON object; replaces what there is
+    #[arg(long, value_name = "JSON", value_parser = parse_object)]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// Arguments of `client update`.
+#[derive(Args, Debug)]
+pub(crate) struct UpdateArgs {
+    /// The client_id
+    #[arg(value_parser = parse_client_id)]
+    id: ClientId,
+    /// For people
+    #[arg(long)]
+    name: Option<String>,
+    /// How it authenticates
+    #[arg(long, value_parser = parse_method)]
+    auth_method: Option<ClientAuthMethod>,
+    /// Whether only that way is accepted
+    #[arg(long, value_name = "true|false")]
+    enforce_auth_method: Option<bool>,
+    #[command(flatten)]
+    owner: OwnerArgs,
+    /// Take it out of its organization
+    #[arg(long, conflicts_with = "organization")]
+    clear_organization: bool,
+    /// Forget what its owner calls it elsewhere
+    #[arg(long, conflicts_with = "external_id")]
+    clear_external_id: bool,
+    /// Forget its metadata
+    #[arg(long, conflicts_with = "metadata")]
+    clear_metadata: bool,
+    #[command(flatten)]
+    version: VersionArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+/// A client.
+#[derive(Args, Debug)]
+pub(crate) struct OneArgs {
     /// The client_id
     #[arg(value_parser = parse_client_id)]
     id: ClientId,
     #[command(flatten)]
-    instance: InstanceArgs,
+    api: ApiArgs,
 }
 
-pub(super) async fn run(command: ClientCommand, printer: &Printer) -> anyhow::Result<()> {
+/// Arguments of `client delete`.
+#[derive(Args, Debug)]
+pub(crate) struct DeleteOneArgs {
+    /// The client_id
+    #[arg(value_parser = parse_client_id)]
+    id: ClientId,
+    #[command(flatten)]
+    delete: DeleteArgs,
+}
+
+pub(super) async fn run(command: ClientCommand, printer: Printer) -> anyhow::Result<()> {
     match command {
-        ClientCommand::Create(arguments) => create_client(arguments, printer).await,
-        ClientCommand::Disable(one) => {
-            disable(&*one.instance.open().await?, &Actor::command_line(), &one.id).await?;
-            printer.result(&json!({ "client_id": one.id.as_str(), "disabled": true }), &format!("disabled {}", one.id));
-            Ok(())
+        ClientCommand::Create(arguments) => create(arguments, printer).await,
+        ClientCommand::List(arguments) => {
+            let columns = ["client_id", "name", "state", "organization_id", "created_at"];
+            verbs::list(&arguments, &Path::of(&["clients"])?, &columns, printer).await
         }
-        ClientCommand::Enable(one) => {
-            enable(&*one.instance.open().await?, &Actor::command_line(), &one.id).await?;
-            printer.result(&json!({ "client_id": one.id.as_str(), "disabled": false }), &format!("enabled {}", one.id));
-            Ok(())
+        ClientCommand::Show(one) => verbs::show(&one.api.connect()?, &path(&one.id)?, printer).await,
+        ClientCommand::Update(arguments) => update(arguments, printer).await,
+        ClientCommand::Disable(one) => switch(&one, "disable", printer).await,
+        ClientCommand::Enable(one) => switch(&one, "enable", printer).await,
+        ClientCommand::Delete(arguments) => {
+            let what = format!("client {} with its credentials and grants", arguments.id);
+            verbs::delete(&arguments.delete, &path(&arguments.id)?, &what, printer).await
         }
-        ClientCommand::List(instance) => list(&instance, printer).await,
     }
 }
 
-async fn create_client(arguments: CreateArgs, printer: &Printer) -> anyhow::Result<()> {
-    let app = arguments.instance.open().await?;
-    let new = NewClient {
-        id: arguments.id,
-        name: arguments.name,
-        auth_method: arguments.auth_method,
-        auth_method_enforced: arguments.enforce_auth_method,
-        ..NewClient::named("")
-    };
-    let created = create(&app, &Actor::command_line(), new).await?;
-    let (id, secret) = (created.client.id.as_str(), created.secret.text.expose());
-    printer.result(
-        &json!({ "client_id": id, "client_secret": secret, "credential_id": created.secret.credential.id.as_str() }),
-        &format!("client_id      {id}\nclient_secret  {secret}"),
-    );
-    printer.note("Keep the secret: it is not shown again.");
+async fn create(arguments: CreateArgs, printer: Printer) -> anyhow::Result<()> {
+    let members = Members::default()
+        .with("name", arguments.name)
+        .given("client_id", arguments.id.map(|id| id.to_string()))
+        .with("token_endpoint_auth_method", arguments.auth_method.as_str())
+        .with("token_endpoint_auth_method_enforced", arguments.enforce_auth_method);
+    let body = arguments.owner.add_to(members).into_value();
+    let reply = arguments.api.connect()?.post(&Path::of(&["clients"])?, Some(&body)).await?;
+    let id = reply.body.get("client_id").and_then(Value::as_str).unwrap_or_default();
+    verbs::created(&reply, &format!("make another secret with `countersign credential create {id}`"), printer)
+}
+
+async fn update(arguments: UpdateArgs, printer: Printer) -> anyhow::Result<()> {
+    let members = Members::default()
+        .given("name", arguments.name)
+        .given("token_endpoint_auth_method", arguments.auth_method.map(ClientAuthMethod::as_str))
+        .given("token_endpoint_auth_method_enforced", arguments.enforce_auth_method);
+    let members = arguments
+        .owner
+        .add_to(members)
+        .cleared("organization_id", arguments.clear_organization)
+        .cleared("external_id", arguments.clear_external_id)
+        .cleared("metadata", arguments.clear_metadata);
+    verbs::update(&arguments.api.connect()?, &path(&arguments.id)?, members, &arguments.version, printer).await
+}
+
+async fn switch(one: &OneArgs, verb: &str, printer: Printer) -> anyhow::Result<()> {
+    let path = Path::of(&["clients", one.id.as_str(), verb])?;
+    printer.object(&one.api.connect()?.post(&path, None).await?);
     Ok(())
 }
 
-async fn list(instance: &InstanceArgs, printer: &Printer) -> anyhow::Result<()> {
-    /// Clients read at a time.
-    const PAGE: usize = 500;
-    let app = instance.open().await?;
-    let mut clients: Vec<Client> = Vec::new();
-    let mut page = Page::first(PAGE);
-    loop {
-        let found = crate::clients::list(&app, None, page.clone()).await?;
-        let complete = found.len() < PAGE;
-        clients.extend(found.iter().map(|summary| summary.client().clone()));
-        match clients.last() {
-            Some(last) if !complete => (page.after_time, page.after_id) = (last.created_at, last.id.to_string()),
-            Some(_) | None => break,
-        }
+impl OwnerArgs {
+    fn add_to(self, members: Members) -> Members {
+        members.given("organization_id", self.organization).given("external_id", self.external_id).given("metadata", self.metadata)
     }
-    let items: Vec<_> = clients
-        .iter()
-        .map(|client| json!({ "client_id": client.id.as_str(), "name": client.name, "disabled": client.disabled_at.is_some() }))
-        .collect();
-    let state = |client: &Client| if client.disabled_at.is_some() { "disabled" } else { "enabled" };
-    let rows: Vec<Vec<String>> =
-        clients.iter().map(|client| vec![client.id.to_string(), client.name.clone(), state(client).to_owned()]).collect();
-    printer.result(&json!({ "items": items }), &table(&["client_id", "name", "state"], &rows));
-    Ok(())
+}
+
+fn path(id: &ClientId) -> anyhow::Result<Path> {
+    Path::of(&["clients", id.as_str()])
 }
 
 pub(super) fn parse_client_id(text: &str) -> anyhow::Result<ClientId> {
@@ -121,4 +188,8 @@ pub(super) fn parse_client_id(text: &str) -> anyhow::Result<ClientId> {
 fn parse_method(text: &str) -> anyhow::Result<ClientAuthMethod> {
     let known = ClientAuthMethod::ALL.map(ClientAuthMethod::as_str).join(" ");
     ClientAuthMethod::from_name(text).ok_or_else(|| anyhow!("accepted: {known}"))
+}
+
+fn parse_object(text: &str) -> anyhow::Result<Map<String, Value>> {
+    serde_json::from_str(text).map_err(|error| anyhow!("not a JSON object: {error}"))
 }

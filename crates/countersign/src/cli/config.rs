@@ -15,7 +15,7 @@ pub(crate) enum ConfigCommand {
     Reference,
 }
 
-pub(super) fn run(command: ConfigCommand, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(command: ConfigCommand, printer: Printer) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Check(instance) => check(&instance, printer),
         ConfigCommand::Reference => {
@@ -26,7 +26,7 @@ pub(super) fn run(command: ConfigCommand, printer: &Printer) -> anyhow::Result<(
     }
 }
 
-fn check(instance: &InstanceArgs, printer: &Printer) -> anyhow::Result<()> {
+fn check(instance: &InstanceArgs, printer: Printer) -> anyhow::Result<()> {
     let loaded = instance.load()?;
     let keys = &loaded.config.keys;
     for source in std::iter::once(&keys.master_key).chain(&keys.previous_master_key) {

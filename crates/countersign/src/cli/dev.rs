@@ -27,7 +27,7 @@ pub(crate) struct DevArgs {
     env_file: Option<PathBuf>,
 }
 
-pub(super) async fn run(arguments: DevArgs, printer: &Printer) -> anyhow::Result<()> {
+pub(super) async fn run(arguments: DevArgs, printer: Printer) -> anyhow::Result<()> {
     let options = DevOptions {
         port: arguments.port,
         tls: arguments.tls,

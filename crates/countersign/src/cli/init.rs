@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use countersign_protocol::jose::Algorithm;
 use serde_json::json;
 
+use super::new_profile::NewProfileArgs;
 use super::{InstanceArgs, Printer};
 use crate::app::App;
 use crate::audit::Actor;
@@ -22,10 +23,13 @@ use crate::startup::open;
 #[derive(Args, Debug)]
 pub(crate) struct InitArgs {
     #[command(flatten)]
+    profile: NewProfileArgs,
+    #[command(flatten)]
     instance: InstanceArgs,
 }
 
-pub(super) async fn run(arguments: InitArgs, printer: &Printer) -> anyhow::Result<()> {
+pub(super) async fn run(arguments: InitArgs, printer: Printer) -> anyhow::Result<()> {
+    arguments.profile.check()?;
     let config = arguments.instance.load()?.config;
     let mut made_key = false;
     if let Some(path) = config.keys.master_key_file() {
@@ -56,12 +60,22 @@ pub(super) async fn run(arguments: InitArgs, printer: &Printer) -> anyhow::Resul
         format!("master key: {key}\nauthorization server `default`: {}\noperator: {}", said(made_server), said(operator.is_some()));
     if let Some(operator) = operator {
         let (id, secret) = (operator.client.id.as_str(), operator.secret.text.expose());
+        if arguments.profile.keep(&app, id, secret)? {
+            merge(&mut value, &json!({ "client_id": id }));
+            printer.result(&value, &format!("{text}\nclient_id  {id}"));
+            return arguments.profile.say_kept(printer);
+        }
         merge(&mut value, &json!({ "client_id": id, "client_secret": secret }));
         let _ = write!(text, "\nclient_id      {id}\nclient_secret  {secret}");
         printer.result(&value, &text);
         printer.note("Keep the operator's secret: it is not shown again.");
     } else {
         printer.result(&value, &text);
+        if let Some(name) = arguments.profile.name() {
+            bail!(
+                "the operator's secret was shown when it was created: `countersign operator create --profile {name}` makes another operator"
+            );
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::app::App;
 use crate::config::{self, ConfigFile, DEFAULT_FILE, Disk, Loaded, ProcessEnvironment, Sources, split_flag};
-use crate::startup::{data_folder_settings, open};
+use crate::startup::{data_folder_settings, open_beside};
 
 /// Where the configuration comes from.
 #[derive(Args, Clone, Debug, Default)]
@@ -21,6 +21,24 @@ pub(crate) struct InstanceArgs {
     /// Use the database and the master key in this folder, as `countersign dev` keeps them
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     data: Option<PathBuf>,
+}
+
+/// Whether a command works on the database itself.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct OfflineArgs {
+    /// Work on the database of the configuration, not through a server; so do --config, --set and --data
+    #[arg(long)]
+    offline: bool,
+    #[command(flatten)]
+    instance: InstanceArgs,
+}
+
+impl OfflineArgs {
+    /// The instance, if the command is to work on its database.
+    pub(crate) async fn open(&self) -> anyhow::Result<Option<Arc<App>>> {
+        let is_named = self.instance.config.is_some() || self.instance.data.is_some() || !self.instance.settings.is_empty();
+        if self.offline || is_named { Ok(Some(self.instance.open().await?)) } else { Ok(None) }
+    }
 }
 
 impl InstanceArgs {
@@ -40,6 +58,6 @@ impl InstanceArgs {
 
     /// Opens the instance for a single command.
     pub(crate) async fn open(&self) -> anyhow::Result<Arc<App>> {
-        open(&self.load()?.config).await
+        open_beside(&self.load()?.config).await
     }
 }

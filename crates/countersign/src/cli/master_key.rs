@@ -42,7 +42,7 @@ pub(crate) struct RewrapArgs {
     instance: InstanceArgs,
 }
 
-pub(super) async fn run(command: MasterKeyCommand, printer: &Printer) -> anyhow::Result<()> {
+pub(super) async fn run(command: MasterKeyCommand, printer: Printer) -> anyhow::Result<()> {
     match command {
         MasterKeyCommand::Create(CreateArgs { file }) => {
             let shown = file.display().to_string();

@@ -12,7 +12,7 @@ pub(crate) enum MetricsCommand {
     Reference,
 }
 
-pub(super) fn run(command: MetricsCommand, printer: &Printer) {
+pub(super) fn run(command: MetricsCommand, printer: Printer) {
     match command {
         MetricsCommand::Reference => {
             let page = reference_markdown();

@@ -1,24 +1,38 @@
 //! The command line: one file per noun. Data goes to standard output, everything
-//! else to standard error. Exit codes: 0 done, 1 refused, 2 wrong usage (clap).
+//! else to standard error. Exit codes: 0 done, 1 refused, 2 no fault of the caller.
+//!
+//! The nouns call the management API (`api/`) as a profile says; what makes an
+//! instance, or must work without a server, opens the database itself.
 
+mod api;
+mod audit;
 mod authorization_server;
 mod backup;
 mod client;
+mod completions;
 mod config;
 mod credential;
+mod declaration;
 mod dev;
 mod grant;
 mod init;
 mod instance;
 mod master_key;
 mod metrics;
+mod new_profile;
 mod openapi;
+mod operator;
+mod organization;
 mod printer;
+mod profile;
+mod reference;
 mod resource_server;
 mod revoke;
 mod serve;
 mod signing_key;
 mod token;
+mod verbs;
+mod view;
 
 use std::process::ExitCode;
 
@@ -53,55 +67,81 @@ enum Command {
     /// Check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Write what there is to a file that `plan` and `apply` read
+    Export(declaration::ExportArgs),
+    /// Show what `apply` would do with a file that describes an instance
+    Plan(declaration::PlanArgs),
+    /// Make the instance what a file says
+    Apply(declaration::ApplyArgs),
     /// Describe the metrics
     #[command(subcommand)]
     Metrics(metrics::MetricsCommand),
-    /// Get or decode access tokens
-    #[command(subcommand)]
-    Token(token::TokenCommand),
+    /// Say where the management API is, and who calls it
+    #[command(subcommand, after_help = profile::EXAMPLES)]
+    Profile(profile::ProfileCommand),
+    /// Create and list operators, on the database
+    #[command(subcommand, after_help = operator::EXAMPLES)]
+    Operator(operator::OperatorCommand),
     /// Manage authorization servers
-    #[command(subcommand)]
+    #[command(subcommand, after_help = authorization_server::EXAMPLES)]
     AuthorizationServer(authorization_server::AuthorizationServerCommand),
     /// Manage resource servers (APIs)
-    #[command(subcommand)]
+    #[command(subcommand, after_help = resource_server::EXAMPLES)]
     ResourceServer(resource_server::ResourceServerCommand),
+    /// Manage organizations (partner companies)
+    #[command(subcommand, after_help = organization::EXAMPLES)]
+    Organization(organization::OrganizationCommand),
     /// Manage clients
-    #[command(subcommand)]
+    #[command(subcommand, after_help = client::EXAMPLES)]
     Client(client::ClientCommand),
-    /// Manage the secrets of clients
-    #[command(subcommand)]
+    /// Manage the secrets and keys of clients
+    #[command(subcommand, after_help = credential::EXAMPLES)]
     Credential(credential::CredentialCommand),
     /// Manage client grants
-    #[command(subcommand)]
+    #[command(subcommand, after_help = grant::EXAMPLES)]
     Grant(grant::GrantCommand),
-    /// Revoke tokens, and what obtains them
-    #[command(subcommand)]
-    Revoke(revoke::RevokeCommand),
+    /// Manage signing keys
+    #[command(subcommand, after_help = signing_key::EXAMPLES)]
+    SigningKey(signing_key::SigningKeyCommand),
     /// Create and replace the master key
     #[command(subcommand)]
     MasterKey(master_key::MasterKeyCommand),
-    /// Manage signing keys
-    #[command(subcommand)]
-    SigningKey(signing_key::SigningKeyCommand),
+    /// Revoke tokens, and what obtains them
+    #[command(subcommand, after_help = revoke::EXAMPLES)]
+    Revoke(revoke::RevokeCommand),
+    /// Get or decode access tokens
+    #[command(subcommand, after_help = token::EXAMPLES)]
+    Token(token::TokenCommand),
+    /// Read and verify the audit log
+    #[command(subcommand, after_help = audit::EXAMPLES)]
+    Audit(audit::AuditCommand),
     /// Print the OpenAPI document of the management API
     Openapi,
+    /// Print the completions of a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the reference page of every command
+    #[command(hide = true)]
+    Reference,
 }
 
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return Printer::new(false).usage(&error),
+    };
     let printer = Printer::new(cli.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return printer.failure(&error.into()),
     };
-    match runtime.block_on(run(cli.command, &printer)) {
+    match runtime.block_on(Box::pin(run(cli.command, printer))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => printer.failure(&error),
     }
 }
 
-async fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
+async fn run(command: Command, printer: Printer) -> anyhow::Result<()> {
     match command {
         Command::Dev(arguments) => Box::pin(dev::run(arguments, printer)).await,
         Command::Serve(arguments) => Box::pin(serve::run(arguments)).await,
@@ -109,20 +149,35 @@ async fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
         Command::Backup(arguments) => backup::backup(arguments, printer).await,
         Command::Restore(arguments) => backup::restore(arguments, printer).await,
         Command::Config(command) => config::run(command, printer),
+        Command::Export(arguments) => declaration::export(arguments, printer).await,
+        Command::Plan(arguments) => declaration::plan(arguments, printer).await,
+        Command::Apply(arguments) => declaration::apply(arguments, printer).await,
         Command::Metrics(command) => {
             metrics::run(command, printer);
             Ok(())
         }
-        Command::Token(command) => token::run(command, printer).await,
+        Command::Profile(command) => profile::run(command, printer),
+        Command::Operator(command) => operator::run(command, printer).await,
         Command::AuthorizationServer(command) => authorization_server::run(command, printer).await,
         Command::ResourceServer(command) => resource_server::run(command, printer).await,
+        Command::Organization(command) => organization::run(command, printer).await,
         Command::Client(command) => client::run(command, printer).await,
         Command::Credential(command) => credential::run(command, printer).await,
         Command::Grant(command) => grant::run(command, printer).await,
-        Command::Revoke(command) => revoke::run(command, printer).await,
-        Command::MasterKey(command) => master_key::run(command, printer).await,
         Command::SigningKey(command) => signing_key::run(command, printer).await,
+        Command::MasterKey(command) => master_key::run(command, printer).await,
+        Command::Revoke(command) => revoke::run(command, printer).await,
+        Command::Token(command) => token::run(command, printer).await,
+        Command::Audit(command) => audit::run(command, printer).await,
         Command::Openapi => openapi::run(printer),
+        Command::Completions(arguments) => {
+            completions::run(&arguments, printer);
+            Ok(())
+        }
+        Command::Reference => {
+            reference::run(printer);
+            Ok(())
+        }
     }
 }
 

@@ -1,10 +1,21 @@
 //! The only place that writes to standard output and standard error.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
-use serde_json::Value;
+use countersign_protocol::Clock as _;
+use countersign_verify::SystemClock;
+use serde_json::{Value, json};
+
+use super::api::{ApiError, Items, Reply};
+use super::view::{Screen, labelled, table};
+use crate::config::{Environment as _, ProcessEnvironment};
+
+/// What the user has to do something about.
+const REFUSED: u8 = 1;
+/// What is no fault of the user.
+const UNEXPECTED: u8 = 2;
 
 /// Prints for people, or JSON for scripts.
 #[derive(Clone, Copy, Debug)]
@@ -22,55 +33,77 @@ impl Printer {
         if self.json { write_line(io::stdout(), value) } else { write_line(io::stdout(), text) }
     }
 
+    /// A list, with these members as columns.
+    pub(super) fn items(self, list: &Items, columns: &[&str]) {
+        let value = json!({ "items": list.items, "next_cursor": list.next_cursor });
+        self.result(&value, &table(&list.items, columns, screen()));
+        if list.next_cursor.is_some() {
+            self.note("There are more: raise --limit.");
+        }
+    }
+
+    /// An object.
+    pub(super) fn object(self, reply: &Reply) {
+        let version = reply.etag.as_deref().map(|etag| ("version", etag.trim_matches('"')));
+        self.result(&reply.body, &labelled(&reply.body, version.as_slice(), screen()));
+    }
+
+    /// Data that has a form of its own, such as lines of JSON.
+    pub(super) fn raw(self, text: &str) {
+        write_line(io::stdout(), text);
+    }
+
     /// Remarks for people; scripts do not see them on standard output.
     pub(crate) fn note(self, text: &str) {
         write_line(io::stderr(), text);
     }
 
-    /// Why a command failed, with its causes.
-    pub(crate) fn failure(self, error: &anyhow::Error) -> ExitCode {
-        let text = crate::log::chain(error.as_ref());
-        if self.json {
-            write_line(io::stdout(), serde_json::json!({ "error": text }));
-        } else {
-            write_line(io::stderr(), format_args!("error: {text}"));
+    /// A question without a line end. Says whether somebody is there to answer.
+    pub(super) fn ask(self, question: &str) -> bool {
+        let is_there = io::stdin().is_terminal() && io::stderr().is_terminal();
+        if is_there {
+            let mut stderr = io::stderr();
+            let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
         }
-        ExitCode::FAILURE
+        is_there
     }
+
+    /// Why a command failed, with its causes, and what may help.
+    pub(crate) fn failure(self, error: &anyhow::Error) -> ExitCode {
+        let refused = error.downcast_ref::<ApiError>();
+        let text = crate::log::chain(error.as_ref());
+        let hint = refused.and_then(ApiError::hint);
+        if self.json {
+            let mut members = refused.map(ApiError::members).unwrap_or_default();
+            members.insert("error".to_owned(), text.into());
+            members.insert("hint".to_owned(), hint.into());
+            write_line(io::stdout(), Value::Object(members));
+        } else {
+            let text: Vec<String> = text.lines().map(super::view::clean).collect();
+            write_line(io::stderr(), format_args!("error: {}", text.join("\n")));
+            if let Some(hint) = hint {
+                write_line(io::stderr(), format_args!("hint: {hint}"));
+            }
+        }
+        ExitCode::from(if refused.is_some_and(ApiError::is_unexpected) { UNEXPECTED } else { REFUSED })
+    }
+
+    /// What clap says of the arguments: help and the version are no failure.
+    pub(super) fn usage(self, error: &clap::Error) -> ExitCode {
+        // It knows which stream, and whether that shows colours.
+        let _ = error.print();
+        if error.use_stderr() { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS }
+    }
+}
+
+fn screen() -> Screen {
+    let is_terminal = io::stdout().is_terminal();
+    let no_colour = ProcessEnvironment.variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let width = is_terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| usize::from(width.0));
+    Screen { width, colours: is_terminal && !no_colour, now: SystemClock.now() }
 }
 
 /// Whoever reads may have closed the pipe (`| head -1`): that is no failure of ours.
 fn write_line(mut stream: impl Write, line: impl Display) {
     let _ = writeln!(stream, "{line}");
-}
-
-/// Lines up rows under a header, two spaces apart.
-pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let header: Vec<String> = header.iter().map(|cell| (*cell).to_owned()).collect();
-    let widths: Vec<usize> = (0..header.len())
-        .map(|column| {
-            std::iter::once(&header)
-                .chain(rows)
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let line = |row: &Vec<String>| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    std::iter::once(&header).chain(rows).map(line).collect::<Vec<_>>().join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up() {
-        let rows = [vec!["a".to_owned(), "b".to_owned()], vec!["long".to_owned(), "c".to_owned()]];
-        assert_eq!(table(&["id", "name"], &rows), "id    name\na     b\nlong  c");
-    }
 }

@@ -1,19 +1,23 @@
 //! `countersign resource-server`.
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, ScopeToken};
 use serde_json::{Value, json};
 
+use super::Printer;
+use super::api::{Api, ApiArgs, Path};
 use super::authorization_server::{parse_algorithm, parse_audience, parse_id};
-use super::printer::table;
-use super::{InstanceArgs, Printer};
-use crate::audit::Actor;
+use super::verbs::{self, DeleteArgs, ListArgs, Members, VersionArgs};
 use crate::ids::AuthorizationServerId;
-use crate::resource_servers::{
-    DEFAULT_TOKEN_LIFETIME_SECONDS, NewResourceServer, Profile, ScopeDefinition, create, create_introspection_client,
-};
+use crate::resource_servers::Profile;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  countersign resource-server create https://api.example.com --scope \"list:users=List users\" --scope read:users
+  countersign resource-server list
+  countersign resource-server update https://api.example.com --token-lifetime-seconds 300";
 
 /// The verbs of `resource-server`.
 #[derive(Debug, Subcommand)]
@@ -21,7 +25,13 @@ pub(crate) enum ResourceServerCommand {
     /// Create a resource server: an API that tokens are for
     Create(CreateArgs),
     /// List the resource servers
-    List(InstanceArgs),
+    List(ListArgs),
+    /// Show a resource server
+    Show(ShowArgs),
+    /// Change a resource server
+    Update(UpdateArgs),
+    /// Delete a resource server
+    Delete(DeleteOneArgs),
 }
 
 /// Arguments of `resource-server create`.
@@ -38,91 +48,163 @@ pub(crate) struct CreateArgs {
     authorization_server: AuthorizationServerId,
     /// A scope it knows, with an optional description; may be repeated
     #[arg(long = "scope", value_name = "SCOPE[=DESCRIPTION]", value_parser = parse_scope)]
-    scopes: Vec<ScopeDefinition>,
+    scopes: Vec<Value>,
     /// Claims beyond RFC 9068: rfc9068 (none), okta, auth0
-    #[arg(long, default_value = "rfc9068", value_parser = parse_profile)]
-    profile: Profile,
+    #[arg(long, value_name = "PROFILE", default_value = "rfc9068", value_parser = parse_profile)]
+    token_profile: Profile,
     /// How its tokens are signed [default: as the authorization server says]
     #[arg(long, value_parser = parse_algorithm)]
     signing_alg: Option<Algorithm>,
-    /// Lifetime of its tokens, 60 to 86400
-    #[arg(long, default_value_t = DEFAULT_TOKEN_LIFETIME_SECONDS)]
-    token_lifetime_seconds: i64,
+    /// Lifetime of its tokens, 60 to 86400 [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    token_lifetime_seconds: Option<i64>,
     /// Create a client that may introspect its tokens; the secret is shown once
     #[arg(long)]
     with_introspection_client: bool,
     #[command(flatten)]
-    instance: InstanceArgs,
+    api: ApiArgs,
 }
 
-pub(super) async fn run(command: ResourceServerCommand, printer: &Printer) -> anyhow::Result<()> {
+/// Which resource server.
+#[derive(Args, Debug)]
+pub(crate) struct WhichArgs {
+    /// The resource server, by its audience or its id
+    #[arg(value_name = "AUDIENCE|ID")]
+    resource_server: String,
+    /// The authorization server that an audience belongs to
+    #[arg(long, default_value = AuthorizationServerId::DEFAULT, value_parser = parse_id)]
+    authorization_server: AuthorizationServerId,
+}
+
+/// Arguments of `resource-server show`.
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    which: WhichArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+/// Arguments of `resource-server update`.
+#[derive(Args, Debug)]
+pub(crate) struct UpdateArgs {
+    #[command(flatten)]
+    which: WhichArgs,
+    /// For people
+    #[arg(long)]
+    name: Option<String>,
+    /// A scope it knows, with an optional description; may be repeated; replaces all of them
+    #[arg(long = "scope", value_name = "SCOPE[=DESCRIPTION]", value_parser = parse_scope)]
+    scopes: Vec<Value>,
+    /// It knows no scope any more
+    #[arg(long, conflicts_with = "scopes")]
+    clear_scopes: bool,
+    /// Claims beyond RFC 9068: rfc9068 (none), okta, auth0
+    #[arg(long, value_name = "PROFILE", value_parser = parse_profile)]
+    token_profile: Option<Profile>,
+    /// How its tokens are signed
+    #[arg(long, value_parser = parse_algorithm)]
+    signing_alg: Option<Algorithm>,
+    /// Its tokens are signed as the authorization server says
+    #[arg(long, conflicts_with = "signing_alg")]
+    clear_signing_alg: bool,
+    /// Lifetime of its tokens, 60 to 86400
+    #[arg(long, value_name = "SECONDS")]
+    token_lifetime_seconds: Option<i64>,
+    #[command(flatten)]
+    version: VersionArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+/// Arguments of `resource-server delete`.
+#[derive(Args, Debug)]
+pub(crate) struct DeleteOneArgs {
+    #[command(flatten)]
+    which: WhichArgs,
+    #[command(flatten)]
+    delete: DeleteArgs,
+}
+
+pub(super) async fn run(command: ResourceServerCommand, printer: Printer) -> anyhow::Result<()> {
     match command {
-        ResourceServerCommand::Create(arguments) => {
-            let app = arguments.instance.open().await?;
-            let new = NewResourceServer {
-                authorization_server_id: arguments.authorization_server,
-                name: arguments.name.unwrap_or_else(|| arguments.audience.to_string()),
-                audience: arguments.audience,
-                profile: arguments.profile,
-                signing_alg: arguments.signing_alg,
-                token_lifetime_seconds: arguments.token_lifetime_seconds,
-                scopes: arguments.scopes,
-            };
-            let made = create(&app, &Actor::command_line(), new).await?;
-            let mut text = format!("created {} for {}", made.id, made.audience);
-            let mut introspection_client = Value::Null;
-            if arguments.with_introspection_client {
-                let created = create_introspection_client(&app, &Actor::command_line(), &made.id).await?;
-                let (id, secret) = (created.client.id.as_str(), created.secret.text.expose());
-                text = format!("{text}\nclient_id      {id}\nclient_secret  {secret}");
-                introspection_client = json!({ "client_id": id, "client_secret": secret });
-                printer.note("Keep the secret: it is not shown again.");
-            }
-            let value = json!({
-                "id": made.id.as_str(), "audience": made.audience.as_str(), "token_lifetime_seconds": made.token_lifetime_seconds,
-                "introspection_client": introspection_client,
-            });
-            printer.result(&value, &text);
-            Ok(())
+        ResourceServerCommand::Create(arguments) => create(arguments, printer).await,
+        ResourceServerCommand::List(arguments) => {
+            let columns = ["id", "audience", "name", "authorization_server_id", "scopes"];
+            verbs::list(&arguments, &Path::of(&["resource-servers"])?, &columns, printer).await
         }
-        ResourceServerCommand::List(instance) => list(&instance, printer).await,
+        ResourceServerCommand::Show(arguments) => {
+            let api = arguments.api.connect()?;
+            let id = arguments.which.id(&api).await?;
+            verbs::show(&api, &Path::of(&["resource-servers", &id])?, printer).await
+        }
+        ResourceServerCommand::Update(arguments) => update(arguments, printer).await,
+        ResourceServerCommand::Delete(arguments) => {
+            let id = arguments.which.id(&arguments.delete.api.connect()?).await?;
+            let what = format!("resource server {}", arguments.which.resource_server);
+            verbs::delete(&arguments.delete, &Path::of(&["resource-servers", &id])?, &what, printer).await
+        }
     }
 }
 
-async fn list(instance: &InstanceArgs, printer: &Printer) -> anyhow::Result<()> {
-    let app = instance.open().await?;
-    let catalog = app.catalog();
-    let mut found: Vec<_> = catalog.resource_servers().collect();
-    found.sort_by(|a, b| a.id.cmp(&b.id));
-    let scopes = |scopes: &[ScopeDefinition]| scopes.iter().map(|definition| definition.scope.to_string()).collect::<Vec<_>>();
-    let items: Vec<_> = found
-        .iter()
-        .map(|server| {
-            json!({
-                "id": server.id.as_str(), "audience": server.audience.as_str(), "name": server.name,
-                "authorization_server": server.authorization_server_id.as_str(), "profile": server.profile.as_str(),
-                "scopes": scopes(&server.scopes), "token_lifetime_seconds": server.token_lifetime_seconds,
-            })
-        })
-        .collect();
-    let rows: Vec<Vec<String>> = found
-        .iter()
-        .map(|server| {
-            vec![
-                server.id.to_string(),
-                server.audience.to_string(),
-                server.authorization_server_id.to_string(),
-                scopes(&server.scopes).join(" "),
-            ]
-        })
-        .collect();
-    printer.result(&json!({ "items": items }), &table(&["id", "audience", "authorization_server", "scopes"], &rows));
-    Ok(())
+async fn create(arguments: CreateArgs, printer: Printer) -> anyhow::Result<()> {
+    let body = Members::default()
+        .with("name", arguments.name.unwrap_or_else(|| arguments.audience.to_string()))
+        .with("audience", arguments.audience.as_str())
+        .with("authorization_server_id", arguments.authorization_server.as_str())
+        .with("scopes", arguments.scopes)
+        .with("profile", arguments.token_profile.as_str())
+        .given("signing_alg", arguments.signing_alg.map(Algorithm::as_str))
+        .given("token_lifetime_seconds", arguments.token_lifetime_seconds);
+    let api = arguments.api.connect()?;
+    let made = api.post(&Path::of(&["resource-servers"])?, Some(&body.into_value())).await?;
+    if !arguments.with_introspection_client {
+        printer.object(&made);
+        return Ok(());
+    }
+    let id = made.body.get("id").and_then(Value::as_str).unwrap_or_default();
+    let client = api.post(&Path::of(&["resource-servers", id, "introspection-clients"])?, None).await?;
+    verbs::created(&client, "make another secret with `countersign credential create`", printer)
 }
 
-fn parse_scope(text: &str) -> anyhow::Result<ScopeDefinition> {
+async fn update(arguments: UpdateArgs, printer: Printer) -> anyhow::Result<()> {
+    let replaces_scopes = !arguments.scopes.is_empty() || arguments.clear_scopes;
+    let members = Members::default()
+        .given("name", arguments.name)
+        .given("scopes", replaces_scopes.then_some(arguments.scopes))
+        .given("profile", arguments.token_profile.map(Profile::as_str))
+        .given("signing_alg", arguments.signing_alg.map(Algorithm::as_str))
+        .cleared("signing_alg", arguments.clear_signing_alg)
+        .given("token_lifetime_seconds", arguments.token_lifetime_seconds);
+    let api = arguments.api.connect()?;
+    let id = arguments.which.id(&api).await?;
+    verbs::update(&api, &Path::of(&["resource-servers", &id])?, members, &arguments.version, printer).await
+}
+
+impl WhichArgs {
+    async fn id(&self, api: &Api) -> anyhow::Result<String> {
+        let found = find(api, &self.resource_server, &self.authorization_server).await?;
+        Ok(found.get("id").and_then(Value::as_str).unwrap_or_default().to_owned())
+    }
+}
+
+/// The resource server with this audience or id.
+pub(super) async fn find(api: &Api, named: &str, server: &AuthorizationServerId) -> anyhow::Result<Value> {
+    if named.starts_with("rs_") {
+        return Ok(api.get(&Path::of(&["resource-servers", named])?).await?.body);
+    }
+    let is_it = |item: &Value| {
+        item.get("audience") == Some(&json!(named)) && item.get("authorization_server_id") == Some(&json!(server.as_str()))
+    };
+    match api.list(&Path::of(&["resource-servers"])?, None).await?.items.into_iter().find(is_it) {
+        Some(found) => Ok(found),
+        None => bail!("there is no resource server `{named}` of `{server}`"),
+    }
+}
+
+fn parse_scope(text: &str) -> anyhow::Result<Value> {
     let (scope, description) = text.split_once('=').unwrap_or((text, ""));
-    Ok(ScopeDefinition { scope: ScopeToken::try_from(scope)?, description: description.to_owned() })
+    Ok(json!({ "scope": ScopeToken::try_from(scope)?.as_str(), "description": description }))
 }
 
 fn parse_profile(text: &str) -> anyhow::Result<Profile> {

@@ -15,6 +15,11 @@ pub(super) const PREFIX: &str = "COUNTERSIGN__";
 pub trait Environment {
     /// All of them, names and values.
     fn variables(&self) -> Vec<(OsString, OsString)>;
+
+    /// The value of one of them.
+    fn variable(&self, name: &str) -> Option<OsString> {
+        self.variables().into_iter().find(|(own, _)| own == name).map(|(_, value)| value)
+    }
 }
 
 /// The environment of this process.

@@ -23,6 +23,7 @@ use crate::entropy::SystemEntropy;
 use crate::http::{Listeners, ServeOptions, bind, serve};
 use crate::log;
 use crate::master_key_file;
+use crate::profiles::{self, ManagementUrl, Profile, ProfileFile};
 use crate::startup::{
     HandshakeLimits, SecureListeners, ServerListeners, data_folder_settings, open_at, serve_app, stop_signal, terms,
 };
@@ -89,6 +90,7 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
     let serve_options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
     let demo_api = tokio::spawn(serve(demo, demo_router, serve_options, stop.clone()));
 
+    let has_profile = keep_profile(&base, &demo_objects);
     // Its appearance tells scripts that everything listens.
     env_file(&base, &demo_url, &metrics_url, &demo_objects, https.as_ref())
         .write(&env_path)
@@ -100,6 +102,7 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
         https: https.as_ref(),
         env_path: &env_path,
         is_default_env: env_path == PathBuf::from(DEFAULT_DATA).join(EnvFile::NAME),
+        has_profile,
         started_in_ms: started.elapsed().as_millis(),
     };
     announce(&facts.to_json(), &facts.to_text());
@@ -112,6 +115,27 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
         traces.stop().await;
     }
     Ok(())
+}
+
+/// The command line works without being told where the server is. Where it cannot be
+/// kept, such as without a home folder, everything else works still.
+fn keep_profile(base: &BaseUrl, demo: &DemoObjects) -> bool {
+    let kept = ManagementUrl::of_base(base.as_str()).and_then(|management_url| {
+        let profile = Profile {
+            management_url,
+            client_id: objects::OPERATOR_ID.to_owned(),
+            client_secret: demo.operator_secret.clone(),
+            ca_file: None,
+        };
+        profiles::change(&ProfileFile::path(&ProcessEnvironment)?, |file| {
+            file.add(profiles::DEV, profile);
+            Ok(())
+        })
+    });
+    if let Err(error) = &kept {
+        tracing::warn!(error = %log::chain(error), "the profile `dev` of the command line is not written");
+    }
+    kept.is_ok()
 }
 
 fn load_config(folder: &DataFolder) -> anyhow::Result<Config> {

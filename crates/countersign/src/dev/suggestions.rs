@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Https;
 use super::objects::{AUDIENCE, CLIENT_ID, LIST_USERS, READ_USERS};
 use crate::config::BaseUrl;
+use crate::profiles::DEV;
 
 /// What the text depends on.
 pub(super) struct Facts<'a> {
@@ -16,6 +17,7 @@ pub(super) struct Facts<'a> {
     pub(super) https: Option<&'a Https>,
     pub(super) env_path: &'a Path,
     pub(super) is_default_env: bool,
+    pub(super) has_profile: bool,
     pub(super) started_in_ms: u128,
 }
 
@@ -63,6 +65,10 @@ impl Facts<'_> {
             let metadata = format!("curl -s --cacert {ca_file} {url}/.well-known/oauth-authorization-server");
             commands.push(("the same over TLS, under its own issuer -> 200", metadata));
             issuers.push_str(&format!("\n  and       {url}/ and {url}/oauth2/default, trusted by {ca_file}"));
+        }
+        if self.has_profile {
+            let list = format!("{program} client list --profile {DEV} --json");
+            commands.push(("every client, over the management API -> JSON", list));
         }
         let listed: String = commands.iter().map(|(what, command)| format!("  # {what}\n  {command}\n\n")).collect();
         format!(

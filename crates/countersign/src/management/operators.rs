@@ -7,13 +7,21 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::change::ChangeError;
 use crate::clients::{self, CreatedClient, NewClient, NewClientGrant};
+use crate::resource_servers::ScopeDefinition;
 
 /// Creates a client that holds every right on the management API.
 ///
 /// # Errors
 /// [`ChangeError`]; [`ChangeError::NotFound`] before the instance was set up.
 pub async fn create_operator(app: &App, by: &Actor, id: Option<ClientId>, name: &str) -> Result<CreatedClient, ChangeError> {
-    super::ensure_resource_server(app).await?;
+    let knows_all = |known: &[ScopeDefinition]| {
+        Right::ALL.iter().all(|right| known.iter().any(|definition| definition.scope.as_str() == right.scope()))
+    };
+    // Its audience is that of the servers: a command beside them may know other base URLs.
+    let catalog = app.catalog();
+    if !catalog.resource_server(&resource_server_id()).is_some_and(|known| knows_all(&known.scopes)) {
+        super::ensure_resource_server(app).await?;
+    }
     let created = clients::create(app, by, NewClient { id, ..NewClient::named(name) }).await?;
     grant_every_right(app, by, &created.client.id).await?;
     Ok(created)

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use countersign_protocol::Secret;
 use countersign_verify::{HttpClient, HttpError, HttpFetch, Limits};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use tokio_rustls::TlsConnector;
@@ -103,6 +103,15 @@ impl Outbound {
     /// Fetches from URLs that users name, such as the `jwks_uri` of a client.
     pub fn guarded(&self) -> GuardedFetch {
         self.guarded.clone()
+    }
+
+    /// Sends one request, once, to a server that the operator chose. Any status is an
+    /// answer; redirects are not followed.
+    ///
+    /// # Errors
+    /// [`HttpError`]; never [`HttpError::Status`].
+    pub async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, HttpError> {
+        self.client.send(request, limits).await
     }
 
     /// Asks a token endpoint for a token with `client_secret_basic`

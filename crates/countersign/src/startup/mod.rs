@@ -8,7 +8,8 @@ mod tls;
 
 pub use open::open_on_clock;
 pub(crate) use open::{
-    check_files, configured_master_key, connect_options, data_folder_settings, load_master_key, open, open_at, open_store,
+    check_files, configured_master_key, connect_options, data_folder_settings, load_master_key, open, open_at, open_beside,
+    open_store,
 };
 pub use serve::{ServerListeners, serve_app};
 pub(crate) use stop::stop_signal;

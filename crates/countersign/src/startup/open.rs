@@ -67,6 +67,18 @@ pub(crate) async fn open_at(config: &Config, bases: Vec<BaseUrl>) -> anyhow::Res
 /// # Errors
 /// What stands in the way of opening the instance.
 pub async fn open_on_clock(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<App>> {
+    let app = build(config, bases, clock).await?;
+    management::ensure_resource_server(&app).await?;
+    Ok(app)
+}
+
+/// For a single command beside servers, whose base URLs it may not know: the audience
+/// of the management API stays as it is.
+pub(crate) async fn open_beside(config: &Config) -> anyhow::Result<Arc<App>> {
+    build(config, config.server.base_urls.clone(), Arc::new(SystemClock)).await
+}
+
+async fn build(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<App>> {
     let master_key = configured_master_key(&config.keys)?;
     let outbound = outbound(&config.outbound)?;
     let store = open_store(config).await?;
@@ -84,9 +96,7 @@ pub async fn open_on_clock(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn 
         signing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         outbound,
     };
-    let app = App::start(parts).await?;
-    management::ensure_resource_server(&app).await?;
-    Ok(app)
+    Ok(App::start(parts).await?)
 }
 
 /// The database that a configuration names, its schema up to date.

@@ -54,7 +54,7 @@ async fn a_good_configuration_is_shown_with_the_place_of_each_value() {
 async fn every_error_is_reported_with_its_place_and_what_would_be_accepted() {
     let text = format!("{GOOD}pool_size = 3\n\n[log]\nlevel = \"loud\"\n");
     let instance = with_file(&text).await;
-    for arguments in [&["config", "check"][..], &["serve"], &["client", "list"]] {
+    for arguments in [&["config", "check"][..], &["serve"], &["operator", "list"]] {
         let texts = [
             "countersign.toml:7:1: storage.pool_size is not a known setting",
             "countersign.toml:10:9: log.level: `loud` is not a log level",
@@ -98,7 +98,7 @@ async fn a_master_key_that_is_missing_open_or_no_key_is_refused() {
     let instance = with_file(GOOD).await;
     let file = instance.folder().join("master.key");
     let key = fs::read_to_string(&file).unwrap();
-    let commands = [&["config", "check"][..], &["serve"], &["client", "list"]];
+    let commands = [&["config", "check"][..], &["serve"], &["operator", "list"]];
     for mode in [0o640, 0o604] {
         fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
         for arguments in commands {
@@ -126,7 +126,7 @@ async fn a_master_key_that_is_missing_open_or_no_key_is_refused() {
 async fn another_instances_master_key_is_refused() {
     let (instance, other) = (with_file(GOOD).await, with_file(GOOD).await);
     fs::copy(other.folder().join("master.key"), instance.folder().join("master.key")).unwrap();
-    for arguments in [&["serve"][..], &["client", "list"], &["init"]] {
+    for arguments in [&["serve"][..], &["operator", "list"], &["init"]] {
         assert_says(instance.bare(arguments).await, &["the master key is not the one this database was set up with"]);
     }
 }
@@ -142,6 +142,11 @@ async fn init_makes_what_is_missing_and_keeps_the_rest() {
     assert_eq!(fs::read(instance.folder().join("master.key")).unwrap(), key);
     let mode = instance.folder().join("master.key").metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
+    // One operator, whose secret is shown once.
+    assert_eq!((first["operator"].as_str(), second["operator"].as_str()), (Some("created"), Some("exists")));
+    assert!(first["client_secret"].as_str().unwrap().starts_with("csec_") && second.get("client_secret").is_none(), "{second}");
+    let operators = instance.json(&["operator", "list"]).await;
+    assert_eq!((operators["items"].as_array().unwrap().len(), &operators["items"][0]["client_id"]), (1, &first["client_id"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

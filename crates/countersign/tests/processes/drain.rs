@@ -77,12 +77,12 @@ async fn a_second_signal_ends_it_at_once() {
 async fn after_a_clean_stop_the_database_file_alone_is_complete() {
     let instance = Instance::sqlite().init().await;
     let mut server = instance.serve(&[]).await;
-    instance.client("late-client").await;
+    server.client("late-client").await;
     server.process.stop().await;
     let copy = tempfile::tempdir().unwrap();
     std::fs::copy(instance.database_file(), copy.path().join("alone.db")).unwrap();
     let database = rusqlite::Connection::open(copy.path().join("alone.db")).unwrap();
-    let clients: i64 = database.query_row("SELECT count(*) FROM clients", [], |row| row.get(0)).unwrap();
+    let clients: i64 = database.query_row("SELECT count(*) FROM clients WHERE id = 'late-client'", [], |row| row.get(0)).unwrap();
     assert_eq!(clients, 1);
 }
 

@@ -12,6 +12,7 @@
 #[path = "../integration/support/acme_server.rs"]
 mod acme_server;
 mod cli;
+mod cli_faults;
 mod config;
 mod database_tls;
 mod dev;
@@ -19,6 +20,8 @@ mod drain;
 mod durability;
 mod logs;
 mod node_changes;
+mod partner;
+mod profiles;
 mod revocation;
 mod rotation;
 mod secrets;

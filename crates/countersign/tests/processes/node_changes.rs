@@ -1,5 +1,5 @@
 //! A change made on one node holds on the other: nodes that share PostgreSQL, with
-//! and without its notifications, and a server beside the command line on SQLite.
+//! and without its notifications, and two processes on SQLite.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -70,7 +70,7 @@ async fn cut_listeners_and_disable(what: &str, settings_of_b: &[&str]) {
     let mut cut = 0;
     let disabled = {
         let arguments = ["client", "disable", &nodes.client.id];
-        let mut command = std::pin::pin!(nodes.instance.run(&arguments));
+        let mut command = std::pin::pin!(nodes.a.run(&arguments));
         loop {
             tokio::select! {
                 done = &mut command => break done,
@@ -84,32 +84,35 @@ async fn cut_listeners_and_disable(what: &str, settings_of_b: &[&str]) {
     assert!(cut >= 2, "{cut}");
     // They come back by themselves.
     eventually("two listening connections", async || (listeners(&admin).await == 2).then_some(())).await;
-    nodes.instance.run(&["client", "enable", &nodes.client.id]).await.success();
+    nodes.a.run(&["client", "enable", &nodes.client.id]).await.success();
     report(what, "enable when they are back", b.held(true, Instant::now(), BOUND).await);
     drop(b);
     nodes.stop(database).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_on_sqlite_sees_what_the_command_line_changes() {
+async fn a_server_on_sqlite_sees_what_another_process_changes() {
     let _alone = alone().await;
     let instance = Instance::sqlite().init().await;
     let client = instance.client("watched-client").await;
-    let mut server = instance.serve(&["storage.poll_interval_ms=500"]).await;
+    let (port_a, port_b) = (free_port(), free_port());
+    let mut a = instance.serve_as(port_a, port_a, &[]).await;
+    let mut b = instance.serve_as(port_a, port_b, &["storage.poll_interval_ms=500"]).await;
     let limit = Duration::from_millis(500) + MARGIN;
-    let watch = Watch::start(&server, &client);
+    let watch = Watch::start(&b, &client);
     watch.all(true).await;
     for (verb, accepted) in [("disable", false), ("enable", true)] {
-        instance.run(&["client", verb, &client.id]).await.success();
+        a.run(&["client", verb, &client.id]).await.success();
         report("SQLite, polling every 500 ms", verb, watch.held(accepted, Instant::now(), limit).await);
     }
     drop(watch);
-    server.process.stop().await;
+    a.process.stop().await;
+    b.process.stop().await;
 }
 
 /// Two servers of one instance behind one name, as behind a load balancer.
 struct Nodes {
-    instance: Instance,
+    _instance: Instance,
     client: Client,
     a: Server,
     b: Server,
@@ -123,7 +126,7 @@ impl Nodes {
         let (port_a, port_b) = (free_port(), free_port());
         let a = instance.serve_as(port_a, port_a, &[]).await;
         let b = instance.serve_as(port_a, port_b, settings).await;
-        Self { instance, client, a, b }
+        Self { _instance: instance, client, a, b }
     }
 
     async fn stop(mut self, database: Database) {
@@ -133,8 +136,8 @@ impl Nodes {
     }
 }
 
-/// The command line with A's configuration is A's hand: it changes the client while
-/// both nodes have it in memory and serve tokens.
+/// The command line changes the client through A while both nodes have it in memory
+/// and serve tokens.
 async fn disable_and_enable(what: &str, settings_of_b: &[&str], limit: Duration) {
     let _alone = alone().await;
     let database = Database::create().await;
@@ -143,7 +146,7 @@ async fn disable_and_enable(what: &str, settings_of_b: &[&str], limit: Duration)
     a.all(true).await;
     b.all(true).await;
     for (verb, accepted) in [("disable", false), ("enable", true)] {
-        nodes.instance.run(&["client", verb, &nodes.client.id]).await.success();
+        nodes.a.run(&["client", verb, &nodes.client.id]).await.success();
         let changed = Instant::now();
         report(&format!("{what}, node B"), verb, b.held(accepted, changed, limit).await);
         report(&format!("{what}, node A"), verb, a.held(accepted, changed, BOUND).await);

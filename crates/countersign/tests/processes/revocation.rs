@@ -20,9 +20,6 @@ async fn dies(server: &Server, caller: &Client, token: &str) {
 async fn whatever_the_command_line_revokes_dies_on_a_running_server() {
     let instance = Instance::sqlite().init().await;
     let client = instance.client("revoked-client").await;
-    let made = instance.json(&["resource-server", "create", "https://other.test", "--with-introspection-client"]).await;
-    let other = &made["introspection_client"];
-    assert!(other["client_secret"].as_str().unwrap().starts_with("csec_"), "{made}");
     let mut server = instance.serve(&["storage.poll_interval_ms=50"]).await;
     let token = async || server.token(&client).await.token();
 
@@ -31,33 +28,33 @@ async fn whatever_the_command_line_revokes_dies_on_a_running_server() {
     {
         let token = token().await;
         assert!(is_active(&server, &client, &token).await, "{arguments:?}");
-        let text = instance.run(&[&["revoke"], arguments].concat()).await.success();
+        let text = instance.run(&[&["revoke"], arguments, &["--offline"]].concat()).await.success();
         assert!(text.starts_with("revoked "), "{text}");
         dies(&server, &client, &token).await;
     }
 
     let (dead, alive) = (token().await, token().await);
-    let mut command = instance.command(&["revoke", "token", "-", "--json"]);
+    let mut command = instance.command(&["revoke", "token", "-", "--offline", "--json"]);
     let revoked = run_with_input(command.args(instance.flags(&[])), &format!("{dead}\n")).await.json();
     assert_eq!(revoked["revoked"], "token");
     dies(&server, &client, &dead).await;
     assert!(is_active(&server, &client, &alive).await);
-    let refusal = instance.run(&["revoke", "token", "nonsense"]).await.refusal();
+    let refusal = instance.run(&["revoke", "token", "nonsense", "--offline"]).await.refusal();
     assert!(refusal.contains("no key of this instance signed this token"), "{refusal}");
 
-    let listed = instance.json(&["credential", "list", &client.id]).await;
-    let second = instance.json(&["credential", "create", &client.id]).await;
-    let second = Client { secret: second["client_secret"].as_str().unwrap().to_owned(), ..client.clone() };
-    let first = listed["items"][0]["id"].as_str().unwrap();
-    instance.run(&["revoke", "credential", &client.id, first]).await.success();
-    eventually("the other secret is known", async || (server.token(&second).await.status == 200).then_some(())).await;
-    dies(&server, &second, &alive).await;
+    let decoded = server.json(&["token", "decode", &alive]).await;
+    let first = decoded["claims"]["cred"].as_str().unwrap();
+    let other = server.client_named("other-client").await;
+    server.run(&["grant", "create", &other.id, AUDIENCE]).await.success();
+    let of_other = server.token(&other).await.token();
+    instance.run(&["revoke", "credential", &client.id, first, "--offline"]).await.success();
+    eventually("the credential gets no token", async || (server.token(&client).await.status == 401).then_some(())).await;
+    assert!(is_active(&server, &other, &of_other).await);
 
-    let token = server.token(&second).await.token();
-    instance.run(&["revoke", "client", &client.id]).await.success();
-    eventually("no new token", async || (server.token(&second).await.status == 401).then_some(())).await;
-    instance.run(&["client", "enable", &client.id]).await.success();
-    eventually("enabled again", async || (server.token(&second).await.status == 200).then_some(())).await;
-    assert!(!is_active(&server, &second, &token).await);
+    instance.run(&["revoke", "client", &other.id, "--offline"]).await.success();
+    eventually("no new token", async || (server.token(&other).await.status == 401).then_some(())).await;
+    server.run(&["client", "enable", &other.id]).await.success();
+    eventually("enabled again", async || (server.token(&other).await.status == 200).then_some(())).await;
+    assert!(!is_active(&server, &other, &of_other).await);
     server.process.stop().await;
 }

@@ -22,11 +22,10 @@ async fn no_secret_is_in_the_database_or_in_the_log() {
     let mut needles = Needles::default();
     // Keys of each type, and a secret that another process makes.
     for (id, algorithm) in [("elliptic", "ES256"), ("edwards", "EdDSA")] {
-        let create = ["authorization-server", "create", id, "--signing-alg", algorithm, "--data", ".countersign"];
+        let create = ["authorization-server", "create", id, "--signing-alg", algorithm];
         run(command(BINARY, folder.path()).args(create)).await.success();
     }
-    let created =
-        run(command(BINARY, folder.path()).args(["client", "create", "x", "--json", "--data", ".countersign"])).await.json();
+    let created = run(command(BINARY, folder.path()).args(["client", "create", "x", "--json"])).await.json();
     needles.text("the secret of a created client", created["client_secret"].as_str().unwrap());
 
     send_secrets_everywhere(&dev, &mut needles).await;

@@ -47,7 +47,7 @@ async fn no_token_is_refused_while_the_signing_key_is_rotated() {
     let mut progress = fetched.clone();
     until("the first tokens", progress.wait_for(|tokens| tokens.len() >= TOKENS[0])).await.unwrap();
     fetching.allowed.send_replace(TOKENS[1]);
-    let rotated = instance.json(&["signing-key", "rotate"]).await;
+    let rotated = instance.json(&["signing-key", "rotate", "--offline"]).await;
     fetching.allowed.send_replace(TOKENS[2]);
     for fetcher in fetchers {
         until("the fetchers", fetcher).await.unwrap();

@@ -18,9 +18,11 @@ pub(crate) struct Instance {
     folder: TempDir,
     settings: Vec<String>,
     environment: Vec<(String, String)>,
+    /// Who manages it, once it is set up.
+    operator: Option<Client>,
 }
 
-/// A client with a grant for [`AUDIENCE`].
+/// A client and its secret.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     pub(crate) id: String,
@@ -30,14 +32,14 @@ pub(crate) struct Client {
 impl Instance {
     /// An instance on SQLite in a folder of its own, not set up yet.
     pub(crate) fn sqlite() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), settings: Vec::new(), environment: Vec::new() }
+        Self { folder: tempfile::tempdir().unwrap(), settings: Vec::new(), environment: Vec::new(), operator: None }
     }
 
     /// An instance on a PostgreSQL database, not set up yet.
     pub(crate) fn postgres(database: &Database) -> Self {
         let settings = vec![format!("storage.url={}", database.url), "keys.master_key_file=master.key".to_owned()];
         let environment = vec![("COUNTERSIGN__STORAGE__PASSWORD".to_owned(), database.password.clone())];
-        Self { folder: tempfile::tempdir().unwrap(), settings, environment }
+        Self { folder: tempfile::tempdir().unwrap(), settings, environment, operator: None }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -78,26 +80,37 @@ impl Instance {
     }
 
     /// Sets the instance up.
-    pub(crate) async fn init(self) -> Self {
-        self.run(&["init"]).await.success();
+    pub(crate) async fn init(mut self) -> Self {
+        self.operator = Some(Client::created(&self.json(&["init"]).await));
         self
     }
 
-    /// A resource server and a client that may ask for its scope `list:users`.
+    /// A resource server and a client with a grant for its scope `list:users`, made
+    /// through a server that runs for as long as that takes.
     pub(crate) async fn client(&self, id: &str) -> Client {
-        self.run(&["resource-server", "create", AUDIENCE, "--scope", "list:users"]).await.success();
-        let created = self.json(&["client", "create", "a client", "--id", id]).await;
-        self.run(&["grant", "create", id, AUDIENCE]).await.success();
-        Client { id: id.to_owned(), secret: created["client_secret"].as_str().unwrap().to_owned() }
+        let mut server = self.serve(&[]).await;
+        let client = server.client(id).await;
+        server.process.stop().await;
+        client
     }
 
-    /// Starts a server of this instance whose base URL is that of `port`.
+    /// Starts a server of this instance whose base URL is that of `port`, unless the
+    /// settings name several.
     pub(crate) async fn serve_as(&self, port: u16, listen: u16, settings: &[&str]) -> Server {
         let own = [format!("server.listen=127.0.0.1:{listen}"), format!("server.base_urls=http://localhost:{port}")];
-        let settings: Vec<&str> = own.iter().map(String::as_str).chain(settings.iter().copied()).collect();
+        let has_bases = settings.iter().any(|setting| setting.starts_with("server.base_urls="));
+        let settings: Vec<&str> =
+            own.iter().map(String::as_str).take(if has_bases { 1 } else { 2 }).chain(settings.iter().copied()).collect();
         let mut process = Process::start(self.command(&["serve"]).args(self.flags(&settings)));
         process.prints("\"message\":\"ready\"").await;
-        Server { process, port: listen, base: format!("http://localhost:{port}") }
+        let base = format!("http://localhost:{port}");
+        let mut environment = self.environment.clone();
+        if let Some(Client { id, secret }) = &self.operator {
+            let url = format!("{base}/manage/v1");
+            let own = [("COUNTERSIGN_MANAGEMENT_URL", &url), ("COUNTERSIGN_CLIENT_ID", id), ("COUNTERSIGN_CLIENT_SECRET", secret)];
+            environment.extend(own.map(|(name, value)| (name.to_owned(), value.clone())));
+        }
+        Server { process, port: listen, base, folder: self.folder().to_owned(), environment }
     }
 
     /// Starts a server with exactly these settings besides the instance's own.
@@ -121,11 +134,22 @@ impl Instance {
     }
 }
 
+impl Client {
+    /// The client that a command created.
+    #[track_caller]
+    pub(crate) fn created(printed: &Value) -> Self {
+        let member = |name: &str| printed[name].as_str().unwrap_or_else(|| panic!("no {name} in {printed}")).to_owned();
+        Self { id: member("client_id"), secret: member("client_secret") }
+    }
+}
+
 /// A running server.
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) port: u16,
     pub(crate) base: String,
+    folder: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 impl Server {
@@ -140,6 +164,44 @@ impl Server {
     /// A token request on a connection of its own.
     pub(crate) async fn token(&self, client: &Client) -> Reply {
         self.connect().await.token(&client.id, &client.secret, AUDIENCE).await
+    }
+
+    /// The command line as the operator of the instance, at the base URL of this server.
+    pub(crate) fn command(&self, arguments: &[&str]) -> tokio::process::Command {
+        let mut command = command(BINARY, &self.folder);
+        command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs a command through this server.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Finished {
+        run(&mut self.command(arguments)).await
+    }
+
+    /// Runs a command through this server that must print JSON.
+    pub(crate) async fn json(&self, arguments: &[&str]) -> Value {
+        run(self.command(arguments).arg("--json")).await.json()
+    }
+
+    /// A client without grants.
+    pub(crate) async fn client_named(&self, id: &str) -> Client {
+        Client::created(&self.json(&["client", "create", "a client", "--id", id]).await)
+    }
+
+    /// The `Authorization` of the operator.
+    pub(crate) async fn operator_token(&self) -> String {
+        let value = |name: &str| self.environment.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str()).unwrap();
+        let (id, secret) = (value("COUNTERSIGN_CLIENT_ID"), value("COUNTERSIGN_CLIENT_SECRET"));
+        let reply = self.connect().await.token(id, secret, value("COUNTERSIGN_MANAGEMENT_URL")).await;
+        format!("Bearer {}", reply.token())
+    }
+
+    /// A resource server, and a client with a grant for its scope `list:users`.
+    pub(crate) async fn client(&self, id: &str) -> Client {
+        self.run(&["resource-server", "create", AUDIENCE, "--scope", "list:users"]).await.success();
+        let client = self.client_named(id).await;
+        self.run(&["grant", "create", id, AUDIENCE]).await.success();
+        client
     }
 }
 

@@ -7,6 +7,7 @@ mod instance;
 mod postgres;
 mod process;
 mod programs;
+mod proxy;
 pub(crate) mod tls;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ pub(crate) use instance::{AUDIENCE, Client, Instance, Server, free_port};
 pub(crate) use postgres::Database;
 pub(crate) use process::{Finished, Process, command, run, run_with_input};
 pub(crate) use programs::{example, shared_object};
+pub(crate) use proxy::{Fault, Proxy};
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
