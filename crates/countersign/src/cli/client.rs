@@ -1,5 +1,7 @@
 //! `countersign client`.
 
+use std::path::PathBuf;
+
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use countersign_protocol::{ClientAuthMethod, ClientId};
@@ -7,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::Printer;
 use super::api::{ApiArgs, Path};
+use super::credential::read_json;
 use super::verbs::{self, DeleteArgs, ListArgs, Members, VersionArgs};
 
 pub(super) const EXAMPLES: &str = "\
@@ -43,16 +46,32 @@ pub(crate) struct CreateArgs {
     /// The client_id: 6 to 100 characters of A-Z a-z 0-9 _ - [default: one is made]
     #[arg(long, value_parser = parse_client_id)]
     id: Option<ClientId>,
-    /// How it will authenticate
-    #[arg(long, default_value = "client_secret_basic", value_parser = parse_method)]
-    auth_method: ClientAuthMethod,
+    /// How it will authenticate [default: client_secret_basic, or private_key_jwt with keys]
+    #[arg(long, value_parser = parse_method)]
+    auth_method: Option<ClientAuthMethod>,
     /// Accept only that way
     #[arg(long)]
     enforce_auth_method: bool,
     #[command(flatten)]
+    keys: KeysArgs,
+    #[command(flatten)]
     owner: OwnerArgs,
     #[command(flatten)]
     api: ApiArgs,
+}
+
+/// The public keys of a client that signs its requests.
+#[derive(Args, Debug)]
+pub(crate) struct KeysArgs {
+    /// Its public keys instead of a secret: a file with a JWK Set
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks_uri")]
+    jwks_file: Option<PathBuf>,
+    /// Where its public keys are kept, instead of a secret
+    #[arg(long, value_name = "URL")]
+    jwks_uri: Option<String>,
+    /// What its assertions name as their audience: issuer, or token_endpoint
+    #[arg(long, value_name = "AUDIENCE", value_parser = ["issuer", "token_endpoint"])]
+    assertion_audience: Option<String>,
 }
 
 /// Whose client it is, and what its owner says of it.
@@ -84,6 +103,9 @@ pub(crate) struct UpdateArgs {
     /// Whether only that way is accepted
     #[arg(long, value_name = "true|false")]
     enforce_auth_method: Option<bool>,
+    /// What its assertions name as their audience: issuer, or token_endpoint
+    #[arg(long, value_name = "AUDIENCE", value_parser = ["issuer", "token_endpoint"])]
+    assertion_audience: Option<String>,
     #[command(flatten)]
     owner: OwnerArgs,
     /// Take it out of its organization
@@ -140,13 +162,22 @@ pub(super) async fn run(command: ClientCommand, printer: Printer) -> anyhow::Res
 }
 
 async fn create(arguments: CreateArgs, printer: Printer) -> anyhow::Result<()> {
+    let has_keys = arguments.keys.jwks_file.is_some() || arguments.keys.jwks_uri.is_some();
+    let method = arguments.auth_method.map(ClientAuthMethod::as_str).or_else(|| has_keys.then_some("private_key_jwt"));
     let members = Members::default()
         .with("name", arguments.name)
+        .given("jwks", arguments.keys.jwks_file.as_deref().map(read_json).transpose()?)
+        .given("jwks_uri", arguments.keys.jwks_uri)
+        .given("assertion_audience", arguments.keys.assertion_audience)
         .given("client_id", arguments.id.map(|id| id.to_string()))
-        .with("token_endpoint_auth_method", arguments.auth_method.as_str())
+        .given("token_endpoint_auth_method", method)
         .with("token_endpoint_auth_method_enforced", arguments.enforce_auth_method);
     let body = arguments.owner.add_to(members).into_value();
     let reply = arguments.api.connect()?.post(&Path::of(&["clients"])?, Some(&body)).await?;
+    if has_keys {
+        printer.object(&reply);
+        return Ok(());
+    }
     let id = reply.body.get("client_id").and_then(Value::as_str).unwrap_or_default();
     verbs::created(&reply, &format!("make another secret with `countersign credential create {id}`"), printer)
 }
@@ -155,7 +186,8 @@ async fn update(arguments: UpdateArgs, printer: Printer) -> anyhow::Result<()> {
     let members = Members::default()
         .given("name", arguments.name)
         .given("token_endpoint_auth_method", arguments.auth_method.map(ClientAuthMethod::as_str))
-        .given("token_endpoint_auth_method_enforced", arguments.enforce_auth_method);
+        .given("token_endpoint_auth_method_enforced", arguments.enforce_auth_method)
+        .given("assertion_audience", arguments.assertion_audience);
     let members = arguments
         .owner
         .add_to(members)

@@ -22,7 +22,7 @@ Examples:
   countersign credential revoke partner-billing cred_06rgs5v97tzapyv6r0ykd59rv8";
 
 /// What a table of credentials shows.
-const COLUMNS: [&str; 7] = ["id", "label", "kind", "state", "created_at", "expires_at", "last_used_at"];
+const COLUMNS: [&str; 7] = ["id", "label", "kind", "state", "created_at", "expires_at", "last_used"];
 
 /// The verbs of `credential`.
 #[derive(Debug, Subcommand)]
@@ -172,7 +172,7 @@ pub(super) async fn run(command: CredentialCommand, printer: Printer) -> anyhow:
 }
 
 async fn create(arguments: CreateArgs, printer: Printer) -> anyhow::Result<()> {
-    let jwks = arguments.jwks_file.map(|path| read_json(&path)).transpose()?;
+    let jwks = arguments.jwks_file.as_deref().map(read_json).transpose()?;
     let kind = match (&jwks, &arguments.jwks_uri) {
         (Some(_), _) => "jwks",
         (None, Some(_)) => "jwks_uri",
@@ -257,7 +257,7 @@ impl CredentialArgs {
     }
 }
 
-fn read_json(path: &std::path::Path) -> anyhow::Result<Value> {
+pub(super) fn read_json(path: &std::path::Path) -> anyhow::Result<Value> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
 }

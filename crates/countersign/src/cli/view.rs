@@ -76,6 +76,8 @@ fn cell(item: &Value, column: &str, now: Timestamp) -> String {
         return state(item, now).unwrap_or_else(|| NOTHING.to_owned());
     }
     let value = item.get(column).unwrap_or(&Value::Null);
+    // When, of a use that says more than that.
+    let (column, value) = value.get("at").map_or((column, value), |at| ("used_at", at));
     match time(column, value) {
         Some(at) => relative(at, now),
         None => brief(value),

@@ -227,6 +227,103 @@ async fn the_master_key_is_replaced_while_a_server_with_both_keys_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_replaced_without_a_gap() {
+    let (_instance, mut server) = served().await;
+    let client = server.client("rotating-client").await;
+    let second = server.json(&["credential", "create", &client.id, "--label", "second"]).await;
+    let new = Client { secret: second["client_secret"].as_str().unwrap().to_owned(), ..client.clone() };
+    assert_eq!(server.token(&client).await.status, StatusCode::OK);
+    assert_eq!(server.token(&new).await.status, StatusCode::OK);
+    let listed = server.json(&["credential", "list", &client.id]).await;
+    let first = listed["items"].as_array().unwrap().iter().find(|item| item["label"] != "second").unwrap()["id"].clone();
+    server.run(&["credential", "revoke", &client.id, first.as_str().unwrap()]).await.success();
+    assert_eq!(server.token(&client).await.refusal(), "invalid_client");
+
+    let rotate = ["credential", "rotate", &client.id, second["id"].as_str().unwrap(), "--overlap-seconds", "3600"];
+    let third = server.json(&rotate).await;
+    let newest = Client { secret: third["client_secret"].as_str().unwrap().to_owned(), ..client.clone() };
+    for overlapping in [&new, &newest] {
+        assert_eq!(server.token(overlapping).await.status, StatusCode::OK);
+    }
+    let table = server.run(&["credential", "list", &client.id]).await.success();
+    for state in ["active", "revoked", "rotated"] {
+        assert!(table.contains(&format!(" {state} ")), "{table}");
+    }
+    let id = third["id"].as_str().unwrap();
+    let changed = server.json(&["credential", "update", &client.id, id, "--expires-at", "2030-01-01T00:00:00Z"]).await;
+    assert_eq!(changed["expires_at"], "2030-01-01T00:00:00.000Z");
+    let cleared = server.json(&["credential", "update", &client.id, id, "--clear-expires-at", "--label", "third"]).await;
+    assert_eq!((&cleared["expires_at"], &cleared["label"]), (&Value::Null, &json!("third")));
+    assert_eq!(server.json(&["credential", "show", &client.id, id]).await["label"], "third");
+    let twice = server.run(&rotate).await.refusal();
+    assert!(twice.contains("was rotated already"), "{twice}");
+    server.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_replaces_its_own_secret_in_its_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start(folder.path(), &["--port", "0"]).await;
+    let file = folder.path().join("config/countersign/profiles.toml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let countersign = async |arguments: &[&str]| run(command(BINARY, folder.path()).args(arguments)).await;
+    let rotated = countersign(&["credential", "rotate-own", "--overlap-seconds", "0"]).await;
+    assert!(rotated.stderr.contains("the profile `dev`") && !rotated.stdout.contains("csec_"), "{rotated:?}");
+    rotated.success();
+    assert_ne!(std::fs::read_to_string(&file).unwrap(), before);
+    countersign(&["client", "list"]).await.success();
+    // The old one is over.
+    std::fs::write(&file, before).unwrap();
+    assert!(countersign(&["client", "list"]).await.refusal().contains("invalid_client"));
+    dev.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_keys_are_managed_through_the_server() {
+    let (_instance, mut server) = served().await;
+    let client = server.client("a-client").await;
+    let added = server.json(&["signing-key", "add", "--signing-alg", "ES256"]).await;
+    let listed = server.json(&["signing-key", "list"]).await;
+    assert!(strings(&listed, "id").contains(&added["published"].as_str().unwrap()), "{listed}");
+    server.run(&["signing-key", "remove", "--signing-alg", "ES256"]).await.success();
+    let young = server.run(&["signing-key", "rotate"]).await.refusal();
+    assert!(young.contains("rotate again in"), "{young}");
+    let token = server.token(&client).await.token();
+    let stolen = server.json(&["token", "decode", &token]).await["header"]["kid"].as_str().unwrap().to_owned();
+    let outcome = server.json(&["signing-key", "rotate", "--emergency", "--successor-too", "--key", &stolen]).await;
+    assert_eq!(outcome["withdrawn"].as_array().unwrap().len(), 2);
+    assert_ne!(outcome["active"], stolen.as_str());
+    let unknown = server.run(&["signing-key", "rotate", "--key", "sk_none"]).await.refusal();
+    assert!(unknown.contains("sk_none"), "{unknown}");
+    server.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_revoked_through_the_server() {
+    let (_instance, mut server) = served().await;
+    let client = server.client("revoked-client").await;
+    let decoded = server.json(&["token", "decode", &server.token(&client).await.token()]).await;
+    let (kid, cred) = (decoded["header"]["kid"].as_str().unwrap(), decoded["claims"]["cred"].as_str().unwrap());
+    for arguments in
+        [&["subject", "someone"][..], &["audience", AUDIENCE], &["key", kid], &["all", "--authorization-server", "default"]]
+    {
+        assert!(server.json(&[&["revoke"], arguments].concat()).await["revoked_at"].is_string(), "{arguments:?}");
+    }
+    let kinds = server.json(&["revoke", "list"]).await;
+    let mut kinds = strings(&kinds, "kind");
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["all", "aud", "kid", "sub"]);
+    let token = server.token(&client).await.token();
+    let revoked = run_with_input(&mut server.command(&["revoke", "token", "-", "--json"]), &token).await.json();
+    assert_eq!(revoked["kind"], "token");
+    server.run(&["revoke", "credential", &client.id, cred]).await.success();
+    assert_eq!(server.token(&client).await.refusal(), "invalid_client");
+    server.run(&["revoke", "client", &client.id]).await.success();
+    assert!(server.json(&["client", "show", &client.id]).await["disabled_at"].is_string());
+    server.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_event_is_found_through_the_server_and_on_the_database() {
     let (instance, mut server) = served().await;
     server.client("a-client").await;

@@ -32,7 +32,7 @@ fn prepared(mut command: tokio::process::Command, folder: &std::path::Path, scri
 }
 
 #[track_caller]
-fn check(finished: Finished) {
+fn check(finished: &Finished) {
     assert_eq!(finished.code, Some(0), "{finished:?}");
     // What the demo API says to a token that it accepts.
     let answer = finished.stdout.lines().find(|line| line.contains("called_by")).unwrap_or_else(|| panic!("{finished:?}"));
@@ -49,7 +49,7 @@ async fn a_partner_is_set_up_with_the_command_line_alone_beside_dev() {
     let folder = tempfile::tempdir().unwrap();
     let mut dev = Dev::start(folder.path(), &["--port", "0"]).await;
     let script = script(&dev.env["BASE_URL"], &dev.env["DEMO_API_URL"]);
-    check(run(&mut prepared(command("sh", folder.path()), folder.path(), &script)).await);
+    check(&run(&mut prepared(command("sh", folder.path()), folder.path(), &script)).await);
     dev.process.stop().await;
 }
 
@@ -62,7 +62,7 @@ async fn a_partner_is_set_up_with_the_command_line_alone_on_an_instance_of_its_o
     let mut server = instance.serve_as(port, port, &[]).await;
     let api = protected_api(&server.base).await;
     let script = script(&server.base, &api);
-    check(run(&mut prepared(command("sh", instance.folder()), instance.folder(), &script)).await);
+    check(&run(&mut prepared(command("sh", instance.folder()), instance.folder(), &script)).await);
     server.process.stop().await;
 }
 

@@ -165,19 +165,7 @@ impl Api {
         let bytes = body.map_or_else(Bytes::new, |body| body.to_string().into());
         let request = request.body(bytes).map_err(ApiError::Request)?;
         let response = retry::send(&self.outbound, request, LIMITS).await;
-        self.understand(url, response.map_err(|source| self.unreachable(source))?)
-    }
-
-    fn understand(&self, url: String, response: Response<Bytes>) -> Result<Reply, ApiError> {
-        if !response.status().is_success() {
-            return Err(ApiError::refused(&url, &response));
-        }
-        let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
-        if response.body().is_empty() {
-            return Ok(Reply { body: Value::Null, etag });
-        }
-        let body = serde_json::from_slice(response.body()).map_err(|_| ApiError::NotUnderstood { url })?;
-        Ok(Reply { body, etag })
+        understand(url, &response.map_err(|source| self.unreachable(source))?)
     }
 
     fn unreachable(&self, source: countersign_verify::HttpError) -> ApiError {
@@ -202,6 +190,18 @@ impl Api {
         let token = response.as_ref().and_then(|response| response.get("access_token")).and_then(Value::as_str);
         token.map(|token| Secret::new(token.to_owned())).ok_or(ApiError::NotUnderstood { url: token_url })
     }
+}
+
+fn understand(url: String, response: &Response<Bytes>) -> Result<Reply, ApiError> {
+    if !response.status().is_success() {
+        return Err(ApiError::refused(&url, response));
+    }
+    let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+    if response.body().is_empty() {
+        return Ok(Reply { body: Value::Null, etag });
+    }
+    let body = serde_json::from_slice(response.body()).map_err(|_| ApiError::NotUnderstood { url })?;
+    Ok(Reply { body, etag })
 }
 
 /// The version of an object that a change expects: an entity tag, quotes or not.

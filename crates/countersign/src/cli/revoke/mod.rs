@@ -2,7 +2,6 @@
 
 mod offline;
 
-use anyhow::bail;
 use clap::{Args, Subcommand};
 use countersign_protocol::{Audience, ClientId};
 
@@ -19,7 +18,7 @@ Examples:
   countersign revoke client partner-billing
   countersign revoke credential partner-billing cred_06rgs5v97tzapyv6r0ykd59rv8
   countersign revoke list
-  countersign revoke token - --offline";
+  countersign revoke token -";
 
 /// What can be revoked.
 #[derive(Debug, Subcommand)]
@@ -30,7 +29,7 @@ pub(crate) enum RevokeCommand {
     Credential(CredentialArgs),
     /// Every token that a signing key signed
     Key(KeyArgs),
-    /// One token, on the database
+    /// One token
     Token(TokenArgs),
     /// Every token about a subject
     Subject(SubjectArgs),
@@ -79,7 +78,7 @@ pub(crate) struct TokenArgs {
     /// The token; `-` reads it from standard input
     token: String,
     #[command(flatten)]
-    offline: OfflineArgs,
+    way: WayArgs,
 }
 
 /// Arguments of `revoke subject`.
@@ -136,7 +135,10 @@ pub(super) async fn run(command: RevokeCommand, printer: Printer) -> anyhow::Res
             Ok(())
         }
         RevokeCommand::Key(one) => mark(&one.api, members("kid").with("value", one.id), printer).await,
-        RevokeCommand::Token(_) => bail!("one token is revoked on the database: add --offline, --config or --data"),
+        RevokeCommand::Token(one) => {
+            let token = super::token::read_argument(&one.token)?;
+            mark(&one.way.api, members("token").with("value", token.trim()), printer).await
+        }
         RevokeCommand::Subject(one) => mark(&one.way.api, members("sub").with("value", one.subject), printer).await,
         RevokeCommand::Audience(one) => {
             let members = members("aud").with("value", one.audience.as_str());
@@ -147,7 +149,13 @@ pub(super) async fn run(command: RevokeCommand, printer: Printer) -> anyhow::Res
             mark(&one.way.api, members("all").given("authorization_server_id", server), printer).await
         }
         RevokeCommand::List(arguments) => {
-            verbs::list(&arguments, &Path::of(&["revocations"])?, &["kind", "value", "not_before", "created_at"], printer).await
+            verbs::list(
+                &arguments,
+                &Path::of(&["revocations"])?,
+                &["kind", "value", "authorization_server_id", "not_before"],
+                printer,
+            )
+            .await
         }
     }
 }

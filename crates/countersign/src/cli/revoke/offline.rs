@@ -26,7 +26,7 @@ pub(super) async fn asked_for(command: &RevokeCommand) -> anyhow::Result<Option<
     let (what, offline) = match command {
         RevokeCommand::Client(one) => (Offline::Client(one), &one.way.offline),
         RevokeCommand::Credential(one) => (Offline::Credential(one), &one.way.offline),
-        RevokeCommand::Token(one) => (Offline::Token(one), &one.offline),
+        RevokeCommand::Token(one) => (Offline::Token(one), &one.way.offline),
         RevokeCommand::Subject(one) => (Offline::Subject(one), &one.way.offline),
         RevokeCommand::Audience(one) => (Offline::Audience(one), &one.way.offline),
         RevokeCommand::All(one) => (Offline::All(one), &one.way.offline),

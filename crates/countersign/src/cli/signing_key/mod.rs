@@ -142,17 +142,33 @@ async fn rotate(arguments: RotateArgs, printer: Printer) -> anyhow::Result<()> {
         return offline::rotate_key(&app, &arguments, printer).await;
     }
     let api = arguments.api.connect()?;
-    let algorithm = match arguments.signing_alg {
-        Some(algorithm) => algorithm.as_str().to_owned(),
-        None => usual_algorithm(&api, &arguments.authorization_server).await?,
+    let (server, algorithm) = match (&arguments.key, arguments.signing_alg) {
+        (Some(key), _) => of_key(&api, key).await?,
+        (None, Some(algorithm)) => (arguments.authorization_server, algorithm.as_str().to_owned()),
+        (None, None) => {
+            let algorithm = usual_algorithm(&api, &arguments.authorization_server).await?;
+            (arguments.authorization_server, algorithm)
+        }
     };
     let body = Members::default()
         .with("alg", algorithm)
         .given("expected_active", arguments.key)
         .given("emergency", arguments.emergency.then_some(true))
         .given("replace_successor", arguments.successor_too.then_some(true));
-    printer.object(&api.post(&path(&arguments.authorization_server, &["rotate"])?, Some(&body.into_value())).await?);
+    printer.object(&api.post(&path(&server, &["rotate"])?, Some(&body.into_value())).await?);
     Ok(())
+}
+
+/// Whose key it is, and its algorithm.
+async fn of_key(api: &Api, key: &str) -> anyhow::Result<(AuthorizationServerId, String)> {
+    for server in every_server(api).await? {
+        let keys = api.list(&path(&server, &[])?, None).await?.items;
+        let found = keys.iter().find(|item| item.get("id").and_then(Value::as_str) == Some(key));
+        if let Some(algorithm) = found.and_then(|item| item.get("alg")?.as_str()) {
+            return Ok((server, algorithm.to_owned()));
+        }
+    }
+    bail!("there is no signing key `{key}`")
 }
 
 async fn usual_algorithm(api: &Api, server: &AuthorizationServerId) -> anyhow::Result<String> {

@@ -85,7 +85,7 @@ async fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
                 return Some(message);
             }
         }
-        let mut chunk = [0; 16 * 1024];
+        let mut chunk = vec![0; 16 * 1024];
         match stream.read(&mut chunk).await {
             Ok(length @ 1..) => message.extend_from_slice(&chunk[..length]),
             Ok(0) | Err(_) => return None,
