@@ -173,7 +173,7 @@ fn widths(rows: &[Vec<String>], columns: &[&str], screen: Option<usize>) -> Vec<
     let widest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
     let mut widths: Vec<usize> = (0..columns.len()).map(widest).collect();
     let Some(screen) = screen else { return widths };
-    let gives_way = |column: &str| !(column == "id" || column.ends_with("_id") || column == "state" || column == "alg");
+    let gives_way = |column: &str| !(column.ends_with("id") || matches!(column, "audience" | "issuers" | "state" | "alg"));
     loop {
         let too_much = (widths.iter().sum::<usize>() + 2 * columns.len().saturating_sub(1)).saturating_sub(screen);
         let next = widths.iter().copied().zip(columns).filter(|(width, column)| gives_way(column) && *width > NARROWEST);
