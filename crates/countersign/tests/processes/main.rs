@@ -15,6 +15,7 @@ mod cli;
 mod cli_faults;
 mod config;
 mod database_tls;
+mod declaration;
 mod dev;
 mod drain;
 mod durability;
