@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const START_SECONDS = 60;
 const STOP_SECONDS = 15;
 const OUTPUT_CHARACTERS = 10_000;
+// The variables that the scripts need; the env file may have more.
 const VARIABLES = [
   'BASE_URL',
   'ROOT_ISSUER',
@@ -27,6 +28,8 @@ const VARIABLES = [
   'MGMT_CLIENT_SECRET',
   'DEMO_API_URL',
   'METRICS_URL',
+  'HTTPS_URL',
+  'CA_FILE',
 ];
 
 // The caller's configuration of the server, such as another database.
@@ -43,7 +46,7 @@ export class Server {
   // Returns the variables of the env file once the server is ready.
   async start(binary) {
     const envFile = path.join(this.#folder, 'dev.env');
-    this.#process = spawn(binary, ['dev', '--ephemeral', '--port', '0', '--env-file', envFile], {
+    this.#process = spawn(binary, ['dev', '--ephemeral', '--tls', '--port', '0', '--env-file', envFile], {
       cwd: this.#folder,
       // It keeps a profile in the home folder: not in the user's.
       env: {
