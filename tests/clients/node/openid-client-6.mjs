@@ -34,7 +34,9 @@ await clientTest(['openid-client'], async (step) => {
     assert.rejects(client.discovery(new URL(env.ISSUER), env.CLIENT_ID), /only requests to HTTPS are allowed/),
   );
 
-  for (const server of servers.slice(1)) await step(`client_secret_post at ${server.serverMetadata().issuer}`, () => grant(server));
+  for (const server of servers.slice(1)) {
+    await step(`client_secret_post at ${server.serverMetadata().issuer}`, () => grant(server));
+  }
   for (const issuer of issuers) {
     const server = await discover(issuer, env.CLIENT_ID, basic());
     await step(`client_secret_basic, introspection, revocation at ${issuer}`, () => revokeOne(server));
