@@ -26,14 +26,15 @@ export const MODES = [
       ...environment,
       ROOT_ISSUER: otherLoopbackName(environment.ROOT_ISSUER),
       ISSUER: otherLoopbackName(environment.ISSUER),
+      HTTPS_URL: otherLoopbackName(environment.HTTPS_URL),
     }),
     exitCode: 1,
     verdict: /^FAIL [^:]+: (discovery|valid token): .*\b(iss|issuer|required claims)\b/m,
   },
 ];
 
-function otherLoopbackName(issuer) {
-  const changed = issuer.replace('//localhost:', '//127.0.0.1:');
-  if (changed === issuer) throw new Error(`expected an issuer on localhost, not ${issuer}`);
+function otherLoopbackName(url) {
+  const changed = url.replace('//localhost:', '//127.0.0.1:');
+  if (changed === url) throw new Error(`expected a URL on localhost, not ${url}`);
   return changed;
 }

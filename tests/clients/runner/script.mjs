@@ -17,14 +17,24 @@ export function findScripts(root, filter) {
   ).filter((script) => script.includes(filter));
 }
 
+// Nothing of the caller's environment but the search path: no proxies, no options. Node.js reads
+// the authorities it is to trust when it starts.
+function scriptEnvironment(variables) {
+  return {
+    PATH: process.env.PATH,
+    PYTHONDONTWRITEBYTECODE: '1',
+    NODE_EXTRA_CA_CERTS: variables.CA_FILE,
+    ...variables,
+  };
+}
+
 // Returns how the script ended: its exit code, all it printed, and the seconds it took.
 export function runScript(script, { root, python, environment }) {
   const command = script.endsWith('.py') ? python : process.execPath;
   const started = performance.now();
   const child = spawn(command, [script], {
     cwd: root,
-    // Nothing of the caller's environment but the search path: no proxies, no options.
-    env: { PATH: process.env.PATH, PYTHONDONTWRITEBYTECODE: '1', ...environment },
+    env: scriptEnvironment(environment),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const START_SECONDS = 60;
 const STOP_SECONDS = 15;
 const OUTPUT_CHARACTERS = 10_000;
+// The variables that the scripts need; the env file may have more.
 const VARIABLES = [
   'BASE_URL',
   'ROOT_ISSUER',
@@ -27,11 +28,20 @@ const VARIABLES = [
   'MGMT_CLIENT_SECRET',
   'DEMO_API_URL',
   'METRICS_URL',
+  'HTTPS_URL',
+  'CA_FILE',
 ];
+
+// All scripts use one client from one address and fail on purpose: more often than a server puts up with.
+const NO_BUDGETS = {
+  COUNTERSIGN__BUDGETS__CLIENT_FAILURES_PER_MINUTE: '0',
+  COUNTERSIGN__BUDGETS__SOURCE_FAILURES_PER_MINUTE: '0',
+};
 
 // The caller's configuration of the server, such as another database.
 function configuration() {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('COUNTERSIGN__')));
+  const given = Object.entries(process.env).filter(([name]) => name.startsWith('COUNTERSIGN__'));
+  return { ...NO_BUDGETS, ...Object.fromEntries(given) };
 }
 
 export class Server {
@@ -43,7 +53,7 @@ export class Server {
   // Returns the variables of the env file once the server is ready.
   async start(binary) {
     const envFile = path.join(this.#folder, 'dev.env');
-    this.#process = spawn(binary, ['dev', '--ephemeral', '--port', '0', '--env-file', envFile], {
+    this.#process = spawn(binary, ['dev', '--ephemeral', '--tls', '--port', '0', '--env-file', envFile], {
       cwd: this.#folder,
       // It keeps a profile in the home folder: not in the user's.
       env: {

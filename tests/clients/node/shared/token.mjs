@@ -13,12 +13,25 @@ export function requestRootToken() {
   });
 }
 
-// A client asks for a token at ISSUER by HTTP Basic. No audience: the mount's own is OKTA_AUDIENCE.
-export function requestIssuerToken({ clientId, clientSecret, scope }) {
+// A client asks for a token at an issuer of the mount of ISSUER by HTTP Basic. No audience: the
+// mount's own is OKTA_AUDIENCE.
+export function requestIssuerToken({ issuer = env.ISSUER, clientId, clientSecret, scope }) {
   const credentials = Buffer.from(`${clientId}:${clientSecret}`).toString('base64');
-  return requestToken(`${env.ISSUER}/v1/token`, {
+  return requestToken(`${issuer}/v1/token`, {
     headers: { authorization: `Basic ${credentials}` },
     form: { scope },
+  });
+}
+
+// The operator asks for a token for the management API.
+export function requestOperatorToken(scope) {
+  return requestToken(rootTokenUrl(), {
+    form: {
+      client_id: env.MGMT_CLIENT_ID,
+      client_secret: env.MGMT_CLIENT_SECRET,
+      audience: env.MANAGEMENT_URL,
+      scope,
+    },
   });
 }
 
