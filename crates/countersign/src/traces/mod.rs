@@ -1,5 +1,5 @@
 //! OpenTelemetry traces. Off, they cost nothing: a span whose target nobody listens to
-//! is one comparison. What is a span says [`span!`]; secrets, tokens and query strings
+//! is one comparison. What is a span says `span!`; secrets, tokens and query strings
 //! are in none.
 
 mod exporter;

@@ -124,8 +124,10 @@ impl Nodes {
         let instance = Instance::postgres(database).init().await;
         let client = instance.client("watched-client").await;
         let (port_a, port_b) = (free_port(), free_port());
-        let a = instance.serve_as(port_a, port_a, &[]).await;
-        let b = instance.serve_as(port_a, port_b, settings).await;
+        // They are asked again and again whether the client is refused by now.
+        let without_budgets = ["budgets.client_failures_per_minute=0", "budgets.source_failures_per_minute=0"];
+        let a = instance.serve_as(port_a, port_a, &without_budgets).await;
+        let b = instance.serve_as(port_a, port_b, &[&without_budgets, settings].concat()).await;
         Self { _instance: instance, client, a, b }
     }
 
