@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField, check_name};
 use crate::ids::AuthorizationServerId;
-use crate::signing_keys::{SigningKeyState, hold_active};
+use crate::signing_keys::{SigningKeyState, check_rotation_interval, hold_active};
 use crate::store::{ChangeKind, Tx};
 
 /// What of an authorization server is to change; `None` keeps.
@@ -18,6 +18,8 @@ pub struct AuthorizationServerPatch {
     pub name: Option<String>,
     /// See [`AuthorizationServer::signing_alg`].
     pub signing_alg: Option<Algorithm>,
+    /// See [`AuthorizationServer::rotation_interval_seconds`].
+    pub rotation_interval_seconds: Option<i64>,
 }
 
 /// Changes an authorization server, if it still has the version `if_version`.
@@ -35,6 +37,7 @@ pub async fn update(
     if let Some(name) = &patch.name {
         check_name("name", name)?;
     }
+    let rotation_interval = patch.rotation_interval_seconds.map(check_rotation_interval).transpose()?;
     let now = app.clock.now();
     let event = by.event("authorization_server.updated", "authorization_server", id.as_str());
     let id = id.clone();
@@ -47,10 +50,12 @@ pub async fn update(
                 hold_active(tx, &id, algorithm, now).await?;
                 server.signing_alg = algorithm;
             }
+            server.rotation_interval_seconds = rotation_interval.unwrap_or(server.rotation_interval_seconds);
             server.name = patch.name.unwrap_or(server.name);
             server.updated_at = now;
             server.version = tx.update_authorization_server(&server).await?;
             let event = event.with_detail("name", server.name.as_str()).with_detail("signing_alg", server.signing_alg.as_str());
+            let event = event.with_detail("rotation_interval_seconds", server.rotation_interval_seconds);
             tx.record_event(event, now);
             tx.record_change(ChangeKind::Catalog, id.as_str(), now);
             Ok(server)

@@ -22,8 +22,8 @@ statements! {
                        WHERE id IN (SELECT resource_server_id FROM client_grants WHERE client_id = $4)) ORDER BY created_at, id LIMIT $3";
     LOCK_SERVER = "UPDATE authorization_servers SET version = version WHERE id = $1 \
                    RETURNING id, name, signing_alg, rotation_interval_seconds, version, created_at, updated_at";
-    UPDATE_SERVER = "UPDATE authorization_servers SET name = $2, signing_alg = $3, updated_at = $4, version = version + 1 \
-                     WHERE id = $1 RETURNING version";
+    UPDATE_SERVER = "UPDATE authorization_servers SET name = $2, signing_alg = $3, updated_at = $4, rotation_interval_seconds = $5, \
+                     version = version + 1 WHERE id = $1 RETURNING version";
     HAS_RESOURCE_SERVER = "SELECT id FROM resource_servers WHERE authorization_server_id = $1 LIMIT 1";
     DELETE_MOUNTS = "DELETE FROM mounts WHERE authorization_server_id = $1";
     DELETE_KEYS = "DELETE FROM signing_keys WHERE authorization_server_id = $1";
@@ -70,7 +70,13 @@ impl Tx {
 
     /// Writes the new state of a row that is locked; returns its version.
     pub(crate) async fn update_authorization_server(&mut self, new: &AuthorizationServer) -> Result<i64, StoreError> {
-        let values = [new.id.as_str().into(), new.name.as_str().into(), new.signing_alg.as_str().into(), new.updated_at.into()];
+        let values = [
+            new.id.as_str().into(),
+            new.name.as_str().into(),
+            new.signing_alg.as_str().into(),
+            new.updated_at.into(),
+            new.rotation_interval_seconds.into(),
+        ];
         let row = self.query_optional(&UPDATE_SERVER, &values).await?;
         row.ok_or_else(|| StoreError::internal("the locked authorization server is gone"))?.integer()
     }

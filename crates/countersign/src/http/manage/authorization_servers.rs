@@ -35,6 +35,8 @@ struct AuthorizationServerView {
     name: String,
     /// How its tokens are signed unless a resource server says otherwise
     signing_alg: &'static str,
+    /// How long a key signs until its successor takes over
+    rotation_interval_seconds: i64,
     /// RFC 3339
     created_at: String,
     /// RFC 3339
@@ -47,6 +49,7 @@ impl AuthorizationServerView {
             id: server.id.to_string(),
             name: server.name.clone(),
             signing_alg: server.signing_alg.as_str(),
+            rotation_interval_seconds: server.rotation_interval_seconds,
             created_at: rfc3339(server.created_at),
             updated_at: rfc3339(server.updated_at),
         }
@@ -95,6 +98,10 @@ pub(super) struct AuthorizationServerPatchBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, required = false)]
     signing_alg: Option<String>,
+    /// How long a key signs until its successor takes over: 86,400 to 315,360,000
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = i64, required = false)]
+    rotation_interval_seconds: Option<i64>,
 }
 
 /// List authorization servers
@@ -167,6 +174,7 @@ pub(super) async fn update_authorization_server(
     let patch = AuthorizationServerPatch {
         name: body.value.name,
         signing_alg: body.value.signing_alg.as_deref().map(parse_algorithm).transpose()?,
+        rotation_interval_seconds: body.value.rotation_interval_seconds,
     };
     let id = AuthorizationServerId::from_stored(&id);
     let changed = authorization_servers::update(&app, &caller.actor(None), &id, patch, version).await?;

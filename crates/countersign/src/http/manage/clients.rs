@@ -21,14 +21,14 @@ use super::time::rfc3339;
 use super::version::IfMatch;
 use crate::app::App;
 use crate::change::{ChangeError, InvalidField};
-use crate::clients::{self, AssertionAudience, Client, ClientPatch, ClientSummary, KeySource, NewClient, NewKeys};
+use crate::clients::{self, AssertionAudience, Client, ClientPatch, ClientSummary, CreatedClient, KeySource, NewClient, NewKeys};
 use crate::ids::OrganizationId;
 use crate::management::Right;
 
 /// A client.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Client)]
-struct ClientView {
+pub(super) struct ClientView {
     /// Its id
     client_id: String,
     /// For people
@@ -74,7 +74,7 @@ impl ClientView {
 /// A new client with its first secret, which is never shown again.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CreatedClient)]
-struct CreatedClientView {
+pub(super) struct CreatedClientView {
     #[serde(flatten)]
     client: ClientView,
     /// The id of its first credential
@@ -82,6 +82,17 @@ struct CreatedClientView {
     /// Its first secret, if it has one
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
+}
+
+impl CreatedClientView {
+    /// A client with a secret.
+    pub(super) fn of(made: &CreatedClient) -> Self {
+        Self {
+            client: ClientView::of(&made.client),
+            credential_id: Some(made.secret.credential.id.to_string()),
+            client_secret: Some(made.secret.text.expose().clone()),
+        }
+    }
 }
 
 /// What a new client is to be.

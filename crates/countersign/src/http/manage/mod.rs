@@ -9,6 +9,7 @@ mod clients;
 mod credentials;
 mod grants;
 mod idempotency;
+mod introspection_clients;
 mod mounts;
 mod openapi;
 mod organizations;

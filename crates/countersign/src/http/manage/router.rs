@@ -8,8 +8,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    audit, authorization_servers, clients, credentials, grants, mounts, openapi, organizations, resource_servers, revocations,
-    signing_keys,
+    audit, authorization_servers, clients, credentials, grants, introspection_clients, mounts, openapi, organizations,
+    resource_servers, revocations, signing_keys,
 };
 use crate::app::App;
 
@@ -36,6 +36,8 @@ pub(super) fn described() -> OpenApiRouter<Arc<App>> {
             resource_servers::update_resource_server,
             resource_servers::delete_resource_server
         ))
+        .routes(routes!(introspection_clients::create_introspection_client))
+        .routes(routes!(introspection_clients::allow_introspection, introspection_clients::forbid_introspection))
         .routes(routes!(organizations::list_organizations, organizations::create_organization))
         .routes(routes!(organizations::show_organization, organizations::update_organization, organizations::delete_organization))
         .routes(routes!(clients::list_clients, clients::create_client))

@@ -21,7 +21,7 @@ async fn one_is_created_shown_listed_changed_and_deleted() {
     assert_eq!(
         object,
         json!({
-            "id": "second", "name": "Second", "signing_alg": "ES256",
+            "id": "second", "name": "Second", "signing_alg": "ES256", "rotation_interval_seconds": 7_776_000,
             "created_at": "2027-01-15T08:00:00.750Z", "updated_at": "2027-01-15T08:00:00.750Z",
         })
     );
@@ -143,4 +143,14 @@ async fn built_in_mounts_and_those_of_another_server_are_not_deleted() {
     }
     operator.delete(&app, &format!("{PATH}/default/mounts/%FF")).await.assert_problem(404, ErrorCode::NoSuchPath);
     assert_eq!(app.database.count("SELECT count(*) FROM mounts").await, before);
+}
+
+#[tokio::test]
+async fn how_long_its_keys_sign_is_set_and_bounded() {
+    let Managed { app, operator, .. } = start().await;
+    let path = format!("{PATH}/default");
+    let slower = operator.patch(&app, &path, json!({ "rotation_interval_seconds": 2_592_000 })).await.success(200);
+    assert_eq!(slower["rotation_interval_seconds"], 2_592_000);
+    assert_eq!(operator.get(&app, &path).await.success(200)["rotation_interval_seconds"], 2_592_000);
+    operator.patch(&app, &path, json!({ "rotation_interval_seconds": 60 })).await.refused_member("/rotation_interval_seconds");
 }
