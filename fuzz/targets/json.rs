@@ -8,8 +8,6 @@ use serde_json::Value;
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(members) = strict_object(bytes) {
         let usual: Value = serde_json::from_slice(bytes).expect("the usual parser accepts it");
-        assert_eq!(usual, Value::Object(members.clone()));
-        let again = serde_json::to_vec(&Value::Object(members.clone())).expect("it is written");
-        assert_eq!(strict_object(&again).as_ref(), Ok(&members));
+        assert_eq!(usual, Value::Object(members));
     }
 });
