@@ -61,8 +61,8 @@ impl Follower {
             let after = self.position;
             let changes = self.app.store.read(move |session| Box::pin(async move { session.changes_after(after).await })).await?;
             if changes.is_empty() {
-                if head(&self.app).await? < self.position {
-                    // The feed went backwards: the database was restored.
+                if self.is_off_the_feed().await? {
+                    // The feed went backwards, or jumped: the database was restored.
                     self.start_afresh().await?;
                 }
                 self.app.feed_was_read(self.position);
@@ -84,6 +84,18 @@ impl Follower {
     /// How often a gap forced a full resync.
     pub const fn resyncs(&self) -> u64 {
         self.resyncs
+    }
+
+    /// Whether the feed ends elsewhere than where this follower stands.
+    async fn is_off_the_feed(&self) -> Result<bool, StoreError> {
+        let position = self.position;
+        let head = head(&self.app).await?;
+        if head <= position {
+            return Ok(head < position);
+        }
+        // It may have grown since it was read.
+        let changes = self.app.store.read(move |session| Box::pin(async move { session.changes_after(position).await })).await?;
+        Ok(changes.is_empty())
     }
 
     async fn start_afresh(&mut self) -> Result<(), StoreError> {

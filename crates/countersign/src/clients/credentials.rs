@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use countersign_protocol::{ClientId, Timestamp};
 
-use super::{Client, Credential, CredentialUse};
+use super::{Client, Credential, CredentialUse, MAX_OVERLAP_SECONDS};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField, check_name};
 use crate::ids::CredentialId;
+use crate::log::rfc3339;
 use crate::management::{LockedClient, lock_client};
 use crate::revocation::{self, Marked};
 use crate::store::{ChangeKind, StoreError, Tx};
@@ -104,6 +105,7 @@ pub async fn update_credential(
                     return Err(ChangeError::State("the credential was rotated: it keeps a deadline".to_owned()));
                 }
                 check_end(expires_at, now)?;
+                check_overlap(&credential, expires_at)?;
                 event = event.with_detail("expires_at", expires_at.map(Timestamp::as_millis));
                 credential.expires_at = expires_at;
             }
@@ -117,6 +119,17 @@ pub async fn update_credential(
         })
     })
     .await
+}
+
+/// A rotated credential lives no longer than a rotation could have let it.
+fn check_overlap(credential: &Credential, expires_at: Option<Timestamp>) -> Result<(), InvalidField> {
+    let latest = credential.rotated_at.map(|rotated_at| rotated_at.plus_seconds(MAX_OVERLAP_SECONDS));
+    match (expires_at, latest) {
+        (Some(end), Some(latest)) if end > latest => {
+            Err(InvalidField::new("expires_at", rfc3339(end), format!("at most {}: the credential was rotated", rfc3339(latest))))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Revokes a credential of a client for good, be it the last, and every token that was

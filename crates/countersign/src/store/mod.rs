@@ -38,7 +38,7 @@ mod used_jtis;
 mod value;
 
 pub use changes::{Change, ChangeKind};
-pub use dump::DumpPart;
+pub use dump::{DumpPart, TABLES};
 pub use engine::{ConnectOptions, Durability, Store, WorkFuture};
 pub use error::StoreError;
 pub use expiry_warnings::ExpiringCredential;

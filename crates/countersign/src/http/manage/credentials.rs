@@ -391,9 +391,10 @@ pub(super) async fn rotate_own_credential(
     let Body { value, bytes } = body;
     let work = async |by| {
         let (client_id, id) = (&caller.client().id, caller.credential_id());
-        let label = clients::show_credential(&app, client_id, id).await?.credential.label;
+        let old = clients::show_credential(&app, client_id, id).await?.credential;
+        // Whoever set an end to the old secret set it to the new one too.
         let rotation = Rotation {
-            new: NewSecret { label, not_before: None, expires_at: None },
+            new: NewSecret { label: old.label, not_before: None, expires_at: old.expires_at },
             overlap_seconds: value.overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECONDS),
         };
         let rotated = clients::rotate_secret(&app, &by, client_id, id, rotation).await?;

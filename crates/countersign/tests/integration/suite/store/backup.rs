@@ -159,3 +159,41 @@ async fn a_database_that_was_never_set_up_has_nothing_to_back_up() {
     assert!(matches!(backup::write(&store, clock.now(), &file, |_| {}).await, Err(BackupError::NotSetUp)));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn no_table_is_forgotten_and_other_peoples_tables_are_left_alone() {
+    let Fixture { app, .. } = Fixture::start(ENGINE).await;
+    let all = match ENGINE {
+        Engine::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
+        Engine::Postgres => {
+            "SELECT table_name::TEXT FROM information_schema.tables WHERE table_schema = current_schema() ORDER BY table_name"
+        }
+    };
+    let mut known: Vec<&str> = countersign::store::TABLES.to_vec();
+    known.push("schema_migrations");
+    known.sort_unstable();
+    assert_eq!(app.database.texts(all).await, known);
+
+    let taken = take(&app).await;
+    let shared = Arc::new(Database::create(ENGINE).await);
+    shared.execute("CREATE TABLE somebody_elses (value TEXT); INSERT INTO somebody_elses VALUES ('kept')").await;
+    restore(&app, &taken, &shared).await.unwrap();
+    assert_eq!(shared.texts("SELECT value FROM somebody_elses").await, ["kept"]);
+    // Nor does a table without a key keep the next backup from being taken.
+    let restored = node_on(&app, shared).await;
+    take(&restored).await;
+}
+
+#[tokio::test]
+async fn a_node_that_still_runs_hears_that_its_database_was_restored() {
+    let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let mut follower = countersign::change_feed::Follower::start(Arc::clone(&app.app), Duration::from_secs(60)).await.unwrap();
+    app.ask(&a, "").await.token();
+    // As a restore leaves the feed: further on, without a change.
+    app.database
+        .execute("UPDATE feed_head SET seq = seq + 1000000; UPDATE clients SET disabled_at = 1 WHERE id = 'client-a'")
+        .await;
+    follower.catch_up().await.unwrap();
+    assert_eq!(follower.resyncs(), 1);
+    assert_eq!(app.ask(&a, "").await.status, 401);
+}
