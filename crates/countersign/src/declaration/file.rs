@@ -40,6 +40,9 @@ pub struct AuthorizationServer {
     /// How it signs.
     #[serde(default = "rs256")]
     pub signing_alg: String,
+    /// How long a key signs until its successor takes over.
+    #[serde(default = "rotation_interval")]
+    pub rotation_interval_seconds: i64,
 }
 
 /// A resource server.
@@ -100,6 +103,9 @@ pub struct Client {
     /// Whether only that way is accepted.
     #[serde(default, skip_serializing_if = "is_false")]
     pub token_endpoint_auth_method_enforced: bool,
+    /// What `aud` of its assertions may be.
+    #[serde(default = "issuer", skip_serializing_if = "is_issuer")]
+    pub assertion_audience: String,
     /// The name of its organization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
@@ -150,6 +156,11 @@ pub enum DeclarationError {
         /// What both are called.
         name: String,
     },
+    /// A client that signs its requests cannot be made without its keys.
+    #[error(
+        "the client `{0}` signs with its own keys, which this file has no place for: create it first, with `countersign client create --jwks-file` or `--jwks-uri`"
+    )]
+    KeysNeeded(String),
     /// An object names one that the file does not have.
     #[error("{who} names the {kind} `{name}`, which is neither in the file nor in the instance")]
     Unknown {
@@ -221,6 +232,18 @@ fn default_server() -> String {
 
 fn rfc9068() -> String {
     "rfc9068".to_owned()
+}
+
+fn issuer() -> String {
+    "issuer".to_owned()
+}
+
+fn is_issuer(audience: &str) -> bool {
+    audience == "issuer"
+}
+
+const fn rotation_interval() -> i64 {
+    crate::signing_keys::DEFAULT_ROTATION_INTERVAL_SECONDS
 }
 
 fn basic() -> String {

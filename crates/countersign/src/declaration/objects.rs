@@ -79,6 +79,7 @@ impl Current {
                 name: text(found, "name"),
                 token_endpoint_auth_method: text(found, "token_endpoint_auth_method"),
                 token_endpoint_auth_method_enforced: found["token_endpoint_auth_method_enforced"] == true,
+                assertion_audience: text(found, "assertion_audience"),
                 organization: organization.and_then(name),
                 external_id: optional(found, "external_id"),
                 disabled: optional(found, "disabled_at").is_some(),
@@ -104,8 +105,12 @@ impl Current {
 }
 
 fn authorization_server(found: &Value) -> Known<AuthorizationServer> {
-    let declared =
-        AuthorizationServer { id: text(found, "id"), name: text(found, "name"), signing_alg: text(found, "signing_alg") };
+    let declared = AuthorizationServer {
+        id: text(found, "id"),
+        name: text(found, "name"),
+        signing_alg: text(found, "signing_alg"),
+        rotation_interval_seconds: found["rotation_interval_seconds"].as_i64().unwrap_or_default(),
+    };
     Known { id: declared.id.clone(), declared }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::file::{AuthorizationServer, Client, Declaration, DeclarationError, Grant, Organization, ResourceServer};
 use super::objects::{Current, Known};
+use crate::signing_keys::DEFAULT_ROTATION_INTERVAL_SECONDS;
 
 /// What is done to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,11 +98,28 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn authorization_server(&mut self, server: &AuthorizationServer) {
-        let body = json!({ "id": server.id, "name": server.name, "signing_alg": server.signing_alg });
+        let members = |server: &AuthorizationServer| {
+            json!({
+                "name": server.name, "signing_alg": server.signing_alg,
+                "rotation_interval_seconds": server.rotation_interval_seconds,
+            })
+        };
         let found = self.current.authorization_servers.iter().find(|known| known.id == server.id);
-        let present = found
-            .map(|known| (known.id.clone(), json!({ "name": known.declared.name, "signing_alg": known.declared.signing_alg })));
+        let present = found.map(|known| (known.id.clone(), members(&known.declared)));
+        let mut body = members(server);
+        if present.is_none() {
+            // It begins with the usual interval.
+            body = json!({ "id": server.id, "name": server.name, "signing_alg": server.signing_alg });
+        }
+        let is_new = present.is_none();
         self.compare(Wanted::new("authorization server", &server.id, "/authorization-servers", body), present);
+        let (usual, wanted) = (DEFAULT_ROTATION_INTERVAL_SECONDS, server.rotation_interval_seconds);
+        if is_new && wanted != usual {
+            let change = Change::new("rotation_interval_seconds", &usual.into(), &wanted.into());
+            let body = json!({ "rotation_interval_seconds": wanted });
+            let path = format!("/authorization-servers/{}", server.id);
+            self.plan.steps.push(Wanted::new("authorization server", &server.id, &path, body).step(Action::Update, vec![change]));
+        }
     }
 
     fn resource_server(&mut self, api: &ResourceServer) -> Result<(), DeclarationError> {
@@ -147,9 +165,13 @@ impl Planner<'_> {
         let mut body = json!({
             "name": client.name, "token_endpoint_auth_method": client.token_endpoint_auth_method,
             "token_endpoint_auth_method_enforced": client.token_endpoint_auth_method_enforced,
+            "assertion_audience": client.assertion_audience,
             "organization_id": organization_id, "external_id": client.external_id, "metadata": client.metadata,
         });
         let found = self.current.clients.iter().find(|known| known.id == *id);
+        if found.is_none() && client.token_endpoint_auth_method == "private_key_jwt" {
+            return Err(DeclarationError::KeysNeeded(id.clone()));
+        }
         let present = found.map(|known| (id.clone(), self.present_client(&known.declared)));
         if let Some(members) = body.as_object_mut() {
             members.insert("client_id".to_owned(), id.as_str().into());
@@ -174,6 +196,7 @@ impl Planner<'_> {
         json!({
             "name": client.name, "token_endpoint_auth_method": client.token_endpoint_auth_method,
             "token_endpoint_auth_method_enforced": client.token_endpoint_auth_method_enforced,
+            "assertion_audience": client.assertion_audience,
             "organization_id": client.organization.as_ref().and_then(id), "external_id": client.external_id, "metadata": client.metadata,
         })
     }
@@ -359,7 +382,7 @@ mod tests {
     }
 
     fn fresh() -> Current {
-        let server = json!({ "id": "default", "name": "default", "signing_alg": "RS256" });
+        let server = json!({ "id": "default", "name": "default", "signing_alg": "RS256", "rotation_interval_seconds": 7_776_000 });
         let management = json!({ "id": "rs_management", "audience": "m", "authorization_server_id": "default" });
         let operator = json!({ "client_id": "operator" });
         let grant = json!({ "id": "gr_0", "resource_server_id": "rs_management", "scope": "clients:read" });
@@ -368,7 +391,7 @@ mod tests {
 
     /// What there is once the plan for [`FILE`] was carried out.
     fn applied() -> Current {
-        let server = json!({ "id": "default", "name": "default", "signing_alg": "RS256" });
+        let server = json!({ "id": "default", "name": "default", "signing_alg": "RS256", "rotation_interval_seconds": 7_776_000 });
         let api = json!({
             "id": "rs_1", "authorization_server_id": "default", "audience": "https://api.test", "name": "API", "profile": "rfc9068",
             "signing_alg": null, "token_lifetime_seconds": 600,
@@ -377,7 +400,7 @@ mod tests {
         let organization = json!({ "id": "org_1", "name": "Acme" });
         let client = json!({
             "client_id": "acme-1", "name": "Acme", "token_endpoint_auth_method": "client_secret_basic",
-            "token_endpoint_auth_method_enforced": false, "organization_id": "org_1", "external_id": null, "metadata": {},
+            "token_endpoint_auth_method_enforced": false, "assertion_audience": "issuer", "organization_id": "org_1", "external_id": null, "metadata": {},
             "disabled_at": null,
         });
         let grant = json!({ "id": "gr_1", "resource_server_id": "rs_1", "scope": "a", "token_lifetime_seconds": null });
@@ -460,6 +483,12 @@ mod tests {
         assert!(matches!(Declaration::parse(&twice), Err(DeclarationError::Twice { kind: "client", .. })));
         let unknown = format!("{FILE}\nclient_secret = \"x\"");
         assert!(matches!(Declaration::parse(&unknown), Err(DeclarationError::Malformed(_))));
+        let signing = FILE.replace(
+            "name = \"Acme\"\n        organization",
+            "name = \"Acme\"\n        token_endpoint_auth_method = \"private_key_jwt\"\n        organization",
+        );
+        assert_eq!(plan(&declaration(&signing), &fresh(), false), Err(DeclarationError::KeysNeeded("acme-1".to_owned())));
+        assert!(plan(&declaration(&signing), &applied(), false).is_ok());
         assert_eq!(Declaration::parse("format = 2"), Err(DeclarationError::Format(2)));
     }
 }
