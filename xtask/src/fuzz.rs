@@ -62,7 +62,8 @@ fn targets() -> Result<Vec<String>> {
 fn build(folder: &Path) -> Result<PathBuf> {
     let said = process::read(Command::new("rustc").arg("-vV"))?;
     let host = said.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not name its host")?;
-    let mut command = process::cargo(["build", "--locked", "--profile", "fuzz", "--manifest-path", "fuzz/Cargo.toml", "--target", host]);
+    let mut command =
+        process::cargo(["build", "--locked", "--profile", "fuzz", "--manifest-path", "fuzz/Cargo.toml", "--target", host]);
     process::run(command.env("RUSTFLAGS", COUNTERS.join(" ")).env("CARGO_TARGET_DIR", folder))?;
     Ok(folder.join(host).join("fuzz"))
 }

@@ -20,6 +20,9 @@ const MARGIN: Duration = Duration::from_millis(400);
 const CONNECTIONS: usize = 4;
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
+/// The servers are asked again and again whether a client is refused by now.
+const WITHOUT_BUDGETS: [&str; 2] = ["budgets.client_failures_per_minute=0", "budgets.source_failures_per_minute=0"];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_either_node_is_verified_with_the_keys_of_the_other() {
     let database = Database::create().await;
@@ -97,7 +100,7 @@ async fn a_server_on_sqlite_sees_what_another_process_changes() {
     let client = instance.client("watched-client").await;
     let (port_a, port_b) = (free_port(), free_port());
     let mut a = instance.serve_as(port_a, port_a, &[]).await;
-    let mut b = instance.serve_as(port_a, port_b, &["storage.poll_interval_ms=500"]).await;
+    let mut b = instance.serve_as(port_a, port_b, &[&WITHOUT_BUDGETS[..], &["storage.poll_interval_ms=500"]].concat()).await;
     let limit = Duration::from_millis(500) + MARGIN;
     let watch = Watch::start(&b, &client);
     watch.all(true).await;
@@ -124,10 +127,8 @@ impl Nodes {
         let instance = Instance::postgres(database).init().await;
         let client = instance.client("watched-client").await;
         let (port_a, port_b) = (free_port(), free_port());
-        // They are asked again and again whether the client is refused by now.
-        let without_budgets = ["budgets.client_failures_per_minute=0", "budgets.source_failures_per_minute=0"];
-        let a = instance.serve_as(port_a, port_a, &without_budgets).await;
-        let b = instance.serve_as(port_a, port_b, &[&without_budgets, settings].concat()).await;
+        let a = instance.serve_as(port_a, port_a, &WITHOUT_BUDGETS).await;
+        let b = instance.serve_as(port_a, port_b, &[&WITHOUT_BUDGETS, settings].concat()).await;
         Self { _instance: instance, client, a, b }
     }
 
