@@ -164,6 +164,24 @@ pub async fn revoke_credential(
     revocation::outlast(app, written).await
 }
 
+/// Stores a new credential of a client, with its event.
+pub(super) async fn store_new(app: &App, by: &Actor, client_id: &ClientId, new: &Credential) -> Result<(), ChangeError> {
+    let (credential, id, by, now) = (new.clone(), client_id.clone(), by.clone(), new.created_at);
+    let event = by
+        .event("credential.created", "credential", credential.id.as_str())
+        .with_detail("client_id", id.as_str())
+        .with_detail("kind", credential.kind.name())
+        .with_detail("label", credential.label.as_str());
+    app.write(move |tx| {
+        Box::pin(async move {
+            let client = insert(tx, &by, &id, &credential).await?;
+            tx.record_event(event.in_organization(client.owner()), now);
+            Ok(())
+        })
+    })
+    .await
+}
+
 /// Adds a credential to a client, which it locks, so that the count stays right.
 pub(super) async fn insert(tx: &mut Tx, by: &Actor, client_id: &ClientId, new: &Credential) -> Result<Client, ChangeError> {
     let LockedClient { client, .. } = lock_client(tx, by, client_id).await?;

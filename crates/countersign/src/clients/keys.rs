@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_protocol::jose::RegisteredKeys;
 use countersign_protocol::{ClientId, Timestamp};
 
-use super::credentials::{check_times, insert};
+use super::credentials::{check_times, store_new};
 use super::{Client, Credential, CredentialKind, JwksUri, NewClient, create};
 use crate::app::App;
 use crate::audit::Actor;
@@ -54,23 +54,8 @@ pub async fn create_with_keys(app: &App, by: &Actor, new: NewClient, keys: NewKe
 /// [`ChangeError::Invalid`], [`ChangeError::NotFound`], [`ChangeError::State`] for a
 /// client that has too many credentials.
 pub async fn add_keys(app: &App, by: &Actor, client_id: &ClientId, new: NewKeys) -> Result<Credential, ChangeError> {
-    let now = app.clock.now();
-    let credential = make_credential(app, by, new, now)?;
-    let (stored, id) = (credential.clone(), client_id.clone());
-    let event = by
-        .event("credential.created", "credential", credential.id.as_str())
-        .with_detail("client_id", id.as_str())
-        .with_detail("kind", credential.kind.name())
-        .with_detail("label", credential.label.as_str());
-    let by = by.clone();
-    app.write(move |tx| {
-        Box::pin(async move {
-            let client = insert(tx, &by, &id, &stored).await?;
-            tx.record_event(event.in_organization(client.owner()), now);
-            Ok::<_, ChangeError>(())
-        })
-    })
-    .await?;
+    let credential = make_credential(app, by, new, app.clock.now())?;
+    store_new(app, by, client_id, &credential).await?;
     Ok(credential)
 }
 

@@ -6,7 +6,7 @@ use aws_lc_rs::{constant_time, hmac};
 use countersign_protocol::jose::base64url;
 use countersign_protocol::{ClientId, CredentialText, Secret, Timestamp};
 
-use super::credentials::{check_times, insert};
+use super::credentials::{check_times, store_new};
 use super::{Credential, CredentialKind};
 use crate::app::App;
 use crate::audit::Actor;
@@ -132,22 +132,7 @@ pub async fn create_secret(
     client_id: &ClientId,
     new: impl Into<NewSecret>,
 ) -> Result<CreatedSecret, ChangeError> {
-    let now = app.clock.now();
-    let secret = make_secret(app, by, new.into(), now)?;
-    let (credential, id) = (secret.credential.clone(), client_id.clone());
-    let event = by
-        .event("credential.created", "credential", credential.id.as_str())
-        .with_detail("client_id", id.as_str())
-        .with_detail("kind", credential.kind.name())
-        .with_detail("label", credential.label.as_str());
-    let by = by.clone();
-    app.write(move |tx| {
-        Box::pin(async move {
-            let client = insert(tx, &by, &id, &credential).await?;
-            tx.record_event(event.in_organization(client.owner()), now);
-            Ok::<_, ChangeError>(())
-        })
-    })
-    .await?;
+    let secret = make_secret(app, by, new.into(), app.clock.now())?;
+    store_new(app, by, client_id, &secret.credential).await?;
     Ok(secret)
 }

@@ -11,7 +11,7 @@ use http::{Extensions, StatusCode};
 use serde::Serialize;
 
 pub(super) use oauth::{OAuthRefusal, inquiry_refusal, token_refusal};
-pub(super) use problem::{Problem, ProblemField, change_refusal, invalid_query, problem_with};
+pub(super) use problem::{Problem, ProblemField, change_refusal, invalid_query, problem_saying, problem_with};
 
 use crate::log::chain;
 use crate::store::StoreError;

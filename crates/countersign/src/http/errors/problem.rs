@@ -45,15 +45,19 @@ pub(in crate::http) fn problem_with(status: StatusCode, code: ErrorCode, errors:
     }
 }
 
+/// A problem with one detail that is not about a member of the body.
+pub(in crate::http) fn problem_saying(status: StatusCode, code: ErrorCode, detail: String) -> Response {
+    problem_with(status, code, vec![ProblemField { pointer: String::new(), detail }])
+}
+
 /// A query parameter that is not accepted.
 pub(in crate::http) fn invalid_query(name: &str) -> Response {
-    let field = ProblemField { pointer: String::new(), detail: format!("`{name}` is not accepted") };
-    problem_with(StatusCode::BAD_REQUEST, ErrorCode::QueryInvalid, vec![field])
+    problem_saying(StatusCode::BAD_REQUEST, ErrorCode::QueryInvalid, format!("`{name}` is not accepted"))
 }
 
 /// Renders why a change was not made.
 pub(in crate::http) fn change_refusal(error: &ChangeError) -> Response {
-    let plain = |status, code| problem_with(status, code, vec![ProblemField { pointer: String::new(), detail: error.to_string() }]);
+    let plain = |status, code| problem_saying(status, code, error.to_string());
     match error {
         ChangeError::AlreadyExists { .. } => plain(StatusCode::CONFLICT, ErrorCode::AlreadyExists),
         ChangeError::ExceedsCaller(_) => plain(StatusCode::FORBIDDEN, ErrorCode::ExceedsCaller),

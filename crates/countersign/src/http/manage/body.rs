@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::refusal::Refusal;
 use crate::http::body::{ReadError, read_bounded};
-use crate::http::errors::{ProblemField, problem, problem_with};
+use crate::http::errors::{ProblemField, problem, problem_saying, problem_with};
 
 /// A request body, and its bytes for the idempotency key.
 pub(super) struct Body<T> {
@@ -58,10 +58,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     })?;
     json.end().map_err(|_| problem(StatusCode::BAD_REQUEST, ErrorCode::BodyMalformed))?;
     // What the type keeps as any JSON, it keeps whole.
-    strict_object(bytes).map_err(|error| {
-        let field = ProblemField { pointer: String::new(), detail: error.to_string() };
-        problem_with(StatusCode::BAD_REQUEST, ErrorCode::FieldInvalid, vec![field])
-    })?;
+    strict_object(bytes).map_err(|error| problem_saying(StatusCode::BAD_REQUEST, ErrorCode::FieldInvalid, error.to_string()))?;
     Ok(value)
 }
 

@@ -20,6 +20,7 @@ use super::reply::{Reply, deleted};
 use super::time::rfc3339;
 use super::version::IfMatch;
 use crate::app::App;
+use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField};
 use crate::clients::{self, AssertionAudience, Client, ClientPatch, ClientSummary, CreatedClient, KeySource, NewClient, NewKeys};
 use crate::ids::OrganizationId;
@@ -348,13 +349,8 @@ pub(super) async fn disable_client(
     attempt: Attempt,
     Named(id): Named<String>,
 ) -> Result<Response, Refusal> {
-    caller.require(Right::ClientsWrite)?;
-    let work = async |by| {
-        let found = reachable(&app, &caller, &id).await?;
-        clients::disable(&app, &by, &found.id).await?;
-        shown_now(&app, &found.id).await
-    };
-    Ok(attempt.once(&app, &caller, &bytes::Bytes::new(), work).await)
+    let change = async |by: &Actor, id: &ClientId| clients::disable(&app, by, id).await;
+    change_state(&app, &caller, attempt, &id, change).await
 }
 
 /// Enable a disabled client
@@ -368,13 +364,25 @@ pub(super) async fn enable_client(
     attempt: Attempt,
     Named(id): Named<String>,
 ) -> Result<Response, Refusal> {
+    let change = async |by: &Actor, id: &ClientId| clients::enable(&app, by, id).await;
+    change_state(&app, &caller, attempt, &id, change).await
+}
+
+/// Disabling and enabling differ in one call.
+async fn change_state(
+    app: &Arc<App>,
+    caller: &Caller,
+    attempt: Attempt,
+    id: &str,
+    change: impl AsyncFnOnce(&Actor, &ClientId) -> Result<(), ChangeError>,
+) -> Result<Response, Refusal> {
     caller.require(Right::ClientsWrite)?;
     let work = async |by| {
-        let found = reachable(&app, &caller, &id).await?;
-        clients::enable(&app, &by, &found.id).await?;
-        shown_now(&app, &found.id).await
+        let found = reachable(app, caller, id).await?;
+        change(&by, &found.id).await?;
+        shown_now(app, &found.id).await
     };
-    Ok(attempt.once(&app, &caller, &bytes::Bytes::new(), work).await)
+    Ok(attempt.once(app, caller, &bytes::Bytes::new(), work).await)
 }
 
 async fn shown_now(app: &App, id: &ClientId) -> Result<Reply, ChangeError> {

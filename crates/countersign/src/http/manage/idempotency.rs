@@ -19,7 +19,7 @@ use super::reply::Reply;
 use crate::app::App;
 use crate::audit::{Actor, Repeatable};
 use crate::change::ChangeError;
-use crate::http::errors::{ProblemField, change_refusal, problem_with, store_fault};
+use crate::http::errors::{ProblemField, change_refusal, problem_saying, problem_with, store_fault};
 use crate::store::{KeptReply, StoreError};
 
 const HEADER: &str = "idempotency-key";
@@ -43,8 +43,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Attempt {
             (Some(Ok(key)), None) if (1..=MAX_LENGTH).contains(&key.len()) => Some(key),
             (Some(_), _) => {
                 let detail = format!("`Idempotency-Key` is one text of 1 to {MAX_LENGTH} visible ASCII characters");
-                let field = ProblemField { pointer: String::new(), detail };
-                return Err(problem_with(StatusCode::BAD_REQUEST, ErrorCode::QueryInvalid, vec![field]).into());
+                return Err(problem_saying(StatusCode::BAD_REQUEST, ErrorCode::QueryInvalid, detail).into());
             }
         };
         Ok(Self { key, method: parts.method.clone(), path: parts.uri.path().to_owned() })
@@ -134,8 +133,7 @@ fn answer_again(repeatable: &Repeatable, kept: KeptReply) -> Response {
         Some(reply) => reply.into_response(),
         None => {
             let detail = format!("it was carried out on `{}`; its reply is not kept", kept.object_id);
-            let field = ProblemField { pointer: String::new(), detail };
-            problem_with(StatusCode::CONFLICT, ErrorCode::ReplyNotKept, vec![field])
+            problem_saying(StatusCode::CONFLICT, ErrorCode::ReplyNotKept, detail)
         }
     }
 }

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::refusal::Refusal;
 use crate::app::App;
 use crate::clients::SecretHash;
-use crate::http::errors::{ProblemField, problem_with};
+use crate::http::errors::problem_saying;
 use crate::store::Page;
 
 /// Rows of a piece unless the caller says otherwise.
@@ -115,6 +115,5 @@ fn tag(app: &App, name: &str, place: &str) -> Option<SecretHash> {
 }
 
 fn invalid(name: &str, detail: &str) -> Refusal {
-    let field = ProblemField { pointer: String::new(), detail: format!("`{name}`: {detail}") };
-    problem_with(StatusCode::BAD_REQUEST, ErrorCode::QueryInvalid, vec![field]).into()
+    problem_saying(StatusCode::BAD_REQUEST, ErrorCode::QueryInvalid, format!("`{name}`: {detail}")).into()
 }

@@ -7,7 +7,7 @@ use http::header::IF_MATCH;
 use http::request::Parts;
 
 use super::refusal::Refusal;
-use crate::http::errors::{ProblemField, problem_with};
+use crate::http::errors::problem_saying;
 
 /// The tag of a version.
 pub(super) fn etag(version: i64) -> String {
@@ -29,8 +29,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
         let version = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|text| text.parse().ok());
         version.map(|version| Self(Some(version))).ok_or_else(|| {
             let detail = "`If-Match` takes one entity tag as this API gives it, or `*`".to_owned();
-            let field = ProblemField { pointer: String::new(), detail };
-            problem_with(StatusCode::BAD_REQUEST, ErrorCode::QueryInvalid, vec![field]).into()
+            problem_saying(StatusCode::BAD_REQUEST, ErrorCode::QueryInvalid, detail).into()
         })
     }
 }
