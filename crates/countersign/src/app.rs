@@ -51,6 +51,9 @@ pub struct AppParts {
     pub outbound: Outbound,
 }
 
+/// How often a node tries to apply a change that it has committed.
+const MAX_TRIES_TO_APPLY: usize = 3;
+
 /// How long the change feed may be unreadable before a node says that it is not ready.
 pub const MAX_FEED_SILENCE_SECONDS: i64 = 10;
 
@@ -196,7 +199,8 @@ impl App {
     /// before returning. Other nodes follow the change feed.
     ///
     /// # Errors
-    /// What `work` returns, or [`StoreError`].
+    /// What `work` returns, or [`StoreError`]; [`StoreError::NotApplied`] when it is
+    /// committed and this node goes on as it was before.
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> WorkFuture<'t, T, E> + Send + 'static,
@@ -204,21 +208,32 @@ impl App {
         E: From<StoreError> + Send + 'static,
     {
         let committed = self.store.write(work).await?;
+        let mut unapplied = None;
         for (kind, object_id) in &committed.changes {
-            if let Err(error) = self.apply(Some(*kind), object_id).await {
-                // It is committed; this node's follower applies it again.
-                tracing::error!(error = %crate::log::chain(&error), "a committed change is not applied yet");
-            }
+            unapplied = unapplied.or(self.apply_committed(*kind, object_id).await.err());
         }
-        Ok(committed.value)
+        unapplied.map_or(Ok(committed.value), |error| Err(StoreError::not_applied(error).into()))
+    }
+
+    /// Applies a change that cannot be taken back: once more where the connection
+    /// broke. If it fails to the end, this node's follower goes on trying.
+    async fn apply_committed(&self, kind: ChangeKind, object_id: &str) -> Result<(), CatalogError> {
+        let mut applied = self.apply(Some(kind), object_id).await;
+        for _ in 1..MAX_TRIES_TO_APPLY {
+            if applied.is_ok() {
+                break;
+            }
+            applied = self.apply(Some(kind), object_id).await;
+        }
+        applied
     }
 
     /// Forgets or reloads what a change made stale. A change of unknown kind, from
     /// a newer node, makes everything stale.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be reloaded: the change is not applied yet.
-    pub async fn apply(&self, kind: Option<ChangeKind>, object_id: &str) -> Result<(), StoreError> {
+    /// [`CatalogError`] when it cannot be reloaded: the change is not applied yet.
+    pub async fn apply(&self, kind: Option<ChangeKind>, object_id: &str) -> Result<(), CatalogError> {
         match kind {
             Some(ChangeKind::Client) => {
                 match ClientId::try_from(object_id) {
@@ -237,24 +252,18 @@ impl App {
     /// Forgets everything and reads it again.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be read; the old snapshot serves on.
-    pub async fn resync(&self) -> Result<(), StoreError> {
+    /// [`CatalogError`] when it cannot be read; the old snapshot serves on.
+    pub async fn resync(&self) -> Result<(), CatalogError> {
         self.clients.clear();
         self.revocations.load(&self.store, self.clock.now()).await?;
         self.reload_catalog().await
     }
 
-    async fn reload_catalog(&self) -> Result<(), StoreError> {
+    async fn reload_catalog(&self) -> Result<(), CatalogError> {
         let mut opened = self.opened_keys.lock().await;
         let loaded = catalog::load(&self.store, &self.master_key, self.signers.as_ref(), &mut opened).await;
         self.sealed_out.store(matches!(loaded, Err(CatalogError::Sealing { .. })), Ordering::SeqCst);
-        match loaded {
-            Ok(catalog) => self.catalog.store(Arc::new(catalog)),
-            Err(CatalogError::Store(error @ (StoreError::Unavailable(_) | StoreError::Internal(_)))) => return Err(error),
-            // A broken row: trying again does not help, and must not keep the next
-            // change from being applied. The old snapshot serves on.
-            Err(error) => tracing::error!(error = %crate::log::chain(&error), "the catalog cannot be read"),
-        }
+        self.catalog.store(Arc::new(loaded?));
         Ok(())
     }
 

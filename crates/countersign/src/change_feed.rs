@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
+use crate::catalog::CatalogError;
 use crate::store::{Change, StoreError};
 
 /// Changes older than this many are deleted; who needs them starts afresh.
@@ -25,10 +26,10 @@ impl Follower {
     /// thing a follower does is a full resync.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn start(app: Arc<App>, poll_interval: Duration) -> Result<Self, StoreError> {
+    /// [`CatalogError`] when the feed or what it is about cannot be read now.
+    pub async fn start(app: Arc<App>, poll_interval: Duration) -> Result<Self, CatalogError> {
         let position = head(&app).await?;
-        app.resync().await?;
+        pass_over_broken_rows(app.resync().await)?;
         app.feed_was_read(position);
         Ok(Self { app, position, poll_interval, resyncs: 0 })
     }
@@ -54,8 +55,8 @@ impl Follower {
     /// Applies what has been committed since the last time and returns it.
     ///
     /// # Errors
-    /// [`StoreError`]; the next call goes on where this one stopped.
-    pub async fn catch_up(&mut self) -> Result<Vec<Change>, StoreError> {
+    /// [`CatalogError`]; the next call goes on where this one stopped.
+    pub async fn catch_up(&mut self) -> Result<Vec<Change>, CatalogError> {
         let mut applied = Vec::new();
         loop {
             let after = self.position;
@@ -73,7 +74,7 @@ impl Follower {
                     self.start_afresh().await?;
                     break;
                 }
-                self.app.apply(change.kind, &change.object_id).await?;
+                pass_over_broken_rows(self.app.apply(change.kind, &change.object_id).await)?;
                 self.position = change.seq;
                 applied.push(change);
             }
@@ -98,10 +99,10 @@ impl Follower {
         Ok(changes.is_empty())
     }
 
-    async fn start_afresh(&mut self) -> Result<(), StoreError> {
+    async fn start_afresh(&mut self) -> Result<(), CatalogError> {
         let position = head(&self.app).await?;
         tracing::warn!(position, "a gap in the change feed: reading everything again");
-        self.app.resync().await?;
+        pass_over_broken_rows(self.app.resync().await)?;
         self.position = position;
         self.resyncs += 1;
         self.app.metrics.node.resynced();
@@ -118,6 +119,18 @@ impl Follower {
         if let Err::<_, StoreError>(error) = deleted {
             tracing::warn!(error = %crate::log::chain(&error), "old changes are not deleted");
         }
+    }
+}
+
+/// A broken row must not keep the next change from being applied. The old snapshot
+/// serves on.
+fn pass_over_broken_rows(applied: Result<(), CatalogError>) -> Result<(), CatalogError> {
+    match applied {
+        Err(error) if error.is_lasting() => {
+            tracing::error!(error = %crate::log::chain(&error), "the catalog cannot be read");
+            Ok(())
+        }
+        applied => applied,
     }
 }
 

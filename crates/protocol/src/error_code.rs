@@ -178,6 +178,8 @@ error_codes! {
     Internal = 9001,
     /// The service cannot do this at the moment; try again.
     Unavailable = 9002,
+    /// The change is made, but this node does not follow it yet; look before you repeat it.
+    ChangeNotApplied = 9003,
 }
 
 impl fmt::Display for ErrorCode {

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField, check_name};
 use crate::ids::AuthorizationServerId;
+use crate::instance::hold_master_key;
 use crate::signing_keys::{SigningKeyState, check_rotation_interval, hold_active};
 use crate::store::{ChangeKind, Tx};
 
@@ -85,9 +86,11 @@ pub async fn delete(app: &App, by: &Actor, id: &AuthorizationServerId, if_versio
     }
     let now = app.clock.now();
     let event = by.event("authorization_server.deleted", "authorization_server", id.as_str());
-    let id = id.clone();
+    let (id, master_key) = (id.clone(), app.master_key.clone());
     app.write(move |tx| {
         Box::pin(async move {
+            // Nothing is sealed here, but nobody adds or changes its keys meanwhile.
+            hold_master_key::<ChangeError>(tx, &master_key).await?;
             let server = tx.lock_authorization_server(&id).await?.ok_or_else(|| not_found(&id))?;
             ChangeError::check_version(if_version, server.version)?;
             if tx.has_resource_server(&id).await? {

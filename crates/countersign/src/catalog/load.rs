@@ -39,6 +39,13 @@ pub enum CatalogError {
     Store(#[from] StoreError),
 }
 
+impl CatalogError {
+    /// Whether it is about a row that stays as it is: trying again does not help.
+    pub const fn is_lasting(&self) -> bool {
+        !matches!(self, Self::Store(StoreError::Unavailable(_) | StoreError::Internal(_)))
+    }
+}
+
 struct Rows {
     servers: Vec<AuthorizationServer>,
     mounts: Vec<Mount>,

@@ -101,6 +101,11 @@ impl Catalog {
         self.servers.values()
     }
 
+    /// Whether an authorization server is as this snapshot has it.
+    pub fn holds(&self, server: &Arc<LoadedAuthorizationServer>) -> bool {
+        self.servers.get(&server.id).is_some_and(|current| Arc::ptr_eq(current, server))
+    }
+
     /// The mount as it is in this snapshot; as it was where it is gone.
     pub fn refreshed(&self, mount: &ResolvedMount) -> ResolvedMount {
         let server = self.servers.get(&mount.server.id).unwrap_or(&mount.server);

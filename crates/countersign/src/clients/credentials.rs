@@ -133,7 +133,7 @@ fn check_overlap(credential: &Credential, expires_at: Option<Timestamp>) -> Resu
 }
 
 /// Revokes a credential of a client for good, be it the last, and every token that was
-/// obtained with it. Doing it twice changes nothing.
+/// obtained with it. Doing it again revokes these tokens again.
 ///
 /// # Errors
 /// [`ChangeError::NotFound`] when the client has no such credential.
@@ -150,15 +150,17 @@ pub async fn revoke_credential(
         Box::pin(async move {
             let LockedClient { client, .. } = lock_client(tx, &by, &client_id).await?;
             let now = clock.now();
-            if !tx.revoke_credential(&client_id, &credential_id, now).await? {
-                let known = tx.find_credential(&client_id, &credential_id).await?;
-                return known.map(|_| Vec::new()).ok_or_else(|| not_found(&credential_id));
+            if tx.revoke_credential(&client_id, &credential_id, now).await? {
+                tx.record_event(event.in_organization(client.owner()), now);
+                tx.record_change(ChangeKind::Client, client_id.as_str(), now);
+            } else if tx.find_credential(&client_id, &credential_id).await?.is_none() {
+                return Err(not_found(&credential_id));
             }
+            // Also where it is revoked: whoever revoked it may not have been able to
+            // move the mark behind the last token.
             let marked = Marked::Credential(credential_id);
             let not_before = revocation::mark(tx, &marked, now).await?;
-            tx.record_event(event.in_organization(client.owner()), now);
-            tx.record_change(ChangeKind::Client, client_id.as_str(), now);
-            Ok(vec![(marked, not_before)])
+            Ok(((), vec![(marked, not_before)]))
         })
     });
     revocation::outlast(app, written).await

@@ -133,7 +133,7 @@ pub async fn delete(app: &App, by: &Actor, id: &ClientId, if_version: Option<i64
             let event = event.with_detail("name", client.name.as_str());
             tx.record_event(event.in_organization(client.owner()), now);
             tx.record_change(ChangeKind::Client, id.as_str(), now);
-            Ok(vec![(marked, not_before)])
+            Ok(((), vec![(marked, not_before)]))
         })
     });
     revocation::outlast(app, written).await

@@ -204,6 +204,7 @@ impl Https {
             other_bases: Arc::new([plain.clone()]),
             terms: terms(current, HandshakeLimits::default())?,
             challenges: None,
+            keeping: None,
         };
         Ok(Self { secure, url, ca_file: made.ca_file })
     }

@@ -27,11 +27,15 @@ pub async fn write_credential_uses(app: &App) -> Result<(), StoreError> {
                 Ok::<_, StoreError>(())
             })
         });
-        if let Err(error) = written.await {
-            app.credential_uses.give_back(waiting.into_iter().chain(rest));
-            return Err(error);
+        match written.await {
+            Ok(_) => waiting = rest,
+            // A credential was deleted at the same moment. It is not there the next time.
+            Err(StoreError::ReferenceGone) => waiting.extend(rest),
+            Err(error) => {
+                app.credential_uses.give_back(waiting.into_iter().chain(rest));
+                return Err(error);
+            }
         }
-        waiting = rest;
     }
     Ok(())
 }

@@ -5,14 +5,15 @@ mod credential_expiry;
 mod credential_uses;
 mod revocations;
 pub mod rotate_signing_keys;
+mod tasks;
 mod used_jtis;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::tasks::Tasks;
 use crate::app::App;
 use crate::config::CredentialsConfig;
 use crate::store::StoreError;
@@ -27,35 +28,45 @@ const DELETE_JTIS_EVERY: Duration = Duration::from_secs(60);
 const FORGET_REVOCATIONS_EVERY: Duration = Duration::from_secs(60);
 const WARN_EVERY: Duration = Duration::from_secs(600);
 
-/// The jobs of a node that serves.
+/// What runs beside the requests of a node that serves, and never ends by itself.
 pub(crate) struct Jobs {
     app: Arc<App>,
-    running: JoinSet<()>,
+    tasks: Tasks,
 }
 
 impl Jobs {
     /// Starts them.
     pub(crate) fn start(app: Arc<App>, credentials: &CredentialsConfig) -> Self {
-        let mut running = JoinSet::new();
-        running.spawn(repeat(WRITE_USES_EVERY, Arc::clone(&app), "the last use of credentials is not written", async |app| {
-            write_credential_uses(app).await
-        }));
-        running.spawn(repeat(DELETE_JTIS_EVERY, Arc::clone(&app), "used ids of assertions are not deleted", async |app| {
-            delete_used_jtis(app).await
-        }));
-        running.spawn(repeat(FORGET_REVOCATIONS_EVERY, Arc::clone(&app), "expired revocations are not forgotten", async |app| {
-            forget_expired_revocations(app).await
-        }));
+        let mut jobs = Self { app: Arc::clone(&app), tasks: Tasks::default() };
+        let failure = "the last use of credentials is not written";
+        let write_uses = async |app: &App| write_credential_uses(app).await;
+        jobs.add(failure, repeat(WRITE_USES_EVERY, Arc::clone(&app), failure, write_uses));
+        let failure = "used ids of assertions are not deleted";
+        let delete_jtis = async |app: &App| delete_used_jtis(app).await;
+        jobs.add(failure, repeat(DELETE_JTIS_EVERY, Arc::clone(&app), failure, delete_jtis));
+        let failure = "expired revocations are not forgotten";
+        let forget = async |app: &App| forget_expired_revocations(app).await;
+        jobs.add(failure, repeat(FORGET_REVOCATIONS_EVERY, Arc::clone(&app), failure, forget));
+        let failure = "credentials that end soon are not looked for";
         let thresholds = credentials.expiry_warning_seconds.clone();
-        running.spawn(repeat(WARN_EVERY, Arc::clone(&app), "credentials that end soon are not looked for", async move |app| {
-            warn_of_expiry(app, &thresholds).await.map(drop)
-        }));
-        Self { app, running }
+        let warn = async move |app: &App| warn_of_expiry(app, &thresholds).await.map(drop);
+        jobs.add(failure, repeat(WARN_EVERY, app, failure, warn));
+        jobs
+    }
+
+    /// Runs a task. `failure` says what is wrong when it ends.
+    pub(crate) fn add(&mut self, failure: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.add(failure, task);
+    }
+
+    /// Waits until one of them ends; says what is wrong then.
+    pub(crate) async fn ended(&mut self) -> String {
+        self.tasks.ended().await
     }
 
     /// Ends them; what waits in memory is written.
     pub(crate) async fn stop(mut self) {
-        self.running.shutdown().await;
+        self.tasks.stop().await;
         if let Err(error) = write_credential_uses(&self.app).await {
             tracing::warn!(error = %crate::log::chain(&error), "the last use of some credentials was not written");
         }

@@ -42,6 +42,7 @@ pub(crate) async fn lock_client(tx: &mut Tx, by: &Actor, id: &ClientId) -> Resul
     for grant in &client.grants {
         authority.check_covers(grant)?;
     }
+    authority.check_covers_introspection(tx, id).await?;
     Ok(LockedClient { client, authority })
 }
 
@@ -127,6 +128,18 @@ impl Authority {
             None => &nothing,
         };
         grant.scope.first_outside(held).map_or(Ok(()), |scope| Err(exceeds(scope, &grant.resource_server_id)))
+    }
+
+    /// Tokens of others are not looked at by way of a client that may introspect them.
+    async fn check_covers_introspection(&self, session: &mut Session, id: &ClientId) -> Result<(), ChangeError> {
+        let Self::Caller(caller, _) = self else { return Ok(()) };
+        if caller.organization_id.is_none() || caller.id == *id {
+            return Ok(());
+        }
+        let held = session.introspected_by(&caller.id).await?;
+        let introspected = session.introspected_by(id).await?;
+        let beyond = introspected.iter().find(|resource_server| !held.contains(resource_server));
+        beyond.map_or(Ok(()), |resource_server| Err(exceeds("introspection", resource_server)))
     }
 
     fn check_may_make_operators(&self) -> Result<(), ChangeError> {

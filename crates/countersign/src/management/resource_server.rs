@@ -52,7 +52,9 @@ pub async fn ensure_resource_server(app: &App) -> Result<(), ChangeError> {
     });
     match written.await {
         // Another node was first.
-        Err(ChangeError::Store(StoreError::UniqueViolation)) => Ok(app.resync().await?),
+        Err(ChangeError::Store(StoreError::UniqueViolation)) => {
+            app.resync().await.map_err(|error| StoreError::not_applied(error).into())
+        }
         other => other,
     }
 }

@@ -73,7 +73,12 @@ impl StoreMetrics {
         match error {
             StoreError::Unavailable(_) => self.unavailable.inc(),
             StoreError::Internal(_) => self.internal.inc(),
-            StoreError::Corrupt { .. } | StoreError::NewerSchema { .. } | StoreError::Repeated | StoreError::UniqueViolation => 0,
+            StoreError::Corrupt { .. }
+            | StoreError::NewerSchema { .. }
+            | StoreError::NotApplied(_)
+            | StoreError::ReferenceGone
+            | StoreError::Repeated
+            | StoreError::UniqueViolation => 0,
         };
     }
 

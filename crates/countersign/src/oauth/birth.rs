@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use countersign_protocol::Timestamp;
 
-use super::{AccessTokenSpec, AuthenticatedClient, IssueError};
+use super::{AccessTokenSpec, IssueError};
 use crate::app::App;
 use crate::catalog::LoadedAuthorizationServer;
-use crate::resource_servers::ResourceServer;
 use crate::revocation::TokenFacts;
 use crate::signing_keys::Signer;
 
@@ -17,23 +16,24 @@ use crate::signing_keys::Signer;
 const MAX_AHEAD_SECONDS: i64 = 2;
 
 /// What a mark can name of a token that is about to be issued.
-pub(super) struct Birth<'c> {
-    client: &'c AuthenticatedClient,
-    server: Arc<LoadedAuthorizationServer>,
-    resource_server: Arc<ResourceServer>,
+pub(super) struct Birth<'s> {
+    spec: &'s AccessTokenSpec,
     key: Option<Arc<dyn Signer>>,
-    issued_at: Timestamp,
 }
 
-impl<'c> Birth<'c> {
-    pub(super) fn of(app: &App, client: &'c AuthenticatedClient, spec: &AccessTokenSpec) -> Self {
-        Self {
-            client,
-            server: Arc::clone(&spec.server),
-            resource_server: Arc::clone(&spec.resource_server),
-            key: spec.server.keys.active(spec.signing_alg).map(Arc::clone),
-            issued_at: spec.issued_at(app.backdate_seconds),
-        }
+impl<'s> Birth<'s> {
+    pub(super) fn of(spec: &'s AccessTokenSpec) -> Self {
+        Self { spec, key: spec.server.keys.active(spec.signing_alg).map(Arc::clone) }
+    }
+
+    /// What it is issued for.
+    pub(super) const fn spec(&self) -> &AccessTokenSpec {
+        self.spec
+    }
+
+    /// Whether the key that signs it is in the JWK Set of `server`.
+    pub(super) fn has_published_key(&self, server: &LoadedAuthorizationServer) -> bool {
+        self.key.as_ref().is_some_and(|key| server.keys.publishes(key.key_id()))
     }
 
     /// Whether nothing that was revoked until now is about the token.
@@ -54,15 +54,15 @@ impl<'c> Birth<'c> {
     }
 
     fn mark(&self, app: &App) -> Option<Timestamp> {
-        let client_id = self.client.client().id.as_str();
+        let Self { spec, key } = self;
         let facts = TokenFacts {
-            server: &self.server.id,
-            audience: self.resource_server.audience.as_str(),
-            client_id,
-            credential_id: self.client.credential_id().as_str(),
-            key_id: self.key.as_ref().map_or("", |key| key.key_id().as_str()),
-            subject: client_id,
+            server: &spec.server.id,
+            audience: spec.resource_server.audience.as_str(),
+            client_id: spec.client_id.as_str(),
+            credential_id: spec.credential_id.as_str(),
+            key_id: key.as_ref().map_or("", |key| key.key_id().as_str()),
+            subject: spec.client_id.as_str(),
         };
-        app.revocations.marks.revoking(&facts, self.issued_at)
+        app.revocations.marks.revoking(&facts, spec.issued_at(app.backdate_seconds))
     }
 }

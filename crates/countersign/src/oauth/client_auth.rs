@@ -234,22 +234,18 @@ pub(super) fn settle(
     Ok(AuthenticatedClient { client, credential_id, method })
 }
 
-/// Whether the client would still be let in with the credential it used.
+/// Lets a client in once more with the credential that it used, as both are now.
 ///
 /// # Errors
 /// [`ClientAuthError`].
-pub(super) async fn confirm(app: &App, client: &AuthenticatedClient) -> Result<(), ClientAuthError> {
+pub(super) async fn authenticate_again(app: &App, before: &AuthenticatedClient) -> Result<AuthenticatedClient, ClientAuthError> {
     let now = app.clock.now();
-    let current = app.find_client(&client.client.id).await?;
-    let is_live = |credential: &Credential| credential.id == client.credential_id && credential.is_live(now);
-    let reason = match current {
-        None => RefusalReason::ClientUnknown,
-        Some(current) if current.disabled_at.is_some() => RefusalReason::ClientDisabled,
-        Some(current) if current.credentials.iter().any(is_live) => return Ok(()),
-        Some(_) if client.method.uses_secret() => RefusalReason::SecretNotAccepted,
-        Some(_) => RefusalReason::SignatureNotAccepted,
-    };
-    Err(ClientAuthError::Refused { client_id: Some(client.client.id.clone()), reason })
+    let current = app.find_client(&before.client.id).await?;
+    let is_live = |credential: &&Credential| credential.id == before.credential_id && credential.is_live(now);
+    let credentials = current.as_deref().map_or(&[][..], |client| &client.credentials);
+    let matched = credentials.iter().find(is_live).map(|credential| credential.id.clone());
+    let no_match = if before.method.uses_secret() { RefusalReason::SecretNotAccepted } else { RefusalReason::SignatureNotAccepted };
+    settle(current, matched, before.method, no_match)
 }
 
 /// The live credential whose hash the secret has. The secret is hashed under the

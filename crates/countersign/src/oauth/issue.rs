@@ -46,6 +46,14 @@ impl AccessTokenSpec {
     pub fn issued_at(&self, backdate_seconds: i64) -> Timestamp {
         Timestamp::from_seconds(self.now.as_seconds() - backdate_seconds)
     }
+
+    /// Whether both give the same client the same rights for the same time.
+    pub(super) fn has_terms_of(&self, other: &Self) -> bool {
+        let (api, others) = (&self.resource_server, &other.resource_server);
+        (&self.issuer, &self.client_id, &self.scope) == (&other.issuer, &other.client_id, &other.scope)
+            && (self.signing_alg, self.lifetime_seconds) == (other.signing_alg, other.lifetime_seconds)
+            && (&api.audience, api.profile) == (&others.audience, others.profile)
+    }
 }
 
 /// Why a token that was granted cannot be made: always a fault of ours.
@@ -66,9 +74,9 @@ pub enum IssueError {
 }
 
 /// Signs the access token that `spec` describes.
-pub(super) async fn access_token(app: &App, spec: AccessTokenSpec) -> Result<TokenResponse, IssueError> {
+pub(super) async fn access_token(app: &App, spec: &AccessTokenSpec) -> Result<TokenResponse, IssueError> {
     let (scope, token_id) = (spec.scope.to_string(), base64url::encode(&random::<16>(app.entropy.as_ref())));
-    let access_token = sign(&spec, &claims(app, &spec, &scope, &token_id)).await?;
+    let access_token = sign(spec, &claims(app, spec, &scope, &token_id)).await?;
     Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: spec.lifetime_seconds, scope })
 }
 

@@ -1,14 +1,15 @@
 //! The token endpoint's steps, in order.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{ClientCredentialsRequest, Parameters, Timestamp, TokenRequest, TokenRequestError, TokenResponse};
 
 use super::birth::Birth;
-use super::client_auth::{AuthenticatedClient, ClientAuthError, authenticate, confirm};
+use super::client_auth::{AuthenticatedClient, ClientAuthError, authenticate, authenticate_again};
 use super::grants::client_credentials::{self, ClientCredentialsError};
-use super::issue::{self, IssueError};
+use super::issue::{self, AccessTokenSpec, IssueError};
 use crate::app::App;
 use crate::catalog::{LoadedAuthorizationServer, ResolvedMount};
 use crate::limits::Exhausted;
@@ -53,7 +54,7 @@ pub async fn token<'h>(
     parameters: &Parameters,
 ) -> (Option<AuthenticatedClient>, Result<TokenResponse, TokenError>) {
     let now = app.clock.now();
-    let changes_before = app.client_changes();
+    let client_changes = app.client_changes();
     let client = match authenticate(app, mount, source, authorization, parameters, now).await {
         Ok(client) => client,
         Err(error) => return (None, Err(error.into())),
@@ -61,22 +62,41 @@ pub async fn token<'h>(
     if let Err(exhausted) = app.limits.take_client_request(&client.client().id, source, now) {
         return (Some(client), Err(TokenError::TooManyRequests(exhausted)));
     }
-    let mut issued = match TokenRequest::parse(parameters) {
-        Ok(TokenRequest::ClientCredentials(ask)) => issue_alive(app, &client, mount, &ask, now).await,
+    let mut known = Known { client, mount: Cow::Borrowed(mount), client_changes };
+    let issued = match TokenRequest::parse(parameters) {
+        Ok(TokenRequest::ClientCredentials(ask)) => issue_alive(app, &mut known, &ask, now).await,
         Err(error) => Err(error.into()),
     };
-    // Once a change was acknowledged on this node, no token leaves it that the
-    // change forbids, however long the signature took.
-    if issued.is_ok()
-        && app.client_changes() != changes_before
-        && let Err(error) = confirm(app, &client).await
-    {
-        issued = Err(error.into());
-    }
     if let Ok(issued) = &issued {
         app.metrics.tokens.issued(issued.server.id.as_str(), CLIENT_CREDENTIALS, issued.algorithm);
     }
-    (Some(client), issued.map(|issued| issued.response))
+    (Some(known.client), issued.map(|issued| issued.response))
+}
+
+/// What a token is decided by, as this node has heard of it.
+struct Known<'m> {
+    client: AuthenticatedClient,
+    mount: Cow<'m, ResolvedMount>,
+    /// Counted before the client was read.
+    client_changes: u64,
+}
+
+impl Known<'_> {
+    fn is_current(&self, app: &App) -> bool {
+        app.client_changes() == self.client_changes && app.catalog().holds(&self.mount.server)
+    }
+
+    /// Lets the client in once more, as everything is now.
+    async fn renew(&mut self, app: &App) -> Result<(), ClientAuthError> {
+        self.client_changes = app.client_changes();
+        self.client = authenticate_again(app, &self.client).await?;
+        self.mount = Cow::Owned(app.catalog().refreshed(&self.mount));
+        Ok(())
+    }
+
+    fn decide(&self, ask: &ClientCredentialsRequest, now: Timestamp) -> Result<AccessTokenSpec, ClientCredentialsError> {
+        client_credentials::decide(&self.client, &self.mount, ask, now)
+    }
 }
 
 /// A token, and who signed it.
@@ -86,33 +106,45 @@ struct Issued {
     algorithm: Algorithm,
 }
 
-/// Issues a token that no mark has revoked. While a mark lies ahead, the request
-/// waits for it: at most a second and the backdating.
+/// Issues a token that no mark has revoked, and that no change forbids which was
+/// acknowledged on this node, however long the signature took. While a mark lies
+/// ahead, the request waits for it: at most a second and the backdating.
 async fn issue_alive(
     app: &App,
-    client: &AuthenticatedClient,
-    mount: &ResolvedMount,
+    known: &mut Known<'_>,
     ask: &ClientCredentialsRequest,
     mut now: Timestamp,
 ) -> Result<Issued, TokenError> {
-    let mut current = None;
     for _ in 0..MAX_ROUNDS {
-        let mount = current.as_ref().unwrap_or(mount);
-        let spec = span!("decide").in_scope(|| client_credentials::decide(client, mount, ask, now))?;
-        let birth = Birth::of(app, client, &spec);
+        let spec = span!("decide").in_scope(|| known.decide(ask, now))?;
+        let birth = Birth::of(&spec);
         if let Some(time) = birth.waits_until(app)? {
             app.timer.wait_until(time).await;
         } else {
-            let (server, algorithm) = (Arc::clone(&spec.server), spec.signing_alg);
-            let response = issue::access_token(app, spec).await?;
-            // A mark that was set during the signature is about this token too.
-            if birth.is_alive(app) {
-                return Ok(Issued { response, server, algorithm });
+            let response = issue::access_token(app, &spec).await?;
+            // What changed during the signature is about this token too.
+            if is_still_due(app, known, ask, &birth).await? && birth.is_alive(app) {
+                return Ok(Issued { response, algorithm: spec.signing_alg, server: Arc::clone(&spec.server) });
             }
         }
         // Meanwhile the key may have been removed.
-        current = Some(app.catalog().refreshed(mount));
+        known.renew(app).await?;
         now = app.clock.now();
     }
     Err(IssueError::Overtaken.into())
+}
+
+/// Whether the same would be decided now. Most of what changes is about others.
+async fn is_still_due(
+    app: &App,
+    known: &mut Known<'_>,
+    ask: &ClientCredentialsRequest,
+    birth: &Birth<'_>,
+) -> Result<bool, TokenError> {
+    if known.is_current(app) {
+        return Ok(true);
+    }
+    known.renew(app).await?;
+    let spec = birth.spec();
+    Ok(known.decide(ask, spec.now)?.has_terms_of(spec) && birth.has_published_key(&known.mount.server))
 }

@@ -165,13 +165,11 @@ async fn insert(app: &App, by: &Actor, new: ResourceServer, keys: Vec<StoredSign
     let master_key = app.master_key.clone();
     app.write(move |tx| {
         Box::pin(async move {
+            let held = hold_master_key::<ChangeError>(tx, &master_key).await?;
             let server_id = &new.authorization_server_id;
             tx.lock_authorization_server(server_id).await?.ok_or_else(|| no_such_server(server_id))?;
-            if !keys.is_empty() {
-                let held = hold_master_key::<ChangeError>(tx, &master_key).await?;
-                for key in &keys {
-                    tx.insert_signing_key(&held, key).await?;
-                }
+            for key in &keys {
+                tx.insert_signing_key(&held, key).await?;
             }
             if let Some(algorithm) = new.signing_alg {
                 signing_keys::hold_active(tx, &new.authorization_server_id, algorithm, now).await?;

@@ -95,15 +95,13 @@ async fn write(
     let (id, master_key) = (id.clone(), app.master_key.clone());
     app.write(move |tx| {
         Box::pin(async move {
+            let held = hold_master_key::<ChangeError>(tx, &master_key).await?;
             let before = tx.lock_resource_server(&id).await?.ok_or_else(|| not_found(&id))?;
             ChangeError::check_version(if_version, before.version)?;
             let mut after = patch.apply(before);
             check_grants_keep_their_scopes(tx, &after).await?;
-            if !keys.is_empty() {
-                let held = hold_master_key::<ChangeError>(tx, &master_key).await?;
-                for key in &keys {
-                    tx.insert_signing_key(&held, key).await?;
-                }
+            for key in &keys {
+                tx.insert_signing_key(&held, key).await?;
             }
             if let Some(algorithm) = after.signing_alg {
                 hold_active(tx, &after.authorization_server_id, algorithm, now).await?;

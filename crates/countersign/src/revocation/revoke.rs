@@ -37,7 +37,7 @@ pub async fn revoke_client(app: &App, by: &Actor, id: &ClientId) -> Result<(), C
             let not_before = mark(tx, &marked, now).await?;
             tx.record_event(event.in_organization(client.owner()), now);
             tx.record_change(ChangeKind::Client, client_id.as_str(), now);
-            Ok(vec![(marked, not_before)])
+            Ok(((), vec![(marked, not_before)]))
         })
     });
     outlast(app, written).await
@@ -162,7 +162,7 @@ pub(crate) async fn revoke_token(app: &App, by: &Actor, token: RevokedToken, cli
 pub(crate) type StandingMarks = Vec<(Marked, Timestamp)>;
 
 async fn revoke_marked(app: &App, marked: Vec<Marked>, event: AuditEvent) -> Result<(), ChangeError> {
-    outlast(app, set_marks(app, marked, Some(event))).await
+    outlast(app, async { Ok(((), set_marks(app, marked, Some(event)).await?)) }).await
 }
 
 async fn set_marks(app: &App, marked: Vec<Marked>, event: Option<AuditEvent>) -> Result<StandingMarks, ChangeError> {
@@ -186,21 +186,21 @@ async fn set_marks(app: &App, marked: Vec<Marked>, event: Option<AuditEvent>) ->
 
 /// Commits a change that sets marks, and makes them cover every token that this node
 /// issued until then: if a second ended during the commit, tokens of the new second
-/// are not older than the mark, and it moves on.
+/// are not older than the mark, and it moves on. Returns what else came of the change.
 ///
 /// # Errors
 /// [`ChangeError::State`] when commits take so long that it never catches up.
-pub(crate) async fn outlast(
+pub(crate) async fn outlast<T>(
     app: &App,
-    change: impl Future<Output = Result<StandingMarks, ChangeError>>,
-) -> Result<(), ChangeError> {
-    let mut standing = change.await?;
+    change: impl Future<Output = Result<(T, StandingMarks), ChangeError>>,
+) -> Result<T, ChangeError> {
+    let (made, mut standing) = change.await?;
     for _ in 0..MAX_ROUNDS {
         let newest_possible = app.clock.now().plus_seconds(-app.backdate_seconds);
         let overtaken: Vec<Marked> =
             standing.into_iter().filter(|(_, mark)| newest_possible >= *mark).map(|(marked, _)| marked).collect();
         if overtaken.is_empty() {
-            return Ok(());
+            return Ok(made);
         }
         standing = set_marks(app, overtaken, None).await?;
     }

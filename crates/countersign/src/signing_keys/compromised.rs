@@ -1,5 +1,7 @@
 //! Emergency rotation: a key that others may have is gone at once.
 
+use std::sync::Arc;
+
 use countersign_protocol::Timestamp;
 
 use super::rotate::{find, not_found};
@@ -9,7 +11,7 @@ use crate::audit::Actor;
 use crate::change::ChangeError;
 use crate::ids::SigningKeyId;
 use crate::instance::{HeldMasterKey, hold_master_key};
-use crate::revocation::{Marked, mark};
+use crate::revocation::{Marked, mark, outlast};
 use crate::store::{ChangeKind, Tx};
 
 /// The outcome of an emergency rotation.
@@ -43,18 +45,23 @@ pub async fn replace_compromised(
     require_live(&found)?;
     // Which of them are needed is known only in the transaction.
     let [new_active, new_successor] = make_pair(app, &found.authorization_server_id, found.algorithm).await?;
-    let (by, id, master_key, now) = (by.clone(), found.id, app.master_key.clone(), app.clock.now());
+    let (by, id, master_key, clock) = (by.clone(), found.id, app.master_key.clone(), Arc::clone(&app.clock));
     let written = app.write(move |tx| {
         Box::pin(async move {
             let held = hold_master_key::<ChangeError>(tx, &master_key).await?;
+            // Tokens were signed while this waited for others.
+            let now = clock.now();
             let keys = tx.signing_keys_of(&new_active.authorization_server_id).await?;
             let keys: Vec<_> = keys.into_iter().filter(|key| key.algorithm == new_active.algorithm).collect();
             let compromised = keys.iter().find(|key| key.id == id).ok_or_else(|| not_found(&id))?;
             require_live(compromised)?;
             let withdrawn = withdraw(tx, &keys, compromised, also_successor, now).await?;
             let (active, successor) = fill_places(tx, &held, &keys, &withdrawn, [new_active, new_successor], now).await?;
+            let mut standing = Vec::with_capacity(withdrawn.len());
             for key in &withdrawn {
-                mark(tx, &Marked::Key(key.clone()), now).await?;
+                let marked = Marked::Key(key.clone());
+                let not_before = mark(tx, &marked, now).await?;
+                standing.push((marked, not_before));
             }
             let names: Vec<&str> = withdrawn.iter().map(SigningKeyId::as_str).collect();
             let event = by
@@ -64,10 +71,10 @@ pub async fn replace_compromised(
                 .with_detail("published", successor.as_ref().map(SigningKeyId::as_str));
             tx.record_event(event, now);
             tx.record_change(ChangeKind::Catalog, id.as_str(), now);
-            Ok(Withdrawn { withdrawn, active, successor })
+            Ok((Withdrawn { withdrawn, active, successor }, standing))
         })
     });
-    written.await
+    outlast(app, written).await
 }
 
 async fn withdraw(

@@ -41,29 +41,33 @@ pub async fn serve_app(
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let follower = Follower::start(Arc::clone(&app), config.storage.poll_interval).await?;
-    let mut following = tokio::spawn(follower.run());
-    let jobs = Jobs::start(Arc::clone(&app), &config.credentials);
-    let mut rotating = tokio::spawn(rotate_signing_keys::run(Arc::clone(&app), config.signing_keys.check_interval));
+    let mut jobs = Jobs::start(Arc::clone(&app), &config.credentials);
+    // Without it this node would serve what other nodes have revoked.
+    jobs.add("the change feed is not followed", follower.run());
+    let rotating = rotate_signing_keys::run(Arc::clone(&app), config.signing_keys.check_interval);
+    jobs.add("signing keys are not looked after", rotating);
     let options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
-    let ServerListeners { plain, secure, metrics } = listeners;
+    let ServerListeners { plain, mut secure, metrics } = listeners;
+    if let Some(keeping) = secure.as_mut().and_then(|secure| secure.keeping.take()) {
+        jobs.add("the TLS certificate is not kept current", keeping);
+    }
     let (listen, tls_listen) = (plain.addresses(), secure.as_ref().map(|secure| secure.listeners.addresses()));
     let scraped = (!metrics.0.is_empty()).then(|| metrics.addresses());
     let endpoints = endpoints(&app, plain, secure, config);
     // Not among the endpoints: who fills their connections does not hide that.
-    let serving_metrics = tokio::spawn(serve(metrics, metrics_router(&app), options, stop.clone()));
+    let mut serving_metrics = tokio::spawn(serve(metrics, metrics_router(&app), options, stop.clone()));
+    let is_stopped = stop.clone();
     tracing::info!(listen, tls_listen, metrics = scraped, "ready");
     let drained = tokio::select! {
         drained = serve_all(endpoints, options, stop) => drained,
-        // It never ends by itself: without it this node would serve what other
-        // nodes have revoked.
-        ended = &mut following => bail!("the change feed is not followed any more: {ended:?}"),
-        ended = &mut rotating => bail!("signing keys are not looked after any more: {ended:?}"),
+        failure = jobs.ended() => bail!("{failure}"),
+        ended = unless_stopped(&mut serving_metrics, &is_stopped) => bail!("metrics are not served any more: {ended:?}"),
     };
-    following.abort();
-    rotating.abort();
     jobs.stop().await;
-    // It was told to stop at the same moment.
-    let _ = serving_metrics.await;
+    if !serving_metrics.is_finished() {
+        // It was told to stop at the same moment.
+        let _ = serving_metrics.await;
+    }
     if let Err(error) = app.store.settle().await {
         tracing::warn!(error = %crate::log::chain(&error), "the database file needs its write-ahead log beside it");
     }
@@ -74,9 +78,15 @@ pub async fn serve_app(
     Ok(())
 }
 
+/// What a task returns that ends although nobody told it to.
+async fn unless_stopped<T>(task: impl Future<Output = T>, stop: &watch::Receiver<bool>) -> T {
+    let ended = task.await;
+    if *stop.borrow() { std::future::pending().await } else { ended }
+}
+
 fn endpoints(app: &Arc<App>, plain: Listeners, secure: Option<SecureListeners>, config: &Config) -> Vec<Endpoint> {
     let router = router(app, config.server.request_timeout);
-    let Some(SecureListeners { listeners, bases, other_bases, terms, challenges }) = secure else {
+    let Some(SecureListeners { listeners, bases, other_bases, terms, challenges, keeping: _ }) = secure else {
         return vec![Endpoint { listeners: plain, router, bases: None, tls: None }];
     };
     let mut endpoints = Vec::new();

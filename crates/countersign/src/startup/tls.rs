@@ -1,6 +1,7 @@
 //! From the configuration of TLS to listeners that speak it, and the task that keeps
 //! their certificate current.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,12 @@ pub(crate) struct SecureListeners {
     pub(crate) terms: TlsTerms,
     /// Where a certificate authority asks, if there is one: besides every other listener.
     pub(crate) challenges: Option<Listeners>,
+    /// Keeps the certificate current; to be run beside the listeners.
+    pub(crate) keeping: Option<Keeping>,
 }
+
+/// Keeps a certificate current, for as long as the process lives.
+pub(crate) type Keeping = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Limits on handshakes.
 #[derive(Clone, Copy)]
@@ -41,10 +47,9 @@ impl Default for HandshakeLimits {
     }
 }
 
-/// Binds the TLS listeners of a configuration and starts to keep their certificate
-/// current.
+/// Binds the TLS listeners of a configuration.
 pub(crate) async fn secure_listeners(app: &Arc<App>, tls: &TlsConfig, server: &ServerConfig) -> anyhow::Result<SecureListeners> {
-    let certificate = match &tls.certificate {
+    let (certificate, keeping) = match &tls.certificate {
         CertificateSource::Files { files, reload_interval } => {
             follow_files(app, files, *reload_interval, &tls.base_urls).context("the TLS certificate cannot be used")?
         }
@@ -61,6 +66,7 @@ pub(crate) async fn secure_listeners(app: &Arc<App>, tls: &TlsConfig, server: &S
         other_bases: server.base_urls.clone().into(),
         terms: terms(certificate, limits)?,
         challenges,
+        keeping: Some(keeping),
     })
 }
 
@@ -73,12 +79,11 @@ pub(crate) fn terms(certificate: Arc<CurrentCertificate>, limits: HandshakeLimit
     })
 }
 
-fn follow_authority(app: &Arc<App>, acme: &AcmeConfig) -> anyhow::Result<Arc<CurrentCertificate>> {
+fn follow_authority(app: &Arc<App>, acme: &AcmeConfig) -> anyhow::Result<(Arc<CurrentCertificate>, Keeping)> {
     let roots = acme.directory_ca_file.as_ref().map(|file| file.read_certificates(&Disk)).transpose()?.unwrap_or_default();
     let worker = Worker::new(Arc::clone(app), acme.clone(), &roots)?;
     let current = Arc::clone(worker.current());
-    tokio::spawn(worker.run());
-    Ok(current)
+    Ok((current, Box::pin(worker.run())))
 }
 
 fn follow_files(
@@ -86,7 +91,7 @@ fn follow_files(
     files: &CertificateFiles,
     interval: Duration,
     bases: &[BaseUrl],
-) -> anyhow::Result<Arc<CurrentCertificate>> {
+) -> anyhow::Result<(Arc<CurrentCertificate>, Keeping)> {
     let reloader = Reloader::start(files.clone(), &Disk, app.clock.now())?;
     let current = Arc::clone(reloader.current());
     for base in bases.iter().filter(|base| !current.covers(base.host())) {
@@ -94,7 +99,7 @@ fn follow_files(
     }
     let mut hang_up = signal(SignalKind::hangup())?;
     let app = Arc::clone(app);
-    tokio::spawn(async move {
+    let keeping = async move {
         let (mut reloader, mut notice) = (reloader, ExpiryNotice::default());
         loop {
             let (not_after, now) = (reloader.current().not_after(), app.clock.now());
@@ -114,6 +119,6 @@ fn follow_files(
                 Err(error) => return tracing::error!(error = %error, "the TLS certificate is not looked at any more"),
             }
         }
-    });
-    Ok(current)
+    };
+    Ok((current, Box::pin(keeping)))
 }

@@ -22,11 +22,20 @@ statements! {
                              WHERE seq > $1 AND organization_id = $3 ORDER BY seq LIMIT $2";
 }
 
-/// Gives an event its place in the chain.
-pub(super) async fn append(session: &mut Session, event: AuditEvent, at: Timestamp) -> Result<(), StoreError> {
-    if let Some(repeatable) = &event.repeatable {
-        idempotency::remember(session, repeatable, &event.object_id, at).await?;
+/// Gives the events of a transaction their places in the chain. Its request is
+/// remembered with the first of them: it is one request, whatever came of it.
+pub(super) async fn append_all(session: &mut Session, events: Vec<(AuditEvent, Timestamp)>) -> Result<(), StoreError> {
+    let first = events.iter().find_map(|(event, at)| Some((event.repeatable.as_ref()?, &event.object_id, *at)));
+    if let Some((repeatable, object_id, at)) = first {
+        idempotency::remember(session, repeatable, object_id, at).await?;
     }
+    for (event, at) in events {
+        append(session, event, at).await?;
+    }
+    Ok(())
+}
+
+async fn append(session: &mut Session, event: AuditEvent, at: Timestamp) -> Result<(), StoreError> {
     let mut head = session.query_optional(&TAKE_PLACE, &[]).await?.ok_or_else(|| StoreError::internal("audit_head is empty"))?;
     let (seq, previous) = (head.integer()?, ChainHash::from_stored(&head.text()?));
     let mut recorded = RecordedEvent {

@@ -26,6 +26,13 @@ pub enum StoreError {
         /// The newest version this binary knows.
         known: i64,
     },
+    /// The change is committed; the node that made it goes on without it until it can
+    /// read it.
+    #[error("the change is made, but this node does not follow it yet")]
+    NotApplied(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// A row that another refers to was deleted at the same moment.
+    #[error("a row that was referred to is gone")]
+    ReferenceGone,
     /// Another transaction carried out the request with this idempotency key.
     #[error("a request with this idempotency key was carried out")]
     Repeated,
@@ -40,6 +47,11 @@ pub enum StoreError {
 impl StoreError {
     pub(super) fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(Arc::from(source.into()))
+    }
+
+    /// A committed change that could not be taken up.
+    pub(crate) fn not_applied(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::NotApplied(Arc::from(source.into()))
     }
 
     /// The database did not answer in time.
@@ -60,6 +72,7 @@ impl From<rusqlite::Error> for StoreError {
                 ErrorCode::ConstraintViolation,
                 rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
             )) => Self::UniqueViolation,
+            Some((ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)) => Self::ReferenceGone,
             Some((
                 ErrorCode::DatabaseBusy
                 | ErrorCode::DatabaseLocked
@@ -91,6 +104,9 @@ impl From<tokio_postgres::Error> for StoreError {
         };
         if *state == SqlState::UNIQUE_VIOLATION {
             return Self::UniqueViolation;
+        }
+        if *state == SqlState::FOREIGN_KEY_VIOLATION {
+            return Self::ReferenceGone;
         }
         // Class 08 connection, 53 resources, 57 operator intervention, 40 rollback, 25006 read-only, 28 authentication.
         let unavailable =

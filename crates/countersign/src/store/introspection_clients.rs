@@ -12,6 +12,7 @@ statements! {
     DELETE = "DELETE FROM introspection_clients WHERE client_id = $1 AND resource_server_id = $2 RETURNING client_id";
     DELETE_OF_CLIENT = "DELETE FROM introspection_clients WHERE client_id = $1 RETURNING client_id";
     DELETE_FOR = "DELETE FROM introspection_clients WHERE resource_server_id = $1";
+    OF_CLIENT = "SELECT resource_server_id FROM introspection_clients WHERE client_id = $1 ORDER BY resource_server_id";
     ALL_ROWS = "SELECT client_id, resource_server_id FROM introspection_clients";
 }
 
@@ -46,6 +47,12 @@ impl Tx {
 }
 
 impl Session {
+    /// The resource servers whose tokens the client may introspect.
+    pub(crate) async fn introspected_by(&mut self, client: &ClientId) -> Result<Vec<ResourceServerId>, StoreError> {
+        let rows = self.query(&OF_CLIENT, &[client.as_str().into()]).await?;
+        rows.into_iter().map(|mut row| Ok(ResourceServerId::from_stored(&row.text()?))).collect()
+    }
+
     pub(crate) async fn introspection_clients(&mut self) -> Result<Vec<(ClientId, ResourceServerId)>, StoreError> {
         let rows = self.query(&ALL_ROWS, &[]).await?;
         rows.into_iter()

@@ -54,9 +54,7 @@ impl Tx {
     /// head of the log, then of the feed, until commit, so numbers are gap-free and
     /// in commit order; that is why this comes last.
     pub(super) async fn write_changes(&mut self) -> Result<Vec<(ChangeKind, String)>, StoreError> {
-        for (event, at) in std::mem::take(&mut self.events) {
-            audit::append(&mut self.session, event, at).await?;
-        }
+        audit::append_all(&mut self.session, std::mem::take(&mut self.events)).await?;
         let recorded = std::mem::take(&mut self.recorded);
         if !recorded.is_empty() {
             changes::append(&mut self.session, &recorded).await?;

@@ -56,9 +56,9 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 /// A fault of ours, RFC 9457: constant, with the cause only in the log. Whoever
 /// knows the request's id adds it by [`with_request_id`].
 pub(super) fn fault(code: ErrorCode, cause: String) -> Response {
-    let status = if code == ErrorCode::Unavailable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
-    let mut response = problem(status, code);
-    if code == ErrorCode::Unavailable {
+    let is_passing = matches!(code, ErrorCode::ChangeNotApplied | ErrorCode::Unavailable);
+    let mut response = problem(if is_passing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR }, code);
+    if is_passing {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
     }
     Outcome { code: Some(code), cause: Some(cause), ..Outcome::default() }.attach(response.extensions_mut());
@@ -68,10 +68,12 @@ pub(super) fn fault(code: ErrorCode, cause: String) -> Response {
 /// A failure of the store.
 pub(super) fn store_fault(error: &StoreError) -> Response {
     match error {
+        StoreError::NotApplied(_) => fault(ErrorCode::ChangeNotApplied, chain(error)),
         StoreError::Unavailable(_) => fault(ErrorCode::Unavailable, chain(error)),
         StoreError::Corrupt { .. }
         | StoreError::Internal(_)
         | StoreError::NewerSchema { .. }
+        | StoreError::ReferenceGone
         | StoreError::Repeated
         | StoreError::UniqueViolation => fault(ErrorCode::Internal, chain(error)),
     }

@@ -6,7 +6,7 @@ use countersign::audit::Actor;
 use countersign::resource_servers::{self, ResourceServer};
 use countersign_protocol::Audience;
 
-use super::{Answer, JSON, TestApp, TestClient, issuer_id};
+use super::{Answer, Database, JSON, TestApp, TestClient, issuer_id};
 
 /// Who changes things in a test.
 pub(crate) fn by() -> Actor {
@@ -28,6 +28,43 @@ impl TestApp {
             id: created.client.id,
             secret: created.secret.text.expose().clone(),
             credential_id: created.secret.credential.id,
+        }
+    }
+
+    /// What `meanwhile` gives two seconds later, while somebody keeps the database from
+    /// committing the marks of `change`; and what comes of that.
+    pub(crate) async fn while_marks_wait<T: Send + 'static, M>(
+        &self,
+        change: impl Future<Output = T> + Send + 'static,
+        meanwhile: impl AsyncFnOnce() -> M,
+    ) -> (M, T) {
+        let later = async || {
+            self.clock.advance_seconds(2);
+            meanwhile().await
+        };
+        match &*self.database {
+            Database::Postgres(database) => {
+                let blocker = database.connect().await;
+                blocker.batch_execute("BEGIN; LOCK TABLE revocation_marks IN ACCESS EXCLUSIVE MODE").await.unwrap();
+                let changing = tokio::spawn(change);
+                let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = \
+                               (SELECT oid FROM pg_database WHERE datname = current_database())";
+                while blocker.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < 1 {
+                    tokio::task::yield_now().await;
+                }
+                let seen = later().await;
+                blocker.batch_execute("ROLLBACK").await.unwrap();
+                (seen, changing.await.unwrap())
+            }
+            Database::Sqlite(database) => {
+                let blocker = database.connect();
+                blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+                let changing = tokio::spawn(change);
+                tokio::task::yield_now().await;
+                let seen = later().await;
+                blocker.execute_batch("ROLLBACK").unwrap();
+                (seen, changing.await.unwrap())
+            }
         }
     }
 

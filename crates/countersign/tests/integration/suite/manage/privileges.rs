@@ -165,6 +165,30 @@ async fn a_partner_cannot_take_over_a_client_of_its_organization_that_may_do_mor
 }
 
 #[tokio::test]
+async fn a_partner_does_not_look_at_tokens_of_others_by_way_of_a_client_that_may() {
+    let world = Partner::start().await;
+    let (app, partner) = (&world.app, &world.partner);
+    let client = world.client().await;
+    let leave = async |id: &str| {
+        let path = format!("/resource-servers/{}/introspection-clients/{id}", world.api1);
+        world.operator.post(app, &path, Value::Null).await.success(200);
+    };
+    leave(&client).await;
+    let path = format!("/clients/{client}");
+    for answer in [
+        partner.post(app, &format!("{path}/credentials"), json!({ "kind": "secret", "label": "x" })).await,
+        partner.patch(app, &path, json!({ "name": "x" })).await,
+        partner.delete(app, &path).await,
+    ] {
+        answer.refusal(403, ErrorCode::ExceedsCaller);
+    }
+    assert_takes_no_secret(app, &actor(partner), &client).await;
+    // Whoever may look itself gains nothing.
+    leave("partner-1").await;
+    partner.patch(app, &path, json!({ "name": "x" })).await.success(200);
+}
+
+#[tokio::test]
 async fn operators_are_made_only_by_who_holds_operators_write() {
     let Managed { app, .. } = Managed::start(ENGINE).await;
     let caller = app.caller("granting-1", "clients:write grants:read grants:write", None).await;

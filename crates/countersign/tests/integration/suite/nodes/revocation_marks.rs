@@ -17,7 +17,7 @@ use countersign_protocol::{Audience, Clock as _, ErrorCode, Parameters, Timestam
 
 use super::ENGINE;
 use crate::support::{
-    API1, API2, Answer, Database, Fixture, RemoteSigners, Request, Service, Setup, TestApp, TestClient, api, by, issuer_id,
+    API1, API2, Answer, Fixture, RemoteSigners, Request, Service, Setup, TestApp, TestClient, api, by, issuer_id,
 };
 
 async fn mark_at(app: &App, marked: Marked, now: Timestamp) -> Timestamp {
@@ -358,38 +358,10 @@ async fn a_token_that_is_revoked_while_it_is_signed_is_made_again() {
 async fn tokens_that_are_issued_while_a_mark_is_being_committed_die_too() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     app.ask(&a, "").await.token();
-    // Somebody keeps the database from committing the mark.
-    let revoke = {
-        let node = Arc::clone(&app.app);
-        async move { revocation::revoke_subject(&node, &by(), "client-a").await }
-    };
-    let (revoking, token) = match &*app.database {
-        Database::Postgres(database) => {
-            let blocker = database.connect().await;
-            blocker.batch_execute("BEGIN; LOCK TABLE revocation_marks IN ACCESS EXCLUSIVE MODE").await.unwrap();
-            let revoking = tokio::spawn(revoke);
-            let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = \
-                           (SELECT oid FROM pg_database WHERE datname = current_database())";
-            while blocker.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < 1 {
-                tokio::task::yield_now().await;
-            }
-            app.clock.advance_seconds(2);
-            let token = app.ask(&a, "").await.token();
-            blocker.batch_execute("ROLLBACK").await.unwrap();
-            (revoking, token)
-        }
-        Database::Sqlite(database) => {
-            let blocker = database.connect();
-            blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
-            let revoking = tokio::spawn(revoke);
-            tokio::task::yield_now().await;
-            app.clock.advance_seconds(2);
-            let token = app.ask(&a, "").await.token();
-            blocker.execute_batch("ROLLBACK").unwrap();
-            (revoking, token)
-        }
-    };
-    revoking.await.unwrap().unwrap();
+    let node = Arc::clone(&app.app);
+    let revoke = async move { revocation::revoke_subject(&node, &by(), "client-a").await };
+    let (token, revoked) = app.while_marks_wait(revoke, async || app.ask(&a, "").await.token()).await;
+    revoked.unwrap();
     assert!(!app.is_active(&a, &token.text).await);
     assert!(app.is_active(&a, &app.ask(&a, "").await.token().text).await);
 }

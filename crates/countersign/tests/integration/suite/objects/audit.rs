@@ -7,7 +7,7 @@ use countersign::change::ChangeError;
 use countersign::clients;
 use countersign::management::create_operator;
 use countersign::store::StoreError;
-use countersign_protocol::ClientId;
+use countersign_protocol::{ClientId, Clock as _};
 
 use super::ENGINE;
 use crate::support::{Fixture, TestApp};
@@ -37,7 +37,7 @@ async fn every_change_says_who_what_when_and_in_which_request() {
         (event.action.as_str(), event.object_kind.as_str(), event.object_id.as_str()),
         ("client.disabled", "client", "client-a")
     );
-    assert_eq!(event.occurred_at, countersign_protocol::Clock::now(app.clock.as_ref()));
+    assert_eq!(event.occurred_at, app.clock.now());
     // The fixture's own changes are there too, and none of them tells a secret.
     assert!(before >= 10, "{before}");
     let all = format!("{:?}", events(&app).await);
@@ -106,6 +106,27 @@ async fn a_log_that_was_rewritten_or_cut_differs_from_what_was_noted() {
     verify(&app, None).await.unwrap();
     assert!(matches!(verify(&app, Some((seq, hash))).await, Err(ChainFault::Missing { .. })));
     assert!(matches!(verify(&app, Some((3, ChainHash::from_stored("other")))).await, Err(ChainFault::NotAsNoted { seq: 3, .. })));
+}
+
+#[tokio::test]
+async fn a_request_of_several_events_is_remembered_once() {
+    let Fixture { app, .. } = Fixture::start(ENGINE).await;
+    let caller = ClientId::try_from("operator").unwrap();
+    let repeatable = Repeatable { caller: caller.clone(), key: "key-1".to_owned(), request_hash: "h".to_owned() };
+    let by = Actor::client(caller, "request-1".to_owned(), None).repeatable(Some(repeatable));
+    let now = app.clock.now();
+    let record = async || {
+        let events = ["first", "second"].map(|id| by.event("thing.done", "thing", id));
+        let written = app.app.store.write(move |tx| {
+            Box::pin(async move {
+                events.into_iter().for_each(|event| tx.record_event(event, now));
+                Ok::<_, StoreError>(())
+            })
+        });
+        written.await.map(drop)
+    };
+    record().await.unwrap();
+    assert!(matches!(record().await, Err(StoreError::Repeated)));
 }
 
 #[tokio::test]

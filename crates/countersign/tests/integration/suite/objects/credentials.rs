@@ -37,6 +37,35 @@ async fn events(app: &TestApp, action: &str) -> Vec<RecordedEvent> {
 }
 
 #[tokio::test]
+async fn revoking_again_covers_tokens_that_were_issued_since() {
+    let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let marked_at = async || app.database.count("SELECT not_before FROM revocation_marks WHERE kind = 'cred'").await;
+    clients::revoke_credential(&app.app, &BY, &a.id, &a.credential_id).await.unwrap();
+    let first = marked_at().await;
+    app.clock.advance_seconds(5);
+    clients::revoke_credential(&app.app, &BY, &a.id, &a.credential_id).await.unwrap();
+    assert_eq!(marked_at().await, first + 5_000);
+    assert_eq!(events(&app, "credential.revoked").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_is_deleted_while_the_uses_of_its_credentials_are_written() {
+    let Fixture { app, .. } = Fixture::start(ENGINE).await;
+    for round in 0..10 {
+        let client = app.client(&format!("used-{round}")).await;
+        for _ in 0..30 {
+            let made = clients::create_secret(&app.app, &BY, &client.id, "one of many").await.unwrap();
+            let (method, now) = (ClientAuthMethod::ClientSecretBasic, app.clock.now());
+            app.app.credential_uses.record(&made.credential.id, now, method, None, None);
+        }
+        let (node, id) = (Arc::clone(&app.app), client.id.clone());
+        let writing = tokio::spawn(async move { jobs::write_credential_uses(&node).await });
+        clients::delete(&app.app, &BY, &id, None).await.unwrap();
+        writing.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a09_a_rotated_secret_is_accepted_until_its_deadline() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let rotated = rotate(&app, &a, 3_600).await.unwrap();

@@ -1,18 +1,21 @@
 //! Emergency rotation: a key that others may have.
 
 use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
 
 use countersign::audit::Actor;
 use countersign::change::ChangeError;
+use countersign::change_feed::Follower;
 use countersign::ids::SigningKeyId;
 use countersign::oauth;
 use countersign::signing_keys::{Withdrawn, apply_due, replace_compromised};
 use countersign::source_address::SourceAddress;
-use countersign_protocol::Parameters;
-use std::task::{Context, Waker};
+use countersign::store::StoreError;
+use countersign_protocol::{Parameters, Secret};
 
 use super::{ENGINE, kid, kids, published_kids};
-use crate::support::{Fixture, RemoteSigners, Service, Setup, TestApp};
+use crate::support::{Fixture, RemoteSigners, Service, Setup, TestApp, master_key};
 
 async fn replace(app: &TestApp, key: &SigningKeyId, also_successor: bool) -> Result<Withdrawn, ChangeError> {
     replace_compromised(&app.app, &Actor::command_line(), key, also_successor).await
@@ -104,6 +107,38 @@ async fn emergency_rotations_at_once_have_one_effect() {
     app.app.resync().await.unwrap();
     assert_eq!(app.ask(&a, "").await.token().kid(), kid(&app, "active").await.as_str());
     kid(&app, "published").await;
+}
+
+#[tokio::test]
+async fn tokens_that_are_signed_while_the_withdrawal_is_being_committed_die_too() {
+    let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let stolen = kid(&app, "active").await;
+    app.ask(&a, "").await.token();
+    let (node, key) = (Arc::clone(&app.app), stolen.clone());
+    let withdraw = async move { replace_compromised(&node, &Actor::command_line(), &key, false).await };
+    let (token, withdrawn) = app.while_marks_wait(withdraw, async || app.ask(&a, "").await.token()).await;
+    withdrawn.unwrap();
+    assert_eq!(token.kid(), stolen.as_str());
+    let mark = app.database.count("SELECT not_before FROM revocation_marks WHERE kind = 'kid'").await;
+    assert!(mark > token.time("iat") * 1_000, "the mark {mark} does not cover a token of {}", token.time("iat"));
+    assert_ne!(app.ask(&a, "").await.token().kid(), stolen.as_str());
+}
+
+#[tokio::test]
+async fn a_withdrawal_that_the_node_cannot_take_up_is_not_acknowledged() {
+    let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let mut follower = Follower::start(Arc::clone(&app.app), Duration::from_secs(1)).await.unwrap();
+    let (stolen, next) = (kid(&app, "active").await, kid(&app, "published").await);
+    let foreign = master_key(9).seal("hk_foreign", &Secret::new(vec![1; 32])).unwrap();
+    let add = format!("INSERT INTO hash_keys (id, sealed_key, created_at) VALUES ('hk_foreign', '{foreign}', 0)");
+    app.database.execute(&add).await;
+    let refused = replace(&app, &stolen, false).await;
+    assert!(matches!(refused, Err(ChangeError::Store(StoreError::NotApplied(_)))), "{refused:?}");
+    // It is committed, and followed as soon as it can be read.
+    assert_eq!(kid(&app, "active").await, next);
+    app.database.execute("DELETE FROM hash_keys WHERE id = 'hk_foreign'").await;
+    follower.catch_up().await.unwrap();
+    assert_eq!(app.ask(&a, "").await.token().kid(), next.as_str());
 }
 
 #[tokio::test]

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use countersign::audit::Actor;
+use countersign::authorization_servers;
 use countersign::change::ChangeError;
 use countersign::ids::SigningKeyId;
 use countersign::signing_keys::{Rotated, rotate};
+use countersign_protocol::jose::Algorithm;
 
 use super::{ENGINE, KEYS, kid, kids};
-use crate::support::{Fixture, TestApp, master_key};
+use crate::support::{Fixture, TestApp, issuer_id, master_key};
 
 async fn rotate_active(app: &TestApp) -> Result<Rotated, ChangeError> {
     rotate(&app.app, &Actor::command_line(), &kid(app, "active").await).await
@@ -122,4 +124,23 @@ async fn private_keys_are_stored_sealed_for_their_row() {
         assert!(master_key(2).open(id, sealed).is_err());
     }
     assert_eq!(rows.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_authorization_server_is_deleted_while_its_keys_are_rotated() {
+    let Fixture { app, .. } = Fixture::start(ENGINE).await;
+    for round in 0..10 {
+        let id = issuer_id(&format!("short-lived-{round}"));
+        app.authorization_server(id.as_str(), Algorithm::EdDSA, None).await;
+        let active = format!("SELECT id FROM signing_keys WHERE authorization_server_id = '{id}' AND state = 'active'");
+        let active = SigningKeyId::from_stored(&app.database.texts(&active).await.concat());
+        app.clock.advance_seconds(301);
+        let node = Arc::clone(&app.app);
+        let rotating = tokio::spawn(async move { rotate(&node, &Actor::command_line(), &active).await });
+        authorization_servers::delete(&app.app, &Actor::command_line(), &id, None).await.unwrap();
+        match rotating.await.unwrap() {
+            Ok(_) | Err(ChangeError::NotFound { .. }) => {}
+            Err(other) => panic!("{other:?}"),
+        }
+    }
 }

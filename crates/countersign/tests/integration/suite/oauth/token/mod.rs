@@ -13,6 +13,7 @@ mod compatibility;
 mod faults;
 mod jwks_uri;
 mod lifetime;
+mod overtaken;
 mod private_key_jwt;
 mod refusals;
 mod scope;

@@ -1,16 +1,11 @@
 //! Which of a client's secrets count; catalogue 9, 51, and the fields of a credential.
 
-use std::task::{Context, Waker};
-
 use countersign::audit::Actor;
-use countersign::resource_servers::NewResourceServer;
-use countersign::source_address::SourceAddress;
-use countersign::{clients, oauth};
-use countersign_protocol::jose::Algorithm;
-use countersign_protocol::{ErrorCode, Parameters};
+use countersign::clients;
+use countersign_protocol::ErrorCode;
 
 use super::ENGINE;
-use crate::support::{Answer, Fixture, RemoteSigners, Service, Setup, TestApp, TestClient, api};
+use crate::support::{Answer, Fixture, TestApp, TestClient};
 
 async fn with_secret(app: &TestApp, client: &TestClient, secret: &str) -> Answer {
     app.ask(&TestClient { secret: secret.to_owned(), ..client.clone() }, "").await
@@ -75,55 +70,4 @@ async fn c51_a_disabled_client_gets_no_token_from_the_moment_disable_returns() {
         clients::enable(&app.app, &Actor::command_line(), &a.id).await.unwrap();
     }
     app.ask(&a, "").await.token();
-}
-
-/// Whether a token comes out of a request that was authenticated, and waits for its
-/// signature, when `change` was acknowledged.
-async fn overtaken_by(
-    app: &TestApp,
-    signers: &RemoteSigners,
-    client: &TestClient,
-    change: impl AsyncFnOnce(&TestApp, &TestClient),
-) -> bool {
-    let form =
-        format!("grant_type=client_credentials&audience=https://rsa.test&client_id={}&client_secret={}", client.id, client.secret);
-    let parameters = Parameters::from_form(form.as_bytes()).unwrap();
-    let mount = app.app.catalog().mount(&app.app.bases[0], "/").unwrap();
-    signers.set(Service::Holds);
-    let mut context = Context::from_waker(Waker::noop());
-    let mut asking = std::pin::pin!(oauth::token(&app.app, &mount, SourceAddress::NONE, [], &parameters));
-    assert!(asking.as_mut().poll(&mut context).is_pending());
-    change(app, client).await;
-    signers.set(Service::Answers);
-    asking.await.1.is_ok()
-}
-
-#[tokio::test]
-async fn c51_no_token_leaves_after_a_change_that_forbids_it_was_acknowledged() {
-    let signers = RemoteSigners::new();
-    let setup = Setup { signers: Some(signers.clone()), ..Setup::default() };
-    let Fixture { app, a, b, .. } = Fixture::start_with(ENGINE, setup).await;
-    let rsa = app
-        .resource_server(NewResourceServer { signing_alg: Some(Algorithm::RS256), ..api("https://rsa.test", "list:users") })
-        .await;
-    for client in [&a, &b] {
-        app.grant(client, &rsa, "list:users").await;
-        // From now on in memory: authenticating does not wait.
-        app.ask(client, "audience=https://rsa.test").await.token();
-    }
-    assert!(
-        overtaken_by(&app, &signers, &a, async |app, a| drop(
-            clients::create_secret(&app.app, &Actor::command_line(), &a.id, "second").await.unwrap()
-        ))
-        .await
-    );
-    app.ask(&a, "audience=https://rsa.test").await.token();
-    let revoke = async |app: &TestApp, a: &TestClient| {
-        clients::revoke_credential(&app.app, &Actor::command_line(), &a.id, &a.credential_id).await.unwrap()
-    };
-    assert!(!overtaken_by(&app, &signers, &a, revoke).await);
-    assert!(
-        !overtaken_by(&app, &signers, &b, async |app, b| clients::disable(&app.app, &Actor::command_line(), &b.id).await.unwrap())
-            .await
-    );
 }
