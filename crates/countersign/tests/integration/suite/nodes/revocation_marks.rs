@@ -359,7 +359,7 @@ async fn tokens_that_are_issued_while_a_mark_is_being_committed_die_too() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     app.ask(&a, "").await.token();
     let node = Arc::clone(&app.app);
-    let revoke = async move { revocation::revoke_subject(&node, &by(), "client-a").await };
+    let revoke = Box::pin(async move { revocation::revoke_subject(&node, &by(), "client-a").await });
     let (token, revoked) = app.while_marks_wait(revoke, async || app.ask(&a, "").await.token()).await;
     revoked.unwrap();
     assert!(!app.is_active(&a, &token.text).await);
