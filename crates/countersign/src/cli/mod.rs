@@ -17,6 +17,7 @@ mod dev;
 mod grant;
 mod init;
 mod instance;
+mod introspection;
 mod master_key;
 mod metrics;
 mod new_profile;

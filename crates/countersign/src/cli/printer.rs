@@ -44,8 +44,16 @@ impl Printer {
 
     /// An object.
     pub(super) fn object(self, reply: &Reply) {
-        let version = reply.etag.as_deref().map(|etag| ("version", etag.trim_matches('"')));
-        self.result(&reply.body, &labelled(&reply.body, version.as_slice(), screen()));
+        self.result(&reply.body, &for_people(reply));
+    }
+
+    /// An object and one that came with it: a member for scripts, below it for people.
+    pub(super) fn object_with(self, reply: &Reply, (name, other): (&str, &Reply)) {
+        let mut value = reply.body.clone();
+        if let Some(members) = value.as_object_mut() {
+            members.insert(name.to_owned(), other.body.clone());
+        }
+        self.result(&value, &format!("{}\n\n{}", for_people(reply), for_people(other)));
     }
 
     /// Data that has a form of its own, such as lines of JSON.
@@ -94,6 +102,11 @@ impl Printer {
         let _ = error.print();
         if error.use_stderr() { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS }
     }
+}
+
+fn for_people(reply: &Reply) -> String {
+    let version = reply.etag.as_deref().map(|etag| ("version", etag.trim_matches('"')));
+    labelled(&reply.body, version.as_slice(), screen())
 }
 
 fn screen() -> Screen {

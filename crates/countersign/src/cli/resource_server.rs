@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Printer;
 use super::api::{Api, ApiArgs, Path};
 use super::authorization_server::{parse_algorithm, parse_audience, parse_id};
+use super::introspection::{self, AllowArgs, ForbidArgs};
 use super::verbs::{self, DeleteArgs, ListArgs, Members, VersionArgs};
 use crate::ids::AuthorizationServerId;
 use crate::resource_servers::Profile;
@@ -17,7 +18,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   countersign resource-server create https://api.example.com --scope \"list:users=List users\" --scope read:users
   countersign resource-server list
-  countersign resource-server update https://api.example.com --token-lifetime-seconds 300";
+  countersign resource-server update https://api.example.com --token-lifetime-seconds 300
+  countersign resource-server allow-introspection https://api.example.com";
 
 /// The verbs of `resource-server`.
 #[derive(Debug, Subcommand)]
@@ -32,6 +34,10 @@ pub(crate) enum ResourceServerCommand {
     Update(UpdateArgs),
     /// Delete a resource server
     Delete(DeleteOneArgs),
+    /// Let a client introspect the tokens for a resource server
+    AllowIntrospection(AllowArgs),
+    /// Take that leave back
+    ForbidIntrospection(ForbidArgs),
 }
 
 /// Arguments of `resource-server create`.
@@ -70,7 +76,7 @@ pub(crate) struct CreateArgs {
 pub(crate) struct WhichArgs {
     /// The resource server, by its audience or its id
     #[arg(value_name = "AUDIENCE|ID")]
-    resource_server: String,
+    pub(super) resource_server: String,
     /// The authorization server that an audience belongs to
     #[arg(long, default_value = AuthorizationServerId::DEFAULT, value_parser = parse_id)]
     authorization_server: AuthorizationServerId,
@@ -139,6 +145,8 @@ pub(super) async fn run(command: ResourceServerCommand, printer: Printer) -> any
             verbs::show(&api, &Path::of(&["resource-servers", &id])?, printer).await
         }
         ResourceServerCommand::Update(arguments) => update(arguments, printer).await,
+        ResourceServerCommand::AllowIntrospection(arguments) => introspection::allow(arguments, printer).await,
+        ResourceServerCommand::ForbidIntrospection(arguments) => introspection::forbid(arguments, printer).await,
         ResourceServerCommand::Delete(arguments) => {
             let id = arguments.which.id(&arguments.delete.api.connect()?).await?;
             let what = format!("resource server {}", arguments.which.resource_server);
@@ -158,13 +166,11 @@ async fn create(arguments: CreateArgs, printer: Printer) -> anyhow::Result<()> {
         .given("token_lifetime_seconds", arguments.token_lifetime_seconds);
     let api = arguments.api.connect()?;
     let made = api.post(&Path::of(&["resource-servers"])?, Some(&body.into_value())).await?;
-    if !arguments.with_introspection_client {
-        printer.object(&made);
-        return Ok(());
+    if arguments.with_introspection_client {
+        return introspection::create_beside(&api, made, printer).await;
     }
-    let id = made.body.get("id").and_then(Value::as_str).unwrap_or_default();
-    let client = api.post(&Path::of(&["resource-servers", id, "introspection-clients"])?, None).await?;
-    verbs::created(&client, "make another secret with `countersign credential create`", printer)
+    printer.object(&made);
+    Ok(())
 }
 
 async fn update(arguments: UpdateArgs, printer: Printer) -> anyhow::Result<()> {
@@ -182,7 +188,7 @@ async fn update(arguments: UpdateArgs, printer: Printer) -> anyhow::Result<()> {
 }
 
 impl WhichArgs {
-    async fn id(&self, api: &Api) -> anyhow::Result<String> {
+    pub(super) async fn id(&self, api: &Api) -> anyhow::Result<String> {
         let found = find(api, &self.resource_server, &self.authorization_server).await?;
         Ok(found.get("id").and_then(Value::as_str).unwrap_or_default().to_owned())
     }

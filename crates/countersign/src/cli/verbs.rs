@@ -83,6 +83,11 @@ pub(super) async fn delete(arguments: &DeleteArgs, path: &Path, what: &str, prin
 /// because the first reply was lost, that is said.
 pub(super) fn created(reply: &Reply, way_out: &str, printer: Printer) -> anyhow::Result<()> {
     printer.object(reply);
+    check_secret_is_there(reply, way_out, printer)
+}
+
+/// Says what is to be said of the secret in a reply that was printed.
+pub(super) fn check_secret_is_there(reply: &Reply, way_out: &str, printer: Printer) -> anyhow::Result<()> {
     ensure!(
         reply.body.get("client_secret").is_some(),
         "it was created, but the reply that held its secret was lost on the way: {way_out}"

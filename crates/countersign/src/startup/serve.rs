@@ -52,7 +52,8 @@ pub async fn serve_app(
         jobs.add("the TLS certificate is not kept current", keeping);
     }
     let (listen, tls_listen) = (plain.addresses(), secure.as_ref().map(|secure| secure.listeners.addresses()));
-    let scraped = (!metrics.0.is_empty()).then(|| metrics.addresses());
+    let are_metrics_served = !metrics.0.is_empty();
+    let scraped = are_metrics_served.then(|| metrics.addresses());
     let endpoints = endpoints(&app, plain, secure, config);
     // Not among the endpoints: who fills their connections does not hide that.
     let mut serving_metrics = tokio::spawn(serve(metrics, metrics_router(&app), options, stop.clone()));
@@ -61,7 +62,9 @@ pub async fn serve_app(
     let drained = tokio::select! {
         drained = serve_all(endpoints, options, stop) => drained,
         failure = jobs.ended() => bail!("{failure}"),
-        ended = unless_stopped(&mut serving_metrics, &is_stopped) => bail!("metrics are not served any more: {ended:?}"),
+        ended = unless_stopped(&mut serving_metrics, &is_stopped), if are_metrics_served => {
+            bail!("metrics are not served any more: {ended:?}")
+        }
     };
     jobs.stop().await;
     if !serving_metrics.is_finished() {

@@ -102,6 +102,22 @@ async fn authorization_servers_resource_servers_and_grants_are_created_and_work(
         server.json(&["resource-server", "update", AUDIENCE, "--authorization-server", "internal", "--name", "The API"]).await;
     assert_eq!((changed["name"].as_str(), &changed["scopes"]), (Some("The API"), &made["scopes"]));
 
+    let made = server.json(&["resource-server", "create", "https://other.test", "--with-introspection-client"]).await;
+    assert_eq!(
+        (&made["audience"], &made["introspection_client"]["name"]),
+        (&json!("https://other.test"), &json!("Introspection for https://other.test"))
+    );
+    let introspecting = Client::created(&made["introspection_client"]);
+    let (id, leave) = (made["id"].as_str().unwrap(), ["--client", &introspecting.id]);
+    let forbid = [&["resource-server", "forbid-introspection", id], &leave[..]].concat();
+    server.run(&forbid).await.success();
+    let again = server.run(&forbid).await;
+    assert!(again.code != Some(0), "{again:?}");
+    let allowed = server.json(&[&["resource-server", "allow-introspection", "https://other.test"], &leave[..]].concat()).await;
+    assert_eq!((&allowed["client_id"], &allowed["resource_server_id"]), (&json!(introspecting.id), &made["id"]));
+    let another = Client::created(&server.json(&["resource-server", "allow-introspection", id]).await);
+    assert_ne!(another.id, introspecting.id);
+
     let client = Client::created(&server.json(&["client", "create", "A client", "--id", "a-client"]).await);
     let of_internal = ["--authorization-server", "internal"];
     let granted = server.json(&[&["grant", "create", "a-client", AUDIENCE], &of_internal[..]].concat()).await;
