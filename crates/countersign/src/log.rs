@@ -67,6 +67,12 @@ pub fn rfc3339(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.as_millis()).map_or_else(|_| at.as_millis().to_string(), |time| format!("{time:.3}"))
 }
 
+/// Reads a time of RFC 3339 with any offset, to the millisecond.
+pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    Some(Timestamp::from_millis(time.as_millisecond()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

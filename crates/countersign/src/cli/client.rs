@@ -54,6 +54,9 @@ pub(crate) struct CreateArgs {
     enforce_auth_method: bool,
     #[command(flatten)]
     keys: KeysArgs,
+    /// Make no secret: it cannot authenticate until it is given a credential
+    #[arg(long, conflicts_with_all = ["jwks_file", "jwks_uri"])]
+    no_secret: bool,
     #[command(flatten)]
     owner: OwnerArgs,
     #[command(flatten)]
@@ -171,10 +174,11 @@ async fn create(arguments: CreateArgs, printer: Printer) -> anyhow::Result<()> {
         .given("assertion_audience", arguments.keys.assertion_audience)
         .given("client_id", arguments.id.map(|id| id.to_string()))
         .given("token_endpoint_auth_method", method)
-        .with("token_endpoint_auth_method_enforced", arguments.enforce_auth_method);
+        .with("token_endpoint_auth_method_enforced", arguments.enforce_auth_method)
+        .given("make_secret", arguments.no_secret.then_some(false));
     let body = arguments.owner.add_to(members).into_value();
     let reply = arguments.api.connect()?.post(&Path::of(&["clients"])?, Some(&body)).await?;
-    if has_keys {
+    if has_keys || arguments.no_secret {
         printer.object(&reply);
         return Ok(());
     }

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::Printer;
 use super::api::{Api, ApiArgs, Path};
 use super::verbs::confirm;
-use crate::declaration::{Action, Current, Declaration, Plan, Step, plan as compare};
+use super::view::clean;
+use crate::declaration::{Action, Current, Declaration, ListedClient, Plan, Step, Unable, plan as compare};
 
 /// Arguments of `export`.
 #[derive(Args, Debug)]
@@ -26,7 +27,7 @@ pub(crate) struct ExportArgs {
 pub(crate) struct PlanArgs {
     /// The file that says what there should be
     file: PathBuf,
-    /// Delete what the file does not have
+    /// Delete what the file does not have, and revoke public keys that it does not have
     #[arg(long)]
     prune: bool,
     #[command(flatten)]
@@ -64,6 +65,7 @@ pub(super) async fn plan(arguments: PlanArgs, printer: Printer) -> anyhow::Resul
     let planned = planned(&arguments.api.connect()?, &arguments).await?;
     printer.result(&plan_json(&planned), &plan_text(&planned));
     note_what_stays(&planned, printer);
+    note_who_cannot_authenticate(&planned, printer);
     Ok(())
 }
 
@@ -77,7 +79,6 @@ pub(super) async fn apply(arguments: ApplyArgs, printer: Printer) -> anyhow::Res
         confirm(arguments.yes, &format!("carry out these {} steps", planned.steps.len()), printer)?;
     }
     let mut ids = HashMap::new();
-    let mut without_secret = Vec::new();
     for (number, step) in planned.steps.iter().enumerate() {
         printer.note(&format!("{}/{} {}", number + 1, planned.steps.len(), title(step)));
         let reply = carry_out(&api, step, &ids).await.with_context(|| {
@@ -91,15 +92,10 @@ pub(super) async fn apply(arguments: ApplyArgs, printer: Printer) -> anyhow::Res
         if let (Some(placeholder), Some(id)) = (&step.makes, reply.get("id").and_then(Value::as_str)) {
             ids.insert(placeholder.clone(), id.to_owned());
         }
-        if step.kind == "client" && step.action == Action::Create {
-            without_secret.push(step.name.clone());
-        }
     }
     let count = planned.steps.len();
-    printer.result(&json!({ "steps": count }), &format!("{count} steps carried out"));
-    for client in without_secret {
-        printer.note(&format!("`{client}` is new: give it a secret with `countersign credential create {client} --label first`"));
-    }
+    printer.result(&json!({ "steps": count, "without_credential": unable_json(&planned) }), &format!("{count} steps carried out"));
+    note_who_cannot_authenticate(&planned, printer);
     Ok(())
 }
 
@@ -122,9 +118,10 @@ async fn current(api: &Api) -> anyhow::Result<Current> {
     for client in api.list(&Path::of(&["clients"])?, None).await?.items {
         let id = client.get("client_id").and_then(Value::as_str).context("the server listed a client without an id")?.to_owned();
         let grants = api.list(&Path::of(&["clients", &id, "grants"])?, None).await?.items;
-        clients.push((client, grants));
+        let credentials = api.list(&Path::of(&["clients", &id, "credentials"])?, None).await?.items;
+        clients.push(ListedClient { client, grants, credentials });
     }
-    Ok(Current::read(&servers, &resource_servers, &organizations, &clients))
+    Ok(Current::read(&servers, &resource_servers, &organizations, &clients)?)
 }
 
 async fn carry_out(api: &Api, step: &Step, ids: &HashMap<String, String>) -> anyhow::Result<Value> {
@@ -151,7 +148,7 @@ fn with_ids(body: &Value, ids: &HashMap<String, String>) -> Value {
 }
 
 fn title(step: &Step) -> String {
-    format!("{} {} {}", step.action.sign(), step.kind, step.name)
+    clean(&format!("{} {} {}", step.action.sign(), step.kind, step.name))
 }
 
 fn plan_text(plan: &Plan) -> String {
@@ -179,11 +176,32 @@ fn plan_json(plan: &Plan) -> Value {
         };
         json!({ "action": action, "kind": step.kind, "name": step.name, "changes": changes })
     };
-    json!({ "steps": plan.steps.iter().map(step).collect::<Vec<_>>(), "kept": plan.kept })
+    let steps: Vec<Value> = plan.steps.iter().map(step).collect();
+    json!({ "steps": steps, "kept": plan.kept, "revoked": plan.revoked, "without_credential": unable_json(plan) })
+}
+
+fn unable_json(plan: &Plan) -> Value {
+    plan.without_credential.iter().map(|client| client.client_id.as_str()).collect()
+}
+
+/// No secret is made here: whoever is to have it asks for it.
+fn note_who_cannot_authenticate(plan: &Plan, printer: Printer) {
+    for Unable { client_id, uses_secret } in &plan.without_credential {
+        let command = format!("countersign credential create {client_id} --label first");
+        printer.note(&if *uses_secret {
+            format!("`{client_id}` has no credential yet: `{command}` makes a secret and shows it once")
+        } else {
+            format!("`{client_id}` has no credential yet: declare its public keys, or `{command} --jwks-file FILE`")
+        });
+    }
 }
 
 fn note_what_stays(plan: &Plan, printer: Printer) {
     if !plan.kept.is_empty() {
-        printer.note(&format!("Not in the file, and kept without --prune: {}", plan.kept.join(", ")));
+        printer.note(&clean(&format!("Not in the file, and kept without --prune: {}", plan.kept.join(", "))));
+    }
+    if !plan.revoked.is_empty() {
+        let titles = plan.revoked.join(", ");
+        printer.note(&clean(&format!("In the file, but revoked for good; another label registers the same keys again: {titles}")));
     }
 }

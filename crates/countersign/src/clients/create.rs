@@ -1,6 +1,6 @@
 //! Creating a client, with its first secret.
 
-use countersign_protocol::{ClientAuthMethod, ClientId};
+use countersign_protocol::{ClientAuthMethod, ClientId, Timestamp};
 use serde_json::{Map, Value};
 
 use super::secrets::{CreatedSecret, make_secret};
@@ -71,6 +71,16 @@ pub async fn create(app: &App, by: &Actor, new: NewClient) -> Result<CreatedClie
     Ok(created)
 }
 
+/// Creates a client that cannot authenticate until it is given a credential.
+///
+/// # Errors
+/// Those of [`create`].
+pub async fn create_without_credential(app: &App, by: &Actor, new: NewClient) -> Result<Client, ChangeError> {
+    let client = with_credentials(app, new, Vec::new(), app.clock.now())?;
+    store(app, by, &client).await?;
+    Ok(client)
+}
+
 /// Stores a new client, with its event.
 pub(super) async fn store(app: &App, by: &Actor, client: &Client) -> Result<(), ChangeError> {
     let (stored, now) = (client.clone(), client.created_at);
@@ -89,22 +99,26 @@ pub(super) async fn store(app: &App, by: &Actor, client: &Client) -> Result<(), 
 /// A client with a secret that is not stored yet.
 pub(crate) fn make(app: &App, by: &Actor, new: NewClient) -> Result<CreatedClient, ChangeError> {
     if !new.auth_method.uses_secret() {
-        let accepted = "a method that uses a secret; a client that has none is created with its keys";
+        let accepted = "a method that uses a secret; a client that has none is created with its keys, or without a credential";
         return Err(InvalidField::new("token_endpoint_auth_method", new.auth_method.as_str(), accepted).into());
     }
     let secret = make_secret(app, by, "first".into(), app.clock.now())?;
-    let client = with_credential(app, new, secret.credential.clone())?;
+    let client = with_credentials(app, new, vec![secret.credential.clone()], secret.credential.created_at)?;
     Ok(CreatedClient { client, secret })
 }
 
-/// A client with its first credential that is not stored yet.
-pub(super) fn with_credential(app: &App, new: NewClient, first: Credential) -> Result<Client, ChangeError> {
+/// A client with its first credentials that is not stored yet.
+pub(super) fn with_credentials(
+    app: &App,
+    new: NewClient,
+    credentials: Vec<Credential>,
+    now: Timestamp,
+) -> Result<Client, ChangeError> {
     check_name("name", &new.name)?;
     if let Some(external_id) = &new.external_id {
         check_external_id(external_id)?;
     }
     check_metadata(&new.metadata)?;
-    let now = first.created_at;
     let made_id =
         || generate_client_id(now, app.entropy.as_ref()).ok_or_else(|| ChangeError::State("no client_id could be made".to_owned()));
     Ok(Client {
@@ -120,7 +134,7 @@ pub(super) fn with_credential(app: &App, new: NewClient, first: Credential) -> R
         version: 1,
         updated_at: now,
         created_at: now,
-        credentials: vec![first],
+        credentials,
         grants: Vec::new(),
     })
 }

@@ -42,8 +42,8 @@ pub async fn create_with_keys(app: &App, by: &Actor, new: NewClient, keys: NewKe
     if new.auth_method.uses_secret() {
         return Err(InvalidField::new("token_endpoint_auth_method", new.auth_method.as_str(), "private_key_jwt").into());
     }
-    let credential = make_credential(app, by, keys, app.clock.now())?;
-    let client = create::with_credential(app, new, credential)?;
+    let now = app.clock.now();
+    let client = create::with_credentials(app, new, vec![make_credential(app, by, keys, now)?], now)?;
     create::store(app, by, &client).await?;
     Ok(client)
 }

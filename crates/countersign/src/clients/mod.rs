@@ -23,7 +23,7 @@ use crate::ids::{ClientGrantId, OrganizationId, ResourceServerId};
 use crate::resource_servers::ResourceServer;
 
 pub use cache::ClientCache;
-pub use create::{CreatedClient, NewClient, create};
+pub use create::{CreatedClient, NewClient, create, create_without_credential};
 pub(crate) use create::{created_event, insert, make};
 pub use credential::{Credential, CredentialKind};
 pub use credentials::{

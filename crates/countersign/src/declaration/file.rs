@@ -1,11 +1,14 @@
 //! The file: TOML. Objects name each other by what people call them (the id of an
 //! authorization server, an audience, the name of an organization, a `client_id`),
-//! so that one file fits several instances. There is no place for a secret.
+//! so that one file fits several instances. There is no place for a secret;
+//! the public keys of clients are none.
 
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use super::credential::Credential;
 
 /// The version of the file's shape.
 const FORMAT: i64 = 1;
@@ -24,7 +27,7 @@ pub struct Declaration {
     /// Organizations.
     #[serde(default, rename = "organization", skip_serializing_if = "Vec::is_empty")]
     pub organizations: Vec<Organization>,
-    /// Clients, each with its grants.
+    /// Clients, each with its public keys and its grants.
     #[serde(default, rename = "client", skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<Client>,
 }
@@ -118,6 +121,9 @@ pub struct Client {
     /// What its owner wants to know of it.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
+    /// Its public keys; secrets have no place here.
+    #[serde(default, rename = "credential", skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<Credential>,
     /// What it may ask for.
     #[serde(default, rename = "grant", skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<Grant>,
@@ -142,7 +148,8 @@ pub struct Grant {
 /// Why a text is no declaration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeclarationError {
-    /// It is not what the format says.
+    /// It is not what the format says. Nothing of the text is quoted: it may hold what
+    /// should not be there.
     #[error("{0}")]
     Malformed(String),
     /// It is of another version.
@@ -156,11 +163,17 @@ pub enum DeclarationError {
         /// What both are called.
         name: String,
     },
-    /// A client that signs its requests cannot be made without its keys.
-    #[error(
-        "the client `{0}` signs with its own keys, which this file has no place for: create it first, with `countersign client create --jwks-file` or `--jwks-uri`"
-    )]
-    KeysNeeded(String),
+    /// A credential is one source of keys.
+    #[error("the credential `{label}` of the client `{client}` has either `jwks` or `jwks_uri`: a secret has no place in the file")]
+    Source {
+        /// Whose it is.
+        client: String,
+        /// Which.
+        label: String,
+    },
+    /// What the API shows of a credential is not what this binary knows.
+    #[error("the keys of the credential `{0}` are not shown as this binary reads them: is the server of another version?")]
+    Shown(String),
     /// An object names one that the file does not have.
     #[error("{who} names the {kind} `{name}`, which is neither in the file nor in the instance")]
     Unknown {
@@ -184,7 +197,7 @@ impl Declaration {
     /// # Errors
     /// [`DeclarationError`], with the place in the text.
     pub fn parse(text: &str) -> Result<Self, DeclarationError> {
-        let found: Self = toml::from_str(text).map_err(|error| DeclarationError::Malformed(error.to_string()))?;
+        let found: Self = toml::from_str(text).map_err(|error| malformed(text, &error))?;
         if found.format != FORMAT {
             return Err(DeclarationError::Format(found.format));
         }
@@ -194,6 +207,9 @@ impl Declaration {
         once("client", found.clients.iter().map(|client| client.client_id.clone()))?;
         once("resource server", found.resource_servers.iter().map(|api| pair(&api.authorization_server, &api.audience)))?;
         for client in &found.clients {
+            if let Some(wrong) = client.credentials.iter().find(|credential| credential.kind().is_none()) {
+                return Err(DeclarationError::Source { client: client.client_id.clone(), label: wrong.label.clone() });
+            }
             let grants = client.grants.iter();
             once(
                 "grant",
@@ -210,6 +226,13 @@ impl Declaration {
     pub fn to_text(&self) -> Result<String, DeclarationError> {
         toml::to_string_pretty(self).map_err(|error| DeclarationError::Malformed(error.to_string()))
     }
+}
+
+/// What is wrong, and where, without the line itself.
+fn malformed(text: &str, error: &toml::de::Error) -> DeclarationError {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let place = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1));
+    DeclarationError::Malformed(format!("{}{}", place.unwrap_or_default(), error.message()))
 }
 
 fn once(kind: &'static str, names: impl Iterator<Item = String>) -> Result<(), DeclarationError> {

@@ -1,10 +1,13 @@
 //! One file that describes an instance: what there should be. A plan is the
 //! difference to what there is, as calls of the management API.
 
+mod credential;
 mod file;
 mod objects;
+mod pairing;
 mod plan;
 
+pub use credential::{Credential, Jwks, Moment};
 pub use file::{Declaration, DeclarationError};
-pub use objects::{Current, Known};
-pub use plan::{Action, Change, Plan, Step, plan};
+pub use objects::{Current, KeysState, Known, KnownClient, KnownKeys, ListedClient};
+pub use plan::{Action, Change, Plan, Step, Unable, plan};

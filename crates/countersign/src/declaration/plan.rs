@@ -1,9 +1,12 @@
 //! The difference between what there should be and what there is: pure.
 
+use countersign_protocol::ClientAuthMethod;
 use serde_json::{Map, Value, json};
 
+use super::credential::Credential;
 use super::file::{AuthorizationServer, Client, Declaration, DeclarationError, Grant, Organization, ResourceServer};
-use super::objects::{Current, Known};
+use super::objects::{Current, KeysState, Known, KnownClient};
+use super::pairing::pair;
 use crate::signing_keys::DEFAULT_ROTATION_INTERVAL_SECONDS;
 
 /// What is done to an object.
@@ -66,6 +69,19 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Objects that are there and not in the file, which stay.
     pub kept: Vec<String>,
+    /// Credentials of the file that were revoked, which is for good.
+    pub revoked: Vec<String>,
+    /// Clients of the file that cannot authenticate yet: nothing here makes a secret.
+    pub without_credential: Vec<Unable>,
+}
+
+/// A client that cannot authenticate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unable {
+    /// Its id.
+    pub client_id: String,
+    /// Whether it is to authenticate by a secret, or else by its keys.
+    pub uses_secret: bool,
 }
 
 /// Compares. Whatever is not in the file stays, unless `prune`.
@@ -162,20 +178,16 @@ impl Planner<'_> {
             Some(name) => Some(self.organization_id(id, name)?),
             None => None,
         };
-        let mut body = json!({
-            "name": client.name, "token_endpoint_auth_method": client.token_endpoint_auth_method,
+        let body = json!({
+            "client_id": id, "name": client.name, "token_endpoint_auth_method": client.token_endpoint_auth_method,
             "token_endpoint_auth_method_enforced": client.token_endpoint_auth_method_enforced,
             "assertion_audience": client.assertion_audience,
             "organization_id": organization_id, "external_id": client.external_id, "metadata": client.metadata,
+            // Nobody would learn the secret.
+            "make_secret": false,
         });
-        let found = self.current.clients.iter().find(|known| known.id == *id);
-        if found.is_none() && client.token_endpoint_auth_method == "private_key_jwt" {
-            return Err(DeclarationError::KeysNeeded(id.clone()));
-        }
+        let found = self.current.find_client(id);
         let present = found.map(|known| (id.clone(), self.present_client(&known.declared)));
-        if let Some(members) = body.as_object_mut() {
-            members.insert("client_id".to_owned(), id.as_str().into());
-        }
         self.compare(Wanted::new("client", id, "/clients", body), present);
         if client.disabled != found.is_some_and(|known| known.declared.disabled) {
             let verb = if client.disabled { "disable" } else { "enable" };
@@ -183,10 +195,38 @@ impl Planner<'_> {
             let wanted = Wanted::new("client", id, &format!("/clients/{id}/{verb}"), Value::Null);
             self.plan.steps.push(wanted.step(Action::Update, vec![change]));
         }
+        self.credentials(client, found);
         for grant in &client.grants {
-            self.grant(client, grant)?;
+            self.grant(client, grant, found)?;
         }
         Ok(())
+    }
+
+    /// Only public keys: the secrets of a client are none of the file's business.
+    fn credentials(&mut self, client: &Client, found: Option<&KnownClient>) {
+        let (id, steps_before) = (&client.client_id, self.plan.steps.len());
+        let known = found.map(|found| found.keys.as_slice()).unwrap_or_default();
+        for (credential, place) in client.credentials.iter().zip(pair(&client.credentials, known)) {
+            let same = place.and_then(|place| known.get(place));
+            let was_revoked = || {
+                known.iter().any(|keys| {
+                    keys.is_revoked() && keys.declared.label == credential.label && keys.declared.has_keys_of(credential)
+                })
+            };
+            let title = credential.title(id);
+            if same.is_none() && was_revoked() {
+                self.plan.revoked.push(title);
+                continue;
+            }
+            let path = format!("/clients/{id}/credentials");
+            let present = same.map(|keys| (keys.id.clone(), changeable(&keys.declared)));
+            self.compare(Wanted::new("credential", &title, &path, credential_body(credential)), present);
+        }
+        if self.plan.steps.len() == steps_before && !found.is_some_and(|found| found.has_usable) {
+            let method = ClientAuthMethod::from_name(&client.token_endpoint_auth_method);
+            let uses_secret = method.is_none_or(ClientAuthMethod::uses_secret);
+            self.plan.without_credential.push(Unable { client_id: id.clone(), uses_secret });
+        }
     }
 
     fn present_client(&self, client: &Client) -> Value {
@@ -201,7 +241,7 @@ impl Planner<'_> {
         })
     }
 
-    fn grant(&mut self, client: &Client, grant: &Grant) -> Result<(), DeclarationError> {
+    fn grant(&mut self, client: &Client, grant: &Grant, found: Option<&KnownClient>) -> Result<(), DeclarationError> {
         let api = format!("{} of {}", grant.audience, grant.authorization_server);
         let name = format!("{} -> {}", client.client_id, grant.audience);
         let declared = self.wanted.resource_servers.iter();
@@ -216,8 +256,7 @@ impl Planner<'_> {
         let body = json!({
             "resource_server_id": resource_server_id, "scope": grant.scope, "token_lifetime_seconds": grant.token_lifetime_seconds,
         });
-        let found =
-            self.current.grants.get(&client.client_id).into_iter().flatten().find(|known| is_same_grant(&known.declared, grant));
+        let found = found.and_then(|client| client.grants.iter().find(|known| is_same_grant(&known.declared, grant)));
         let present = found.map(|known| {
             let members = json!({ "scope": known.declared.scope, "token_lifetime_seconds": known.declared.token_lifetime_seconds });
             (known.id.clone(), members)
@@ -243,7 +282,14 @@ impl Planner<'_> {
                 left.push(("client", known.id.clone(), format!("/clients/{}", known.id)));
                 continue;
             };
-            for grant in current.grants.get(&known.id).into_iter().flatten() {
+            let pairs = pair(&client.credentials, &known.keys);
+            for (place, keys) in known.keys.iter().enumerate() {
+                if keys.state == KeysState::Usable && !pairs.contains(&Some(place)) {
+                    let path = format!("/clients/{}/credentials/{}", known.id, keys.id);
+                    left.push(("credential", keys.declared.title(&known.id), path));
+                }
+            }
+            for grant in &known.grants {
                 if !client.grants.iter().any(|wanted| is_same_grant(wanted, &grant.declared)) {
                     let name = format!("{} -> {}", known.id, grant.declared.audience);
                     left.push(("grant", name, format!("/clients/{}/grants/{}", known.id, grant.id)));
@@ -328,11 +374,29 @@ impl Change {
 }
 
 impl Current {
+    fn find_client(&self, id: &str) -> Option<&KnownClient> {
+        self.clients.iter().find(|known| known.id == id)
+    }
+
     fn resource_server(&self, server: &str, audience: &str) -> Option<&Known<ResourceServer>> {
         self.resource_servers
             .iter()
             .find(|known| known.declared.audience == audience && known.declared.authorization_server == server)
     }
+}
+
+/// A new credential.
+fn credential_body(credential: &Credential) -> Value {
+    let Credential { label, jwks_uri, not_before, expires_at, jwks } = credential;
+    json!({
+        "label": label, "kind": credential.kind(), "jwks": jwks, "jwks_uri": jwks_uri, "not_before": not_before,
+        "expires_at": expires_at,
+    })
+}
+
+/// What of a credential can change.
+fn changeable(credential: &Credential) -> Value {
+    json!({ "label": credential.label, "not_before": credential.not_before, "expires_at": credential.expires_at })
 }
 
 fn is_same_grant(one: &Grant, other: &Grant) -> bool {
@@ -359,6 +423,8 @@ fn unknown(who: &str, kind: &'static str, name: &str) -> DeclarationError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::declaration::ListedClient;
+    use countersign_protocol::jose::{Algorithm, SigningKey};
 
     const FILE: &str = r#"
         format = 1
@@ -386,11 +452,16 @@ mod tests {
         let management = json!({ "id": "rs_management", "audience": "m", "authorization_server_id": "default" });
         let operator = json!({ "client_id": "operator" });
         let grant = json!({ "id": "gr_0", "resource_server_id": "rs_management", "scope": "clients:read" });
-        Current::read(&[server], &[management], &[], &[(operator, vec![grant])])
+        let operator = ListedClient { client: operator, grants: vec![grant], credentials: Vec::new() };
+        Current::read(&[server], &[management], &[], &[operator]).unwrap()
     }
 
     /// What there is once the plan for [`FILE`] was carried out.
     fn applied() -> Current {
+        applied_with(&[json!({ "id": "cred_0", "kind": "secret", "label": "first", "state": "active" })])
+    }
+
+    fn applied_with(credentials: &[Value]) -> Current {
         let server = json!({ "id": "default", "name": "default", "signing_alg": "RS256", "rotation_interval_seconds": 7_776_000 });
         let api = json!({
             "id": "rs_1", "authorization_server_id": "default", "audience": "https://api.test", "name": "API", "profile": "rfc9068",
@@ -404,7 +475,8 @@ mod tests {
             "disabled_at": null,
         });
         let grant = json!({ "id": "gr_1", "resource_server_id": "rs_1", "scope": "a", "token_lifetime_seconds": null });
-        Current::read(&[server], &[api], &[organization], &[(client, vec![grant])])
+        let client = ListedClient { client, grants: vec![grant], credentials: credentials.to_vec() };
+        Current::read(&[server], &[api], &[organization], &[client]).unwrap()
     }
 
     fn signs(plan: &Plan) -> Vec<String> {
@@ -427,6 +499,8 @@ mod tests {
         assert_eq!(plan.steps[1].makes.as_deref(), Some("{organization:Acme}"));
         assert_eq!(plan.steps[3].body["resource_server_id"], "{resource_server:https://api.test of default}");
         assert_eq!(plan.steps[0].makes.as_deref(), plan.steps[3].body["resource_server_id"].as_str());
+        assert_eq!(plan.steps[2].body["make_secret"], false);
+        assert_eq!(plan.without_credential, [Unable { client_id: "acme-1".to_owned(), uses_secret: true }]);
     }
 
     #[test]
@@ -483,12 +557,114 @@ mod tests {
         assert!(matches!(Declaration::parse(&twice), Err(DeclarationError::Twice { kind: "client", .. })));
         let unknown = format!("{FILE}\nclient_secret = \"x\"");
         assert!(matches!(Declaration::parse(&unknown), Err(DeclarationError::Malformed(_))));
-        let signing = FILE.replace(
-            "name = \"Acme\"\n        organization",
-            "name = \"Acme\"\n        token_endpoint_auth_method = \"private_key_jwt\"\n        organization",
-        );
-        assert_eq!(plan(&declaration(&signing), &fresh(), false), Err(DeclarationError::KeysNeeded("acme-1".to_owned())));
-        assert!(plan(&declaration(&signing), &applied(), false).is_ok());
         assert_eq!(Declaration::parse("format = 2"), Err(DeclarationError::Format(2)));
+    }
+
+    fn jwk(kid: &str) -> Value {
+        let key = SigningKey::from_pkcs8(Algorithm::ES256, &SigningKey::generate(Algorithm::ES256).unwrap()).unwrap();
+        serde_json::to_value(key.public_jwk(kid)).unwrap()
+    }
+
+    /// [`FILE`] with these lines in place of the grant.
+    fn with_credentials(lines: &str) -> Declaration {
+        declaration(&format!("{}\n{lines}", FILE.split("[[client.grant]]").next().unwrap()))
+    }
+
+    fn shown(id: &str, label: &str, source: (&str, Value), state: &str) -> Value {
+        let (kind, keys) = source;
+        let mut shown = json!({ "id": id, "label": label, "kind": kind, "state": state, "not_before": null, "expires_at": null });
+        shown[kind] = keys;
+        shown
+    }
+
+    #[test]
+    fn keys_that_are_declared_are_registered_and_need_nothing_afterwards() {
+        let set = json!({ "keys": [jwk("a"), jwk("b")] });
+        let file = format!(
+            "[[client.credential]]\nlabel = '2026'\nexpires_at = 2027-01-31T12:00:00Z\njwks = '{set}'\n\
+             [[client.credential]]\nlabel = 'there'\njwks_uri = 'https://acme.test/jwks'"
+        );
+        let planned = plan(&with_credentials(&file), &applied_with(&[]), false).unwrap();
+        let expected = ["+ credential acme-1 -> 2026 (keys a, b)", "+ credential acme-1 -> there (https://acme.test/jwks)"];
+        assert_eq!(signs(&planned), expected);
+        assert_eq!(planned.steps[0].path, "/clients/acme-1/credentials");
+        assert_eq!(planned.steps[0].body["expires_at"], "2027-01-31T12:00:00.000Z");
+        let there = json!({ "label": "there", "kind": "jwks_uri", "jwks_uri": "https://acme.test/jwks" });
+        assert_eq!(planned.steps[1].body, there);
+        assert_eq!(planned.without_credential, []);
+
+        let mut first = shown("cred_1", "2026", ("jwks", planned.steps[0].body["jwks"].clone()), "active");
+        first["expires_at"] = json!("2027-01-31T12:00:00.000Z");
+        let there = shown("cred_2", "there", ("jwks_uri", json!("https://acme.test/jwks")), "pending");
+        let applied = applied_with(&[first, there]);
+        assert_eq!(plan(&with_credentials(&file), &applied, true).unwrap().steps.len(), 1, "only the grant goes");
+        let exported = applied.declare();
+        assert_eq!(exported.clients[0].credentials.len(), 2);
+        let text = exported.to_text().unwrap();
+        assert_eq!(plan(&declaration(&text), &applied, true).unwrap(), Plan::default(), "{text}");
+    }
+
+    #[test]
+    fn keys_that_are_not_in_the_file_are_revoked_only_when_pruned_and_secrets_never() {
+        let keys = |id: &str, state| shown(id, "old", ("jwks_uri", json!("https://acme.test/old")), state);
+        let secret = json!({ "id": "cred_0", "kind": "secret", "label": "first", "state": "active" });
+        let there = applied_with(&[secret, keys("cred_1", "active"), keys("cred_2", "revoked"), keys("cred_3", "expired")]);
+        let kept = plan(&declaration(FILE), &there, false).unwrap();
+        assert_eq!((kept.steps.len(), kept.kept), (0, vec!["credential acme-1 -> old (https://acme.test/old)".to_owned()]));
+        let pruned = plan(&declaration(FILE), &there, true).unwrap();
+        assert_eq!(signs(&pruned), ["- credential acme-1 -> old (https://acme.test/old)"]);
+        assert_eq!(pruned.steps[0].path, "/clients/acme-1/credentials/cred_1");
+    }
+
+    #[test]
+    fn labels_and_times_of_keys_change_and_revoked_keys_stay_revoked() {
+        let uri = |name: &str| ("jwks_uri", json!(format!("https://acme.test/{name}")));
+        let there = applied_with(&[shown("cred_1", "old", uri("a"), "expired"), shown("cred_2", "gone", uri("b"), "revoked")]);
+        let entry = |label: &str, name: &str, more: &str| {
+            format!("[[client.credential]]\nlabel = '{label}'\njwks_uri = 'https://acme.test/{name}'\n{more}\n")
+        };
+        let end = "expires_at = '2027-01-31T12:00:00Z'";
+        let file = [entry("new", "a", end), entry("gone", "b", "")].concat();
+        let planned = plan(&with_credentials(&file), &there, false).unwrap();
+        assert_eq!(planned.steps[0].path, "/clients/acme-1/credentials/cred_1");
+        assert_eq!(planned.steps[0].body, json!({ "label": "new", "expires_at": "2027-01-31T12:00:00.000Z" }));
+        assert_eq!((planned.steps.len(), planned.revoked), (1, vec!["acme-1 -> gone (https://acme.test/b)".to_owned()]));
+        // Who means it says so with another label.
+        let again = plan(&with_credentials(&entry("again", "b", "")), &there, false).unwrap();
+        assert_eq!(signs(&again), ["+ credential acme-1 -> again (https://acme.test/b)"]);
+        let none = plan(&with_credentials(&entry("gone", "b", "")), &there, false).unwrap();
+        assert_eq!(none.without_credential.len(), 1);
+    }
+
+    #[test]
+    fn secret_keys_in_a_file_are_refused_unseen() {
+        let mut private = jwk("a");
+        private["d"] = json!("c2VjcmV0LXZhbHVl");
+        let as_toml =
+            toml::to_string(&json!({ "keys": [private] })).unwrap().replace("[[keys]]", "[[client.credential.jwks.keys]]");
+        let as_text = format!("jwks = '{}'", json!({ "keys": [private] }));
+        for (lines, named) in [
+            (as_toml.as_str(), "`d`"),
+            (as_text.as_str(), "`d`"),
+            ("jwks = 'c2VjcmV0LXZhbHVl'", "`jwks`"),
+            ("jwks = { keys = [{ kty = 'oct', k = 'c2VjcmV0LXZhbHVl' }] }", "`k`"),
+            ("secret = 'c2VjcmV0LXZhbHVl'", "`secret`"),
+            ("", "has either `jwks` or `jwks_uri`"),
+        ] {
+            let file =
+                format!("format = 1\n[[client]]\nclient_id = 'acme-1'\nname = 'x'\n[[client.credential]]\nlabel = 'x'\n{lines}");
+            let error = Declaration::parse(&file).unwrap_err().to_string();
+            assert!(error.contains(named) && !error.contains("c2VjcmV0"), "{error}");
+        }
+    }
+
+    #[test]
+    fn keys_that_the_instance_does_not_show_are_not_taken_for_none() {
+        let listed = |credential: Value| {
+            let client = json!({ "client_id": "acme-1" });
+            Current::read(&[], &[], &[], &[ListedClient { client, grants: Vec::new(), credentials: vec![credential] }])
+        };
+        let hidden = json!({ "id": "cred_1", "kind": "jwks", "label": "x", "key_ids": ["a"], "state": "active" });
+        assert_eq!(listed(hidden).unwrap_err(), DeclarationError::Shown("cred_1".to_owned()));
     }
 }

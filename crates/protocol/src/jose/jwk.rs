@@ -73,8 +73,7 @@ impl Jwk {
     /// # Errors
     /// [`JwkError`] for a key that is not a sound public signature key.
     pub fn parse(members: &Map<String, Value>) -> Result<Self, JwkError> {
-        // RFC 7518 sections 6.2.2, 6.3.2, 6.4.1.
-        if ["d", "p", "q", "dp", "dq", "qi", "oth"].iter().any(|name| members.contains_key(*name)) {
+        if private_member(members).is_some() {
             return Err(JwkError::PrivateMaterial);
         }
         check_purpose(members)?;
@@ -99,6 +98,11 @@ impl Jwk {
     pub(super) const fn key_parameters(&self) -> &Parameters {
         &self.parameters
     }
+}
+
+/// The name of a private member, if there is one (RFC 7518 sections 6.2.2, 6.3.2).
+pub(super) fn private_member(members: &Map<String, Value>) -> Option<&'static str> {
+    ["d", "p", "q", "dp", "dq", "qi", "oth"].into_iter().find(|name| members.contains_key(*name))
 }
 
 fn optional_string<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, JwkError> {

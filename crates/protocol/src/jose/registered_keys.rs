@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::json::strict_object;
+use super::jwk::private_member;
 use super::{Header, Jwk, JwkError, VerificationKey};
 
 /// Most keys of one registered set.
@@ -40,10 +41,14 @@ pub enum RegisteredKeysError {
         reason: JwkError,
     },
     /// A key with the secret half: private members, or a symmetric key.
-    #[error("key {position} is not a public key: it holds private or symmetric key material, which must never be sent to anybody")]
+    #[error(
+        "key {position} is not a public key: `{member}` is private or symmetric key material, which must never be sent to anybody"
+    )]
     Secret {
         /// Which, from 1.
         position: usize,
+        /// The member that says so.
+        member: &'static str,
     },
     /// Two keys share a `kid`, or several keys and one has none: a token must name one key.
     #[error("key {position}: each key of a set needs a kid of its own, at most {MAX_KEY_ID_BYTES} bytes long")]
@@ -94,18 +99,19 @@ impl RegisteredKeys {
 
 fn public_key(entry: &Value, position: usize) -> Result<(Jwk, VerificationKey), RegisteredKeysError> {
     let members = entry.as_object().ok_or(RegisteredKeysError::Malformed)?;
-    if members.contains_key("k") || members.get("kty").is_some_and(|kty| kty == "oct") {
-        return Err(RegisteredKeysError::Secret { position });
+    if let Some(member) = private_member(members).or_else(|| symmetric_member(members)) {
+        return Err(RegisteredKeysError::Secret { position, member });
     }
-    let refused = |reason| match reason {
-        JwkError::PrivateMaterial => RegisteredKeysError::Secret { position },
-        JwkError::Algorithm | JwkError::KeyType | JwkError::Member | JwkError::NotForVerification | JwkError::Unsound => {
-            RegisteredKeysError::Key { position, reason }
-        }
-    };
+    let refused = |reason| RegisteredKeysError::Key { position, reason };
     let jwk = Jwk::parse(members).map_err(refused)?;
     let key = VerificationKey::from_jwk(&jwk).map_err(refused)?;
     Ok((jwk, key))
+}
+
+/// RFC 7518 section 6.4.
+fn symmetric_member(members: &Map<String, Value>) -> Option<&'static str> {
+    let is_symmetric = members.get("kty").is_some_and(|kty| kty == "oct");
+    if members.contains_key("k") { Some("k") } else { is_symmetric.then_some("kty") }
 }
 
 /// Of `keys`, those that a header may mean: with a `kid` those of that name or, if
@@ -147,16 +153,16 @@ mod tests {
     #[test]
     fn private_and_symmetric_keys_are_refused_by_what_they_are() {
         let good = jwk(Algorithm::ES256, "a");
-        for bad in [
-            with(good.clone(), "d", json!("AA")),
-            with(jwk(Algorithm::EdDSA, "b"), "d", json!("AA")),
-            with(good.clone(), "k", json!("AA")),
-            json!({ "kty": "oct", "k": "AA", "kid": "b" }),
-            json!({ "kty": "oct", "kid": "b" }),
-            json!({ "kty": "RSA", "n": "AQ", "e": "AQAB", "p": "AQ", "kid": "b" }),
+        for (bad, member) in [
+            (with(good.clone(), "d", json!("AA")), "d"),
+            (with(jwk(Algorithm::EdDSA, "b"), "d", json!("AA")), "d"),
+            (with(good.clone(), "k", json!("AA")), "k"),
+            (json!({ "kty": "oct", "k": "AA", "kid": "b" }), "k"),
+            (json!({ "kty": "oct", "kid": "b" }), "kty"),
+            (json!({ "kty": "RSA", "n": "AQ", "e": "AQAB", "p": "AQ", "kid": "b" }), "p"),
         ] {
             let error = parse(&json!([good, bad])).unwrap_err();
-            assert_eq!(error, RegisteredKeysError::Secret { position: 2 }, "{bad}");
+            assert_eq!(error, RegisteredKeysError::Secret { position: 2, member }, "{bad}");
         }
     }
 

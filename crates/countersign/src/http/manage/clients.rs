@@ -78,9 +78,9 @@ impl ClientView {
 pub(super) struct CreatedClientView {
     #[serde(flatten)]
     client: ClientView,
-    /// The id of its first credential
+    /// The id of its first credential, if it has one
     credential_id: Option<String>,
-    /// Its first secret, if it has one
+    /// Its first secret, if one was made
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
 }
@@ -130,6 +130,15 @@ pub(super) struct NewClientBody {
     /// Where its public keys are kept, an https URL, for `private_key_jwt`
     #[serde(default)]
     jwks_uri: Option<String>,
+    /// Whether a client without keys gets a first secret: true unless given. Without one it
+    /// cannot authenticate until it is given a credential
+    #[serde(default = "makes_secret")]
+    #[schema(default = true)]
+    make_secret: bool,
+}
+
+const fn makes_secret() -> bool {
+    true
 }
 
 /// What of a client is to change.
@@ -261,7 +270,7 @@ pub(super) async fn create_client(
     caller.require(Right::ClientsWrite)?;
     let Body { value, bytes } = body;
     let work = async |by| {
-        let keys = value.keys()?;
+        let (keys, make_secret) = (value.keys()?, value.make_secret);
         let new = value.checked(&caller)?;
         let (client, credential_id, client_secret) = match keys {
             Some(keys) => {
@@ -269,6 +278,7 @@ pub(super) async fn create_client(
                 let credential_id = client.credentials.first().map(|credential| credential.id.to_string());
                 (client, credential_id, None)
             }
+            None if !make_secret => (clients::create_without_credential(&app, &by, new).await?, None, None),
             None => {
                 let made = clients::create(&app, &by, new).await?;
                 let id = made.secret.credential.id.to_string();

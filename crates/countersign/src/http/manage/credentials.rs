@@ -43,6 +43,8 @@ pub(super) struct CredentialView {
     kind: &'static str,
     /// The ids of registered keys
     key_ids: Option<Vec<String>>,
+    /// The registered keys, a JWK Set with the members that count
+    jwks: Option<Map<String, Value>>,
     /// Where the client's owner keeps the keys
     jwks_uri: Option<String>,
     /// `active`, `pending`, `rotated`, `expired` or `revoked`
@@ -110,10 +112,13 @@ impl CredentialView {
             method: used.method.as_str(),
             user_agent: used.user_agent.clone(),
         });
-        let (key_ids, jwks_uri) = match &credential.kind {
-            CredentialKind::Secret { .. } => (None, None),
-            CredentialKind::Keys(keys) => (Some(keys.iter().map(|(id, _)| id.to_owned()).collect()), None),
-            CredentialKind::JwksUri(uri) => (None, Some(uri.as_str().to_owned())),
+        let (key_ids, jwks, jwks_uri) = match &credential.kind {
+            CredentialKind::Secret { .. } => (None, None, None),
+            CredentialKind::Keys(keys) => {
+                let key_ids = keys.iter().map(|(id, _)| id.to_owned()).collect();
+                (Some(key_ids), serde_json::from_str(keys.document()).ok(), None)
+            }
+            CredentialKind::JwksUri(uri) => (None, None, Some(uri.as_str().to_owned())),
         };
         Self {
             id: credential.id.to_string(),
@@ -121,6 +126,7 @@ impl CredentialView {
             label: credential.label.clone(),
             kind: credential.kind.name(),
             key_ids,
+            jwks,
             jwks_uri,
             state: state_of(credential, now),
             not_before: credential.not_before.map(rfc3339),

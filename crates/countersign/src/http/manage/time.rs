@@ -4,8 +4,7 @@ use countersign_protocol::Timestamp;
 
 /// Reads a time with any offset.
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
-    let time: jiff::Timestamp = text.parse().ok()?;
-    Some(Timestamp::from_millis(time.as_millisecond()))
+    crate::log::parse_rfc3339(text)
 }
 
 /// The text of a time.
