@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Printer;
 use super::api::{Api, ApiArgs, Path};
+use super::secrets_file::SecretsFile;
 use super::verbs::confirm;
 use super::view::clean;
 use crate::declaration::{Action, Current, Declaration, ListedClient, Plan, Step, Unable, plan as compare};
@@ -42,6 +43,10 @@ pub(crate) struct ApplyArgs {
     /// Carry the plan out without asking
     #[arg(long)]
     yes: bool,
+    /// Make a first secret for every client of the file that needs one and has no credential,
+    /// and write them to this new file, which only its owner may read [default: no secret is made]
+    #[arg(long, value_name = "PATH")]
+    secrets_file: Option<PathBuf>,
 }
 
 /// Writes what there is as a file.
@@ -65,7 +70,7 @@ pub(super) async fn plan(arguments: PlanArgs, printer: Printer) -> anyhow::Resul
     let planned = planned(&arguments.api.connect()?, &arguments).await?;
     printer.result(&plan_json(&planned), &plan_text(&planned));
     note_what_stays(&planned, printer);
-    note_who_cannot_authenticate(&planned, printer);
+    note_who_cannot_authenticate(&planned.without_credential, printer);
     Ok(())
 }
 
@@ -75,13 +80,31 @@ pub(super) async fn apply(arguments: ApplyArgs, printer: Printer) -> anyhow::Res
     let planned = planned(&api, &arguments.plan).await?;
     printer.note(&plan_text(&planned));
     note_what_stays(&planned, printer);
-    if !planned.steps.is_empty() {
-        confirm(arguments.yes, &format!("carry out these {} steps", planned.steps.len()), printer)?;
+    let to_make =
+        if arguments.secrets_file.is_some() { planned.without_credential.iter().filter(|c| c.uses_secret).count() } else { 0 };
+    if planned.steps.len() + to_make > 0 {
+        let secrets = if to_make > 0 { format!(" and make {to_make} secrets") } else { String::new() };
+        confirm(arguments.yes, &format!("carry out these {} steps{secrets}", planned.steps.len()), printer)?;
     }
+    let secrets = arguments.secrets_file.filter(|_| to_make > 0).map(|path| SecretsFile::create(&path)).transpose()?;
+    if let Err(error) = carry_out_all(&api, &planned, printer).await {
+        // It would be in the way when this is done again.
+        secrets.map(SecretsFile::discard).transpose()?;
+        return Err(error);
+    }
+    let unable = make_secrets(&api, planned.without_credential, secrets, printer).await?;
+    let count = planned.steps.len();
+    let result = json!({ "steps": count, "without_credential": unable_json(&unable) });
+    printer.result(&result, &format!("{count} steps carried out"));
+    note_who_cannot_authenticate(&unable, printer);
+    Ok(())
+}
+
+async fn carry_out_all(api: &Api, planned: &Plan, printer: Printer) -> anyhow::Result<()> {
     let mut ids = HashMap::new();
     for (number, step) in planned.steps.iter().enumerate() {
         printer.note(&format!("{}/{} {}", number + 1, planned.steps.len(), title(step)));
-        let reply = carry_out(&api, step, &ids).await.with_context(|| {
+        let reply = carry_out(api, step, &ids).await.with_context(|| {
             format!(
                 "stopped at step {} of {}: {}; what came before is done, and `apply` goes on from there",
                 number + 1,
@@ -93,10 +116,18 @@ pub(super) async fn apply(arguments: ApplyArgs, printer: Printer) -> anyhow::Res
             ids.insert(placeholder.clone(), id.to_owned());
         }
     }
-    let count = planned.steps.len();
-    printer.result(&json!({ "steps": count, "without_credential": unable_json(&planned) }), &format!("{count} steps carried out"));
-    note_who_cannot_authenticate(&planned, printer);
     Ok(())
+}
+
+/// Returns the clients that have no credential afterwards.
+async fn make_secrets(api: &Api, unable: Vec<Unable>, file: Option<SecretsFile>, printer: Printer) -> anyhow::Result<Vec<Unable>> {
+    let Some(mut file) = file else { return Ok(unable) };
+    let (to_make, left): (Vec<_>, Vec<_>) = unable.into_iter().partition(|client| client.uses_secret);
+    for client in &to_make {
+        file.make_first(api, &client.client_id).await?;
+    }
+    printer.note(&format!("{} secrets are in {}: they are not shown again.", to_make.len(), file.shown()));
+    Ok(left)
 }
 
 async fn planned(api: &Api, arguments: &PlanArgs) -> anyhow::Result<Plan> {
@@ -177,16 +208,16 @@ fn plan_json(plan: &Plan) -> Value {
         json!({ "action": action, "kind": step.kind, "name": step.name, "changes": changes })
     };
     let steps: Vec<Value> = plan.steps.iter().map(step).collect();
-    json!({ "steps": steps, "kept": plan.kept, "revoked": plan.revoked, "without_credential": unable_json(plan) })
+    json!({ "steps": steps, "kept": plan.kept, "revoked": plan.revoked, "without_credential": unable_json(&plan.without_credential) })
 }
 
-fn unable_json(plan: &Plan) -> Value {
-    plan.without_credential.iter().map(|client| client.client_id.as_str()).collect()
+fn unable_json(unable: &[Unable]) -> Value {
+    unable.iter().map(|client| client.client_id.as_str()).collect()
 }
 
-/// No secret is made here: whoever is to have it asks for it.
-fn note_who_cannot_authenticate(plan: &Plan, printer: Printer) {
-    for Unable { client_id, uses_secret } in &plan.without_credential {
+/// No secret is made unasked: nobody would know it.
+fn note_who_cannot_authenticate(unable: &[Unable], printer: Printer) {
+    for Unable { client_id, uses_secret } in unable {
         let command = format!("countersign credential create {client_id} --label first");
         printer.note(&if *uses_secret {
             format!("`{client_id}` has no credential yet: `{command}` makes a secret and shows it once")

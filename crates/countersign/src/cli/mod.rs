@@ -29,6 +29,7 @@ mod profile;
 mod reference;
 mod resource_server;
 mod revoke;
+mod secrets_file;
 mod serve;
 mod signing_key;
 mod token;

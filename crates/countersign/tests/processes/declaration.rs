@@ -1,8 +1,9 @@
 //! `export`, `plan`, `apply`, `backup` and `restore`, as an operator uses them.
 
+use countersign_protocol::jose::{Algorithm, SigningKey};
 use serde_json::{Value, json};
 
-use crate::support::{Instance, Server};
+use crate::support::{Client, Instance, Server};
 
 const FILE: &str = r#"
 format = 1
@@ -51,7 +52,8 @@ async fn one_file_makes_an_instance_and_another_one_the_same() {
     let applied = server.run(&["apply", file, "--yes", "--json"]).await;
     assert!(applied.stderr.contains("4/4 + grant acme-orders -> https://orders.test"), "{applied:?}");
     assert!(applied.stderr.contains("countersign credential create acme-orders"), "{applied:?}");
-    assert_eq!(applied.json(), json!({ "steps": 4 }));
+    assert_eq!(applied.json(), json!({ "steps": 4, "without_credential": ["acme-orders"] }));
+    assert_eq!(server.json(&["credential", "list", "acme-orders"]).await["items"], json!([]));
     assert_eq!(steps(&plan(&server, file, &[]).await), [""; 0]);
 
     // A change shows what changes; what the file lost stays unless it is pruned.
@@ -81,6 +83,103 @@ async fn one_file_makes_an_instance_and_another_one_the_same() {
     let refusal = server.run(&["plan", broken.to_str().unwrap()]).await.refusal();
     assert!(refusal.contains("broken.toml is no declaration") && refusal.contains("client_secret"), "{refusal}");
     there.process.stop().await;
+    server.process.stop().await;
+}
+
+fn jwk(kid: &str) -> Value {
+    let key = SigningKey::from_pkcs8(Algorithm::ES256, &SigningKey::generate(Algorithm::ES256).unwrap()).unwrap();
+    serde_json::to_value(key.public_jwk(kid)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn public_keys_are_declared_exported_and_pruned_and_private_ones_never_shown() {
+    let instance = Instance::sqlite().init().await;
+    let mut server = instance.serve(&[]).await;
+    let path = instance.folder().join("keys.toml");
+    let file = path.to_str().unwrap();
+    let set = json!({ "keys": [jwk("a"), jwk("b")] });
+    let client =
+        "format = 1\n[[client]]\nclient_id = 'signer-1'\nname = 'Signer'\ntoken_endpoint_auth_method = 'private_key_jwt'\n";
+    let set_entry = format!("[[client.credential]]\nlabel = '2026'\nexpires_at = 2099-01-31T12:00:00+02:00\njwks = '{set}'\n");
+    let uri_entry =
+        "[[client.credential]]\nlabel = 'there'\njwks_uri = 'https://keys.example/jwks'\nnot_before = '2026-01-01T00:00:00Z'\n";
+    std::fs::write(&path, format!("{client}{set_entry}{uri_entry}")).unwrap();
+
+    let applied = server.run(&["apply", file, "--yes", "--json"]).await;
+    assert!(applied.stderr.contains("2/3 + credential signer-1 -> 2026 (keys a, b)"), "{applied:?}");
+    assert_eq!(applied.json(), json!({ "steps": 3, "without_credential": [] }));
+    let listed = server.json(&["credential", "list", "signer-1"]).await;
+    let kinds: Vec<&Value> = listed["items"].as_array().unwrap().iter().map(|credential| &credential["kind"]).collect();
+    assert_eq!(kinds, ["jwks", "jwks_uri"], "{listed}");
+    assert_eq!(steps(&plan(&server, file, &["--prune"]).await), [""; 0]);
+
+    // As it is exported it is the same, here and in another instance.
+    let exported = instance.folder().join("exported.toml");
+    let exported = exported.to_str().unwrap();
+    server.run(&["export", exported]).await.success();
+    assert_eq!(steps(&plan(&server, exported, &["--prune"]).await), [""; 0]);
+    let other = Instance::sqlite().init().await;
+    let mut there = other.serve(&[]).await;
+    there.run(&["apply", exported, "--yes"]).await.success();
+    assert_eq!(steps(&plan(&there, file, &["--prune"]).await), [""; 0]);
+    there.process.stop().await;
+
+    // What the file lost stays unless it is pruned, and is not registered again by mistake.
+    std::fs::write(&path, format!("{client}{uri_entry}")).unwrap();
+    let kept = plan(&server, file, &[]).await;
+    assert_eq!((steps(&kept), &kept["kept"]), (Vec::new(), &json!(["credential signer-1 -> 2026 (keys a, b)"])));
+    server.run(&["apply", file, "--yes", "--prune"]).await.success();
+    std::fs::write(&path, format!("{client}{set_entry}{uri_entry}")).unwrap();
+    let revoked = plan(&server, file, &["--prune"]).await;
+    assert_eq!((steps(&revoked), &revoked["revoked"]), (Vec::new(), &json!(["signer-1 -> 2026 (keys a, b)"])));
+
+    let mut private = set.clone();
+    private["keys"][1]["d"] = json!("c2VjcmV0LXZhbHVl");
+    std::fs::write(&path, format!("{client}[[client.credential]]\nlabel = 'x'\njwks = '{private}'")).unwrap();
+    for command in [&["plan", file][..], &["apply", file, "--yes"]] {
+        let refused = server.run(command).await;
+        assert!(!refused.stdout.contains("c2VjcmV0") && !refused.stderr.contains("c2VjcmV0"), "{refused:?}");
+        let refusal = refused.refusal();
+        assert!(refusal.contains("line 8: `jwks` has public keys only: key 2 is not a public key: `d`"), "{refusal}");
+    }
+    server.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_made_only_when_asked_for_and_only_into_a_new_file_of_their_own() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let instance = Instance::sqlite().init().await;
+    let mut server = instance.serve(&[]).await;
+    let file = instance.folder().join("wanted.toml");
+    let signer = "[[client]]\nclient_id = 'signer-1'\nname = 'Signer'\ntoken_endpoint_auth_method = 'private_key_jwt'\n";
+    std::fs::write(&file, format!("{FILE}\n{signer}")).unwrap();
+    let secrets = instance.folder().join("secrets");
+    let (file, path) = (file.to_str().unwrap(), secrets.to_str().unwrap());
+
+    std::fs::write(&secrets, "mine").unwrap();
+    let refusal = server.run(&["apply", file, "--yes", "--secrets-file", path]).await.refusal();
+    assert!(refusal.contains("must not exist"), "{refusal}");
+    assert_eq!(std::fs::read_to_string(&secrets).unwrap(), "mine");
+    assert_eq!(steps(&plan(&server, file, &[]).await).len(), 5, "nothing was done");
+    std::fs::remove_file(&secrets).unwrap();
+
+    let applied = server.run(&["apply", file, "--yes", "--json", "--secrets-file", path]).await;
+    let printed = format!("{}{}", applied.stdout, applied.stderr);
+    assert_eq!(applied.json()["without_credential"], json!(["signer-1"]));
+    assert!(printed.contains("countersign credential create signer-1 --label first --jwks-file FILE"), "{printed}");
+    assert_eq!(std::fs::metadata(&secrets).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&secrets).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[0]["client_id"]), (1, &json!("acme-orders")));
+    let secret = lines[0]["client_secret"].as_str().unwrap();
+    assert!(!printed.contains(secret));
+    let client = Client { id: "acme-orders".to_owned(), secret: secret.to_owned() };
+    assert_ne!(server.token(&client).await.status, 401);
+
+    // Who has a credential gets no other, and then no file appears.
+    std::fs::remove_file(&secrets).unwrap();
+    server.run(&["apply", file, "--yes", "--secrets-file", path]).await.success();
+    assert!(!secrets.exists());
     server.process.stop().await;
 }
 

@@ -1,7 +1,7 @@
 //! Credentials, revocations and signing keys through the API.
 
-use countersign_protocol::ErrorCode;
 use countersign_protocol::jose::Algorithm;
+use countersign_protocol::{ClientId, ErrorCode};
 use serde_json::{Value, json};
 
 use super::ENGINE;
@@ -63,12 +63,13 @@ async fn keys_are_registered_and_private_ones_are_refused_unseen() {
     assert!(made.get("client_secret").is_none(), "{made}");
     let listed = operator.get(&app, "/clients/signer-1/credentials").await.success(200);
     assert_eq!((&listed["items"][0]["kind"], &listed["items"][0]["key_ids"]), (&json!("jwks"), &json!(["key-1"])));
+    assert_eq!(listed["items"][0]["jwks"]["keys"][0]["x"], jwks["keys"][0]["x"]);
 
     let mut private = jwks.clone();
     private["keys"][0]["d"] = json!("c2VjcmV0LXZhbHVl");
     let refused =
         operator.post(&app, "/clients/signer-1/credentials", json!({ "label": "x", "kind": "jwks", "jwks": private })).await;
-    assert!(!refused.text().contains("c2VjcmV0LXZhbHVl"));
+    assert!(!refused.text().contains("c2VjcmV0LXZhbHVl") && refused.text().contains("`d`"));
     refused.refusal(400, ErrorCode::FieldInvalid);
     for (body, member) in [
         (json!({ "label": "x", "kind": "jwks" }), "/kind"),
@@ -78,6 +79,28 @@ async fn keys_are_registered_and_private_ones_are_refused_unseen() {
     ] {
         operator.post(&app, "/clients/signer-1/credentials", body).await.refused_member(member);
     }
+}
+
+#[tokio::test]
+async fn a_client_without_a_credential_authenticates_once_it_is_given_one() {
+    let Managed { app, a, .. } = Managed::start(ENGINE).await;
+    let operator = operator(&app).await;
+    for method in ["client_secret_basic", "private_key_jwt"] {
+        let id = format!("bare-{method}");
+        let new = json!({ "name": "Bare", "client_id": id, "token_endpoint_auth_method": method, "make_secret": false });
+        let made = operator.post(&app, "/clients", new).await.success(201);
+        assert_eq!((&made["credential_id"], made.get("client_secret")), (&Value::Null, None), "{made}");
+        let path = format!("/clients/{id}/credentials");
+        assert_eq!(operator.get(&app, &path).await.success(200)["items"], json!([]));
+        let client_id = ClientId::try_from(id.as_str()).unwrap();
+        let with = |secret: &str| crate::support::TestClient { id: client_id.clone(), secret: secret.to_owned(), ..a.clone() };
+        assert_eq!(app.ask(&with(""), "").await.status, 401);
+        let given = operator.post(&app, &path, json!({ "label": "first", "kind": "secret" })).await.success(201);
+        assert_ne!(app.ask(&with(member(&given, "client_secret")), "").await.status, 401);
+    }
+    // Unless that is said, a client that is to sign needs its keys.
+    let new = json!({ "name": "Signer", "token_endpoint_auth_method": "private_key_jwt" });
+    operator.post(&app, "/clients", new).await.refused_member("/token_endpoint_auth_method");
 }
 
 #[tokio::test]
