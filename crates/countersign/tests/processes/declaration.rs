@@ -163,6 +163,12 @@ async fn secrets_are_made_only_when_asked_for_and_only_into_a_new_file_of_their_
     assert_eq!(steps(&plan(&server, file, &[]).await).len(), 5, "nothing was done");
     std::fs::remove_file(&secrets).unwrap();
 
+    // A step that fails leaves no file that would be in the way the next time.
+    std::fs::write(file, FILE.replace("scope = \"read\"\n", "scope = \"nothing\"\n")).unwrap();
+    let refusal = server.run(&["apply", file, "--yes", "--secrets-file", path]).await.refusal();
+    assert!(refusal.contains("stopped at step 4 of 4") && !secrets.exists(), "{refusal}");
+    std::fs::write(file, format!("{FILE}\n{signer}")).unwrap();
+
     let applied = server.run(&["apply", file, "--yes", "--json", "--secrets-file", path]).await;
     let printed = format!("{}{}", applied.stdout, applied.stderr);
     assert_eq!(applied.json()["without_credential"], json!(["signer-1"]));
@@ -180,6 +186,8 @@ async fn secrets_are_made_only_when_asked_for_and_only_into_a_new_file_of_their_
     std::fs::remove_file(&secrets).unwrap();
     server.run(&["apply", file, "--yes", "--secrets-file", path]).await.success();
     assert!(!secrets.exists());
+    let bare = server.json(&["client", "create", "Bare", "--id", "bare-01", "--no-secret"]).await;
+    assert_eq!((&bare["credential_id"], bare.get("client_secret")), (&Value::Null, None), "{bare}");
     server.process.stop().await;
 }
 
