@@ -601,6 +601,7 @@ mod tests {
         let exported = applied.declare();
         assert_eq!(exported.clients[0].credentials.len(), 2);
         let text = exported.to_text().unwrap();
+        assert!(text.contains("\n[[client.credential.jwks.keys]]\n"), "{text}");
         assert_eq!(plan(&declaration(&text), &applied, true).unwrap(), Plan::default(), "{text}");
     }
 
