@@ -6,8 +6,12 @@ mod file;
 mod objects;
 mod pairing;
 mod plan;
+mod step;
+#[cfg(test)]
+mod tests;
 
 pub use credential::{Credential, Jwks, Moment};
 pub use file::{Declaration, DeclarationError};
 pub use objects::{Current, KeysState, Known, KnownClient, KnownKeys, ListedClient};
-pub use plan::{Action, Change, Plan, Step, Unable, plan};
+pub use plan::plan;
+pub use step::{Action, Change, Plan, Step, Unable};
