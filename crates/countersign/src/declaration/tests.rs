@@ -98,7 +98,7 @@ fn an_export_of_what_there_is_plans_nothing() {
 
 #[test]
 fn only_members_that_differ_are_changed() {
-    let changed = FILE.replace("scope = \"a\"\n    ", "scope = \"a b\"\n    ").replace("name = \"API\"", "name = \"Users\"");
+    let changed = FILE.replace("scope = \"a\"\n", "scope = \"a b\"\n").replace("name = \"API\"", "name = \"Users\"");
     let changed = changed.replace("organization = \"Acme\"", "disabled = true");
     let plan = plan(&declaration(&changed), &applied(), false).unwrap();
     assert_eq!(
@@ -129,7 +129,7 @@ fn what_the_file_does_not_have_stays_unless_pruned() {
 
 #[test]
 fn names_of_nothing_and_names_used_twice_are_refused() {
-    let nowhere = FILE.replace("[[organization]]\n        name = \"Acme\"", "");
+    let nowhere = FILE.replace("[[organization]]\n    name = \"Acme\"", "");
     assert!(matches!(plan(&declaration(&nowhere), &fresh(), false), Err(DeclarationError::Unknown { kind: "organization", .. })));
     let twice = format!("{FILE}\n[[client]]\nclient_id = \"acme-1\"\nname = \"again\"");
     assert!(matches!(Declaration::parse(&twice), Err(DeclarationError::Twice { kind: "client", .. })));
