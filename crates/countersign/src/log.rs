@@ -1,12 +1,14 @@
 //! Logging: one structured line per event on standard error.
 
 use std::error::Error;
+use std::io::IsTerminal as _;
 
 use countersign_protocol::Timestamp;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 
+use crate::config::{Environment as _, ProcessEnvironment};
 use crate::traces::Traces;
 
 /// An error with its causes, for a log line: `outer: inner: innermost`.
@@ -45,7 +47,7 @@ pub fn start(format: Format, level: &str, traces: Option<&Traces>) {
 }
 
 fn start_both(format: Format, filter: EnvFilter, traces: &Traces) {
-    let layer = fmt::layer().with_writer(std::io::stderr);
+    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(has_colours());
     let log = match format {
         Format::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
         Format::Text => layer.with_target(false).boxed(),
@@ -54,12 +56,17 @@ fn start_both(format: Format, filter: EnvFilter, traces: &Traces) {
 }
 
 fn start_log(format: Format, filter: EnvFilter) {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(has_colours());
     // A second start, in tests, keeps the first.
     let _ = match format {
         Format::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
         Format::Text => builder.with_target(false).try_init(),
     };
+}
+
+/// Neither a file nor a pipe shows colours.
+fn has_colours() -> bool {
+    std::io::stderr().is_terminal() && !ProcessEnvironment.refuses_colours()
 }
 
 /// A time for people and scripts: RFC 3339, UTC, milliseconds.

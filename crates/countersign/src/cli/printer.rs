@@ -111,9 +111,8 @@ fn for_people(reply: &Reply) -> String {
 
 fn screen() -> Screen {
     let is_terminal = io::stdout().is_terminal();
-    let no_colour = ProcessEnvironment.variable("NO_COLOR").is_some_and(|value| !value.is_empty());
     let width = is_terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| usize::from(width.0));
-    Screen { width, colours: is_terminal && !no_colour, now: SystemClock.now() }
+    Screen { width, colours: is_terminal && !ProcessEnvironment.refuses_colours(), now: SystemClock.now() }
 }
 
 /// Whoever reads may have closed the pipe (`| head -1`): that is no failure of ours.

@@ -117,7 +117,10 @@ pub(super) fn read_secret(file: Option<&Path>, printer: Printer) -> anyhow::Resu
     };
     let text = text.expose().trim();
     if text.is_empty() {
-        bail!("there is no secret in it");
+        match file {
+            Some(path) => bail!("there is no secret in {}", path.display()),
+            None => bail!("there is no secret in the line of standard input"),
+        }
     }
     Ok(Secret::new(text.to_owned()))
 }

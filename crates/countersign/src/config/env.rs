@@ -20,6 +20,11 @@ pub trait Environment {
     fn variable(&self, name: &str) -> Option<OsString> {
         self.variables().into_iter().find(|(own, _)| own == name).map(|(_, value)| value)
     }
+
+    /// Whether `NO_COLOR` asks for text without colours.
+    fn refuses_colours(&self) -> bool {
+        self.variable("NO_COLOR").is_some_and(|value| !value.is_empty())
+    }
 }
 
 /// The environment of this process.

@@ -50,6 +50,9 @@ async fn it_says_that_it_is_ready_and_writes_what_scripts_need() {
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     assert_eq!(reply.json()["called_by"], dev.env["CLIENT_ID"].as_str());
     dev.process.stop().await;
+    // Its log is for a terminal; this one goes into a pipe.
+    let log = String::from_utf8(dev.process.stderr()).unwrap();
+    assert!(log.contains(" ready ") && log.contains("status=200") && !log.contains('\u{1b}'), "{log:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,7 +92,10 @@ async fn profiles_are_added_chosen_shown_without_their_secret_and_removed() {
 
     let exists = run_with_input(&mut add("two"), "x").await.refusal();
     assert!(exists.contains("--replace"), "{exists}");
-    assert_eq!(run_with_input(&mut add("three"), "\n").await.code, Some(1));
+    assert!(run_with_input(&mut add("three"), "\n").await.refusal().contains("standard input"));
+    let empty_file = folder.join("empty.txt");
+    fs::write(&empty_file, "\n").unwrap();
+    assert!(run(add("three").arg("--secret-file").arg(&empty_file)).await.refusal().contains("empty.txt"));
     assert!(run(add("Bad name").arg("--secret-file").arg(&secret_file)).await.refusal().contains("Bad name"));
     let as_argument = run(add("three").args(["--client-secret", "csec_x"])).await.refusal();
     assert!(as_argument.contains("--client-secret"), "{as_argument}");

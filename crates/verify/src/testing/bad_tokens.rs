@@ -37,10 +37,11 @@ impl BadToken {
         &self.checks
     }
 
-    /// Whether an HTTP client would send it in a header: without line breaks and
-    /// without characters beyond ASCII.
+    /// Whether an API gets it as it is when an HTTP client sends it in a header: without
+    /// line breaks, without characters beyond ASCII, and without a space at an end,
+    /// which is not part of the header's value (RFC 9110 section 5.5).
     pub fn fits_in_header(&self) -> bool {
-        self.token.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        self.token.bytes().all(|byte| matches!(byte, b' '..=b'~')) && self.token.trim_ascii() == self.token
     }
 }
 

@@ -52,10 +52,6 @@ async fn both_examples_protect_what_they_say() {
     }
     assert_eq!(by_axum(&verifier, "/.well-known/oauth-protected-resource", None).await, 200);
     for bad in every_bad_token(&good).iter().filter(|bad| bad.fits_in_header()) {
-        // White space at the end of a header is not part of its value.
-        if bad.token().trim_ascii() != bad.token() {
-            continue;
-        }
         for status in
             [by_axum(&verifier, "/users", Some(bad.token())).await, by_hyper(&verifier, "/users", Some(bad.token())).await]
         {

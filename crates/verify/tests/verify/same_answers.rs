@@ -66,12 +66,11 @@ async fn both_give_the_same_answer_to_everything() {
     ];
     // A token for another route: the bad ones have the words of a good one around them.
     for bad in every_bad_token(&issuer.token(AUDIENCE).scope("list:users")).iter().filter(|bad| bad.fits_in_header()) {
-        // A space ends the header value, and one that nobody sees is not part of it.
-        let status = match (bad.checks(), bad.token().trim_ascii() == bad.token(), bad.token().contains(' ')) {
-            ([Check::Scope], ..) => 403,
-            (_, false, _) => continue,
-            (_, true, true) => 400,
-            (_, true, false) => 401,
+        // A space in the middle makes two words of it.
+        let status = match (bad.checks(), bad.token().contains(' ')) {
+            ([Check::Scope], _) => 403,
+            (_, true) => 400,
+            (_, false) => 401,
         };
         table.push((bad.name().to_owned(), vec![format!("Bearer {}", bad.token())], status));
     }

@@ -126,7 +126,7 @@ impl Drop for Line {
         if let Some(code) = outcome.code {
             metrics.refused(path, code);
         }
-        let duration_ms = duration.as_secs_f64() * 1_000.0;
+        let duration_ms = (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0;
         let gone = status.is_none().then_some("the client went away");
         macro_rules! line {
             ($level:ident) => {
