@@ -124,7 +124,7 @@ pub(super) async fn run(command: GrantCommand, printer: Printer) -> anyhow::Resu
         GrantCommand::Create(arguments) => create(arguments, printer).await,
         GrantCommand::List(arguments) => {
             let path = Path::of(&["clients", arguments.client_id.as_str(), "grants"])?;
-            let columns = ["id", "resource_server_id", "scope", "token_lifetime_seconds", "created_at"];
+            let columns = ["id", "audience", "scope", "token_lifetime_seconds", "created_at"];
             verbs::list(&arguments.list, &path, &columns, printer).await
         }
         GrantCommand::Show(arguments) => {

@@ -41,7 +41,7 @@ pub(crate) struct GetArgs {
     /// The audience to ask for [default: AUDIENCE of the env file]
     #[arg(long)]
     audience: Option<String>,
-    /// The token endpoint [default: /oauth/token of BASE_URL of the env file]
+    /// The token endpoint; needed with --client-id [default: /oauth/token of BASE_URL of the env file]
     #[arg(long, value_name = "URL")]
     token_url: Option<String>,
     /// File with BASE_URL, AUDIENCE, CLIENT_ID and CLIENT_SECRET, as `countersign dev` writes it

@@ -121,7 +121,7 @@ async fn authorization_servers_resource_servers_and_grants_are_created_and_work(
     let client = Client::created(&server.json(&["client", "create", "A client", "--id", "a-client"]).await);
     let of_internal = ["--authorization-server", "internal"];
     let granted = server.json(&[&["grant", "create", "a-client", AUDIENCE], &of_internal[..]].concat()).await;
-    assert_eq!(granted["scope"], "read write");
+    assert_eq!((&granted["scope"], &granted["audience"]), (&json!("read write"), &json!(AUDIENCE)));
     let narrowed = server.json(&[&["grant", "update", "a-client", AUDIENCE, "--scope", "read"], &of_internal[..]].concat()).await;
     assert_eq!((narrowed["scope"].as_str(), &narrowed["id"]), (Some("read"), &granted["id"]));
     assert_eq!(strings(&server.json(&["grant", "list", "a-client"]).await, "id"), [granted["id"].as_str().unwrap()]);

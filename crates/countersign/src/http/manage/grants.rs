@@ -35,6 +35,8 @@ struct GrantView {
     client_id: String,
     /// The resource server
     resource_server_id: String,
+    /// Its audience
+    audience: Option<String>,
     /// The scopes that may be asked for, separated by spaces
     scope: String,
     /// Overrides the resource server's lifetime
@@ -46,8 +48,11 @@ struct GrantView {
 }
 
 impl GrantView {
-    fn of(client_id: &ClientId, grant: &ClientGrant) -> Self {
+    fn of(app: &App, client_id: &ClientId, grant: &ClientGrant) -> Self {
+        let catalog = app.catalog();
+        let resource_server = catalog.resource_server(&grant.resource_server_id);
         Self {
+            audience: resource_server.map(|found| found.audience.to_string()),
             id: grant.id.to_string(),
             client_id: client_id.to_string(),
             resource_server_id: grant.resource_server_id.to_string(),
@@ -102,7 +107,7 @@ pub(super) async fn list_grants(
     let name = format!("grants of {}", client.id);
     let rows = clients::list_grants(&app, &client.id, query.page(&app, &name)?).await?;
     let place = |row: &ClientGrant| (row.created_at, row.id.to_string());
-    let list = query.list(&app, &name, rows, place, |row| GrantView::of(&client.id, row));
+    let list = query.list(&app, &name, rows, place, |row| GrantView::of(&app, &client.id, row));
     Ok(caller.named(Reply::plain(StatusCode::OK, &list).into_response()))
 }
 
@@ -132,7 +137,7 @@ pub(super) async fn create_grant(
         };
         let made = clients::grant(&app, &by, new).await?;
         let location = format!("/manage/v1/clients/{}/grants/{}", client.id, made.id);
-        Ok(Reply::created(&GrantView::of(&client.id, &made), made.version, location))
+        Ok(Reply::created(&GrantView::of(&app, &client.id, &made), made.version, location))
     };
     Ok(attempt.once(&app, &caller, &bytes, work).await)
 }
@@ -150,7 +155,7 @@ pub(super) async fn show_grant(
     caller.require(Right::GrantsRead)?;
     let client = reachable(&app, &caller, &client_id).await?;
     let grant = client.find_grant(&ClientGrantId::from_stored(&id))?;
-    Ok(caller.named(Reply::shown(&GrantView::of(&client.id, grant), grant.version).into_response()))
+    Ok(caller.named(Reply::shown(&GrantView::of(&app, &client.id, grant), grant.version).into_response()))
 }
 
 /// Change a grant
@@ -173,7 +178,7 @@ pub(super) async fn update_grant(
         token_lifetime_seconds: body.value.token_lifetime_seconds,
     };
     let changed = clients::update_grant(&app, &caller.actor(None), (&client.id, &id), patch, version).await?;
-    Ok(caller.named(Reply::shown(&GrantView::of(&client.id, &changed), changed.version).into_response()))
+    Ok(caller.named(Reply::shown(&GrantView::of(&app, &client.id, &changed), changed.version).into_response()))
 }
 
 /// Take a grant back; tokens that are out live until they expire
