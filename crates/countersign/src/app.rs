@@ -51,9 +51,6 @@ pub struct AppParts {
     pub outbound: Outbound,
 }
 
-/// How often a node tries to apply a change that it has committed.
-const MAX_TRIES_TO_APPLY: usize = 3;
-
 /// How long the change feed may be unreadable before a node says that it is not ready.
 pub const MAX_FEED_SILENCE_SECONDS: i64 = 10;
 
@@ -207,23 +204,38 @@ impl App {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let committed = self.store.write(work).await?;
-        let mut unapplied = None;
-        for (kind, object_id) in &committed.changes {
-            unapplied = unapplied.or(self.apply_committed(*kind, object_id).await.err());
-        }
-        unapplied.map_or(Ok(committed.value), |error| Err(StoreError::not_applied(error).into()))
+        let (value, applied) = self.commit(work).await?;
+        applied?;
+        Ok(value)
     }
 
-    /// Applies a change that cannot be taken back: once more where the connection
-    /// broke. If it fails to the end, this node's follower goes on trying.
-    async fn apply_committed(&self, kind: ChangeKind, object_id: &str) -> Result<(), CatalogError> {
-        let mut applied = self.apply(Some(kind), object_id).await;
-        for _ in 1..MAX_TRIES_TO_APPLY {
-            if applied.is_ok() {
-                break;
-            }
-            applied = self.apply(Some(kind), object_id).await;
+    /// The same for who has something to do also when the change is not applied.
+    ///
+    /// # Errors
+    /// What `work` returns, or [`StoreError`]: nothing is committed.
+    pub(crate) async fn commit<T, E, F>(&self, work: F) -> Result<(T, Result<(), StoreError>), E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> WorkFuture<'t, T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let committed = self.store.write(work).await?;
+        let applied = self.apply_committed(committed.changes).await;
+        Ok((committed.value, applied.map_err(StoreError::not_applied)))
+    }
+
+    /// Applies changes that cannot be taken back. What is in memory comes first: it
+    /// cannot fail. If the rest does, this node's follower goes on trying.
+    async fn apply_committed(&self, mut changes: Vec<(ChangeKind, String)>) -> Result<(), CatalogError> {
+        changes.sort_by_key(|(kind, _)| *kind == ChangeKind::Catalog);
+        let mut applied = Ok(());
+        for (kind, object_id) in &changes {
+            let this = match self.apply(Some(*kind), object_id).await {
+                // The connection broke: the pool makes a new one.
+                Err(error) if !error.is_lasting() => self.apply(Some(*kind), object_id).await,
+                this => this,
+            };
+            applied = applied.and(this);
         }
         applied
     }

@@ -25,6 +25,10 @@ pub enum ChangeError {
     /// The maker of the change is limited to its organization.
     #[error("{0}")]
     LimitedToOrganization(&'static str),
+    /// It is made, but tokens were issued while its marks were being stored, again and
+    /// again: they may live on.
+    #[error("tokens were issued while the revocation was being stored: revoke once more, by its client or key")]
+    MarksOvertaken,
     /// There is no such object.
     #[error("there is no {kind} `{id}`")]
     NotFound {
@@ -62,6 +66,11 @@ impl ChangeError {
             Some(expected) if expected != current => Err(Self::VersionMismatch { expected, current }),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Reads a reference to what is gone as what it means: it is not there.
+    pub(crate) fn or_not_found(self, kind: &'static str, id: impl fmt::Display) -> Self {
+        if matches!(self, Self::Store(StoreError::ReferenceGone)) { Self::NotFound { kind, id: id.to_string() } } else { self }
     }
 
     /// Reads a uniqueness violation as what it means: the object exists already.

@@ -89,7 +89,7 @@ pub async fn delete(app: &App, by: &Actor, id: &AuthorizationServerId, if_versio
     let (id, master_key) = (id.clone(), app.master_key.clone());
     app.write(move |tx| {
         Box::pin(async move {
-            // Nothing is sealed here, but nobody adds or changes its keys meanwhile.
+            // Nothing is sealed here, but nobody adds keys to it meanwhile, or lets one succeed another.
             hold_master_key::<ChangeError>(tx, &master_key).await?;
             let server = tx.lock_authorization_server(&id).await?.ok_or_else(|| not_found(&id))?;
             ChangeError::check_version(if_version, server.version)?;

@@ -70,6 +70,8 @@ struct LoadedMount {
 /// A mount as one request sees it: below one base, so with one issuer.
 #[derive(Clone, Debug)]
 pub struct ResolvedMount {
+    /// The base URL and the path below it.
+    place: (BaseUrl, String),
     /// The `iss` of its tokens.
     pub issuer: Issuer,
     /// The URL of its token endpoint.
@@ -106,10 +108,10 @@ impl Catalog {
         self.servers.get(&server.id).is_some_and(|current| Arc::ptr_eq(current, server))
     }
 
-    /// The mount as it is in this snapshot; as it was where it is gone.
-    pub fn refreshed(&self, mount: &ResolvedMount) -> ResolvedMount {
-        let server = self.servers.get(&mount.server.id).unwrap_or(&mount.server);
-        ResolvedMount { server: Arc::clone(server), ..mount.clone() }
+    /// The mount as it is in this snapshot; `None`: it is gone.
+    pub fn refreshed(&self, mount: &ResolvedMount) -> Option<ResolvedMount> {
+        let (base, path) = &mount.place;
+        self.mount(base, path)
     }
 
     /// The mount at `path`: one bound to `base` wins over one for every base.
@@ -119,6 +121,7 @@ impl Catalog {
         let issuer = base.issuer(path)?;
         let endpoints = if path == "/" { EndpointPaths::ROOT } else { EndpointPaths::NESTED };
         Some(ResolvedMount {
+            place: (base.clone(), path.to_owned()),
             token_endpoint: issuer.endpoint(endpoints.token),
             issuer,
             server: Arc::clone(&mount.server),

@@ -86,21 +86,30 @@ pub(super) async fn apply(arguments: ApplyArgs, printer: Printer) -> anyhow::Res
         let secrets = if to_make > 0 { format!(" and make {to_make} secrets") } else { String::new() };
         confirm(arguments.yes, &format!("carry out these {} steps{secrets}", planned.steps.len()), printer)?;
     }
-    let secrets = arguments.secrets_file.filter(|_| to_make > 0).map(|path| SecretsFile::create(&path)).transpose()?;
-    if let Err(error) = carry_out_all(&api, &planned, printer).await {
-        // It would be in the way when this is done again.
-        secrets.map(SecretsFile::discard).transpose()?;
-        return Err(error);
+    let path = arguments.secrets_file;
+    if let (Some(path), 0) = (&path, to_make) {
+        printer.note(&format!("No client needs a first secret: {} is not written.", path.display()));
     }
-    let unable = make_secrets(&api, planned.without_credential, secrets, printer).await?;
+    let mut secrets = path.filter(|_| to_make > 0).map(|path| SecretsFile::create(&path)).transpose()?;
     let count = planned.steps.len();
+    let done = carry_out_all(&api, planned, secrets.as_mut(), printer).await;
+    if let (Err(_), Some(file)) = (&done, &secrets) {
+        file.discard_if_empty();
+    }
+    let unable = done?;
     let result = json!({ "steps": count, "without_credential": unable_json(&unable) });
     printer.result(&result, &format!("{count} steps carried out"));
     note_who_cannot_authenticate(&unable, printer);
     Ok(())
 }
 
-async fn carry_out_all(api: &Api, planned: &Plan, printer: Printer) -> anyhow::Result<()> {
+/// Returns the clients that have no credential afterwards.
+async fn carry_out_all(
+    api: &Api,
+    planned: Plan,
+    secrets: Option<&mut SecretsFile>,
+    printer: Printer,
+) -> anyhow::Result<Vec<Unable>> {
     let mut ids = HashMap::new();
     for (number, step) in planned.steps.iter().enumerate() {
         printer.note(&format!("{}/{} {}", number + 1, planned.steps.len(), title(step)));
@@ -116,12 +125,16 @@ async fn carry_out_all(api: &Api, planned: &Plan, printer: Printer) -> anyhow::R
             ids.insert(placeholder.clone(), id.to_owned());
         }
     }
-    Ok(())
+    make_secrets(api, planned.without_credential, secrets, printer).await
 }
 
-/// Returns the clients that have no credential afterwards.
-async fn make_secrets(api: &Api, unable: Vec<Unable>, file: Option<SecretsFile>, printer: Printer) -> anyhow::Result<Vec<Unable>> {
-    let Some(mut file) = file else { return Ok(unable) };
+async fn make_secrets(
+    api: &Api,
+    unable: Vec<Unable>,
+    file: Option<&mut SecretsFile>,
+    printer: Printer,
+) -> anyhow::Result<Vec<Unable>> {
+    let Some(file) = file else { return Ok(unable) };
     let (to_make, left): (Vec<_>, Vec<_>) = unable.into_iter().partition(|client| client.uses_secret);
     for client in &to_make {
         file.make_first(api, &client.client_id).await?;
@@ -219,11 +232,11 @@ fn unable_json(unable: &[Unable]) -> Value {
 fn note_who_cannot_authenticate(unable: &[Unable], printer: Printer) {
     for Unable { client_id, uses_secret } in unable {
         let command = format!("countersign credential create {client_id} --label first");
-        printer.note(&if *uses_secret {
+        printer.note(&clean(&if *uses_secret {
             format!("`{client_id}` has no credential yet: `{command}` makes a secret and shows it once")
         } else {
             format!("`{client_id}` has no credential yet: declare its public keys, or `{command} --jwks-file FILE`")
-        });
+        }));
     }
 }
 

@@ -70,14 +70,20 @@ impl ClientCache {
 
     /// Forgets one client.
     pub fn invalidate(&self, id: &ClientId) {
-        self.invalidations.fetch_add(1, Ordering::SeqCst);
-        self.entries.remove(id);
+        self.counted(|entries| drop(entries.remove(id)));
     }
 
     /// Forgets every client.
     pub fn clear(&self) {
+        self.counted(Cache::clear);
+    }
+
+    /// Counts before, for loads that are on their way, and after, for those who counted
+    /// meanwhile and found the old entry still there.
+    fn counted(&self, forget: impl FnOnce(&Cache<ClientId, Option<Arc<Client>>>)) {
         self.invalidations.fetch_add(1, Ordering::SeqCst);
-        self.entries.clear();
+        forget(&self.entries);
+        self.invalidations.fetch_add(1, Ordering::SeqCst);
     }
 }
 

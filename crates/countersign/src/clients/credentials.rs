@@ -146,7 +146,7 @@ pub async fn revoke_credential(
     let (client_id, credential_id, clock) = (client_id.clone(), credential_id.clone(), Arc::clone(&app.clock));
     let event = by.event("credential.revoked", "credential", credential_id.as_str()).with_detail("client_id", client_id.as_str());
     let by = by.clone();
-    let written = app.write(move |tx| {
+    let written = app.commit(move |tx| {
         Box::pin(async move {
             let LockedClient { client, .. } = lock_client(tx, &by, &client_id).await?;
             let now = clock.now();

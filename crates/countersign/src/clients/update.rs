@@ -118,7 +118,7 @@ pub async fn update(
 pub async fn delete(app: &App, by: &Actor, id: &ClientId, if_version: Option<i64>) -> Result<(), ChangeError> {
     let event = by.event("client.deleted", "client", id.as_str());
     let (by, id, clock) = (by.clone(), id.clone(), Arc::clone(&app.clock));
-    let written = app.write(move |tx| {
+    let written = app.commit(move |tx| {
         Box::pin(async move {
             let LockedClient { client, authority } = lock_client(tx, &by, &id).await?;
             ChangeError::check_version(if_version, client.version)?;

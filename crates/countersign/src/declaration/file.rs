@@ -232,7 +232,17 @@ impl Declaration {
 fn malformed(text: &str, error: &toml::de::Error) -> DeclarationError {
     let before = error.span().and_then(|span| text.get(..span.start));
     let place = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1));
-    DeclarationError::Malformed(format!("{}{}", place.unwrap_or_default(), error.message()))
+    DeclarationError::Malformed(format!("{}{}", place.unwrap_or_default(), without_text(error.message())))
+}
+
+/// The message without the text that stands where something else is expected.
+fn without_text(message: &str) -> String {
+    match (message.find("string \""), message.rfind("\", expected ")) {
+        (Some(begin), Some(end)) if begin < end => {
+            format!("{}a text{}", message.get(..begin).unwrap_or_default(), message.get(end + 1..).unwrap_or_default())
+        }
+        _ => message.to_owned(),
+    }
 }
 
 fn once(kind: &'static str, names: impl Iterator<Item = String>) -> Result<(), DeclarationError> {

@@ -26,7 +26,7 @@ pub struct KnownClient {
     /// Its public keys, all that it ever had.
     pub keys: Vec<KnownKeys>,
     /// Whether it has a credential of any kind that is neither revoked nor expired.
-    pub has_usable: bool,
+    pub has_secret: bool,
 }
 
 /// Public keys of a client of the instance.
@@ -136,7 +136,7 @@ impl Current {
             declared: self.bare_client(found),
             grants: listed.grants.iter().filter_map(|found| self.grant(found)).collect(),
             keys: listed.credentials.iter().filter(are_keys).map(keys).collect::<Result<_, _>>()?,
-            has_usable: listed.credentials.iter().any(|found| state(found) == KeysState::Usable),
+            has_secret: listed.credentials.iter().any(|found| text(found, "kind") == "secret" && state(found) == KeysState::Usable),
         })
     }
 

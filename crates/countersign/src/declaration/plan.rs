@@ -15,7 +15,7 @@ use crate::signing_keys::DEFAULT_ROTATION_INTERVAL_SECONDS;
 /// # Errors
 /// [`DeclarationError::Unknown`] when the file names what is nowhere.
 pub fn plan(wanted: &Declaration, current: &Current, prune: bool) -> Result<Plan, DeclarationError> {
-    let mut planner = Planner { wanted, current, plan: Plan::default() };
+    let mut planner = Planner { wanted, current, prune, plan: Plan::default() };
     for server in &wanted.authorization_servers {
         planner.authorization_server(server);
     }
@@ -28,11 +28,12 @@ pub fn plan(wanted: &Declaration, current: &Current, prune: bool) -> Result<Plan
     for client in &wanted.clients {
         planner.client(client)?;
     }
-    planner.what_is_left_over(prune);
+    planner.what_is_left_over();
     Ok(planner.plan)
 }
 
 struct Planner<'a> {
+    prune: bool,
     wanted: &'a Declaration,
     current: &'a Current,
     plan: Plan,
@@ -131,9 +132,13 @@ impl Planner<'_> {
 
     /// Only public keys: the secrets of a client are none of the file's business.
     fn credentials(&mut self, client: &Client, found: Option<&KnownClient>) {
-        let (id, steps_before) = (&client.client_id, self.plan.steps.len());
+        let id = &client.client_id;
         let known = found.map(|found| found.keys.as_slice()).unwrap_or_default();
-        for (credential, place) in client.credentials.iter().zip(pair(&client.credentials, known)) {
+        let pairs = pair(&client.credentials, known);
+        let is_kept = |place: usize| !self.prune && !pairs.contains(&Some(place));
+        let mut can_authenticate = found.is_some_and(|found| found.has_secret)
+            || known.iter().enumerate().any(|(place, keys)| keys.state == KeysState::Usable && is_kept(place));
+        for (credential, place) in client.credentials.iter().zip(&pairs) {
             let same = place.and_then(|place| known.get(place));
             let was_revoked = || {
                 known.iter().any(|keys| {
@@ -145,11 +150,14 @@ impl Planner<'_> {
                 self.plan.revoked.push(title);
                 continue;
             }
+            // What has ended does so until its end is moved.
+            can_authenticate |=
+                same.is_none_or(|keys| keys.state == KeysState::Usable || keys.declared.expires_at != credential.expires_at);
             let path = format!("/clients/{id}/credentials");
             let present = same.map(|keys| (keys.id.clone(), changeable(&keys.declared)));
             self.plan.compare(Wanted::new("credential", &title, &path, credential_body(credential)), present);
         }
-        if self.plan.steps.len() == steps_before && !found.is_some_and(|found| found.has_usable) {
+        if !can_authenticate {
             let method = ClientAuthMethod::from_name(&client.token_endpoint_auth_method);
             let uses_secret = method.is_none_or(ClientAuthMethod::uses_secret);
             self.plan.without_credential.push(Unable { client_id: id.clone(), uses_secret });
@@ -201,7 +209,7 @@ impl Planner<'_> {
     }
 
     /// Deletes come in the opposite order of creations.
-    fn what_is_left_over(&mut self, prune: bool) {
+    fn what_is_left_over(&mut self) {
         let (wanted, current) = (self.wanted, self.current);
         let mut left = Vec::new();
         for known in &current.clients {
@@ -245,7 +253,7 @@ impl Planner<'_> {
             }
         }
         for (kind, name, path) in left {
-            if prune {
+            if self.prune {
                 self.plan.steps.push(Wanted::new(kind, &name, &path, Value::Null).step(Action::Delete, Vec::new()));
             } else {
                 self.plan.kept.push(format!("{kind} {name}"));

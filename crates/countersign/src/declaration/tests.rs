@@ -193,6 +193,14 @@ fn keys_that_are_not_in_the_file_are_revoked_only_when_pruned_and_secrets_never(
     let pruned = plan(&declaration(FILE), &there, true).unwrap();
     assert_eq!(signs(&pruned), ["- credential acme-1 -> old (https://acme.test/old)"]);
     assert_eq!(pruned.steps[0].path, "/clients/acme-1/credentials/cred_1");
+    assert!(pruned.without_credential.is_empty());
+    // Whoever loses the last way to authenticate is named, and whoever has an ended one only.
+    let alone = applied_with(&[keys("cred_1", "active")]);
+    let unable = |current: &Current, prune| plan(&declaration(FILE), current, prune).unwrap().without_credential.len();
+    assert_eq!((unable(&alone, false), unable(&alone, true)), (0, 1));
+    let ended = applied_with(&[keys("cred_1", "expired")]);
+    let again = with_credentials("[[client.credential]]\nlabel = 'new'\njwks_uri = 'https://acme.test/old'");
+    assert_eq!(plan(&again, &ended, false).unwrap().without_credential.len(), 1);
 }
 
 #[test]
@@ -227,11 +235,16 @@ fn secret_keys_in_a_file_are_refused_unseen() {
         ("jwks = 'c2VjcmV0LXZhbHVl'", "`jwks`"),
         ("jwks = { keys = [{ kty = 'oct', k = 'c2VjcmV0LXZhbHVl' }] }", "`k`"),
         ("secret = 'c2VjcmV0LXZhbHVl'", "`secret`"),
+        ("not_before = 'c2VjcmV0LXZhbHVl'", "line 7"),
         ("", "has either `jwks` or `jwks_uri`"),
     ] {
         let file = format!("format = 1\n[[client]]\nclient_id = 'acme-1'\nname = 'x'\n[[client.credential]]\nlabel = 'x'\n{lines}");
         let error = Declaration::parse(&file).unwrap_err().to_string();
         assert!(error.contains(named) && !error.contains("c2VjcmV0"), "{error}");
+    }
+    for line in ["credential = 'c2VjcmV0LXZhbHVl'", "disabled = 'c2VjcmV0 \"LXZhbHVl'", "metadata = 'c2VjcmV0LXZhbHVl'"] {
+        let error = Declaration::parse(&format!("format = 1\n[[client]]\nclient_id = 'acme-1'\nname = 'x'\n{line}")).unwrap_err();
+        assert!(error.to_string().starts_with("line ") && !error.to_string().contains("c2VjcmV0"), "{error}");
     }
 }
 

@@ -34,6 +34,9 @@ pub enum TokenError {
     /// The token cannot be made.
     #[error(transparent)]
     Issue(#[from] IssueError),
+    /// The issuer was unmounted while the request was under way.
+    #[error("there is no such issuer any more")]
+    MountGone,
     /// The request is not well-formed.
     #[error(transparent)]
     Request(#[from] TokenRequestError),
@@ -87,10 +90,10 @@ impl Known<'_> {
     }
 
     /// Lets the client in once more, as everything is now.
-    async fn renew(&mut self, app: &App) -> Result<(), ClientAuthError> {
+    async fn renew(&mut self, app: &App) -> Result<(), TokenError> {
         self.client_changes = app.client_changes();
         self.client = authenticate_again(app, &self.client).await?;
-        self.mount = Cow::Owned(app.catalog().refreshed(&self.mount));
+        self.mount = Cow::Owned(app.catalog().refreshed(&self.mount).ok_or(TokenError::MountGone)?);
         Ok(())
     }
 
@@ -141,10 +144,15 @@ async fn is_still_due(
     ask: &ClientCredentialsRequest,
     birth: &Birth<'_>,
 ) -> Result<bool, TokenError> {
-    if known.is_current(app) {
-        return Ok(true);
+    for _ in 0..MAX_ROUNDS {
+        if known.is_current(app) {
+            return Ok(true);
+        }
+        known.renew(app).await?;
+        let spec = birth.spec();
+        if !known.decide(ask, spec.now)?.has_terms_of(spec) || !birth.has_published_key(&known.mount.server) {
+            return Ok(false);
+        }
     }
-    known.renew(app).await?;
-    let spec = birth.spec();
-    Ok(known.decide(ask, spec.now)?.has_terms_of(spec) && birth.has_published_key(&known.mount.server))
+    Ok(false)
 }

@@ -21,19 +21,20 @@ pub async fn create_introspection_client(app: &App, by: &Actor, id: &ResourceSer
     let audience = audience.ok_or_else(|| not_found(id))?;
     let name: String = format!("Introspection for {audience}").chars().take(200).collect();
     let created = clients::make(app, by, NewClient::named(&name))?;
-    let (client, id, now) = (created.client.clone(), id.clone(), created.client.created_at);
+    let (client, of, now) = (created.client.clone(), id.clone(), created.client.created_at);
     let event = clients::created_event(by, &client).with_detail("introspects", id.as_str());
     let by = by.clone();
     let written = app.write(move |tx| {
         Box::pin(async move {
             clients::insert(tx, &by, &client).await?;
-            tx.insert_introspection_client(&client.id, &id, now).await?;
+            tx.insert_introspection_client(&client.id, &of, now).await?;
             tx.record_event(event, now);
-            tx.record_change(ChangeKind::Catalog, id.as_str(), now);
+            tx.record_change(ChangeKind::Catalog, of.as_str(), now);
             Ok(())
         })
     });
-    written.await.map_err(|error: ChangeError| error.or_already_exists("client", &created.client.id))?;
+    let written = written.await.map_err(|error: ChangeError| error.or_not_found("resource server", id));
+    written.map_err(|error| error.or_already_exists("client", &created.client.id))?;
     Ok(created)
 }
 
@@ -46,17 +47,18 @@ pub async fn allow_introspection(app: &App, by: &Actor, client: &ClientId, id: &
     let now = app.clock.now();
     let event = by.event("client.introspection_allowed", "client", client.as_str()).with_detail("resource_server_id", id.as_str());
     let pair = format!("{client} -> {id}");
-    let (by, client, id) = (by.clone(), client.clone(), id.clone());
+    let (by, client, of) = (by.clone(), client.clone(), id.clone());
     let written = app.write(move |tx| {
         Box::pin(async move {
             lock_client(tx, &by, &client).await?;
-            tx.insert_introspection_client(&client, &id, now).await?;
+            tx.insert_introspection_client(&client, &of, now).await?;
             tx.record_event(event, now);
-            tx.record_change(ChangeKind::Catalog, id.as_str(), now);
+            tx.record_change(ChangeKind::Catalog, of.as_str(), now);
             Ok(())
         })
     });
-    written.await.map_err(|error: ChangeError| error.or_already_exists("introspection client", pair))
+    let written = written.await.map_err(|error: ChangeError| error.or_not_found("resource server", id));
+    written.map_err(|error| error.or_already_exists("introspection client", pair))
 }
 
 /// Takes the leave to introspect back.

@@ -28,7 +28,7 @@ pub async fn revoke_client(app: &App, by: &Actor, id: &ClientId) -> Result<(), C
     let (marked, client_id, clock) = (Marked::Client(id.clone()), id.clone(), Arc::clone(&app.clock));
     let event = by.event("client.revoked", "client", id.as_str());
     let by = by.clone();
-    let written = app.write(move |tx| {
+    let written = app.commit(move |tx| {
         Box::pin(async move {
             let LockedClient { client, authority } = lock_client(tx, &by, &client_id).await?;
             authority.check_not_own_end(&client_id)?;
@@ -162,7 +162,7 @@ pub(crate) async fn revoke_token(app: &App, by: &Actor, token: RevokedToken, cli
 pub(crate) type StandingMarks = Vec<(Marked, Timestamp)>;
 
 async fn revoke_marked(app: &App, marked: Vec<Marked>, event: AuditEvent) -> Result<(), ChangeError> {
-    outlast(app, async { Ok(((), set_marks(app, marked, Some(event)).await?)) }).await
+    outlast(app, async { Ok((((), set_marks(app, marked, Some(event)).await?), Ok(()))) }).await
 }
 
 async fn set_marks(app: &App, marked: Vec<Marked>, event: Option<AuditEvent>) -> Result<StandingMarks, ChangeError> {
@@ -184,25 +184,26 @@ async fn set_marks(app: &App, marked: Vec<Marked>, event: Option<AuditEvent>) ->
     .await
 }
 
+/// What a change that sets marks has made, and whether this node follows it.
+pub(crate) type Marking<T> = ((T, StandingMarks), Result<(), StoreError>);
+
 /// Commits a change that sets marks, and makes them cover every token that this node
 /// issued until then: if a second ended during the commit, tokens of the new second
 /// are not older than the mark, and it moves on. Returns what else came of the change.
 ///
 /// # Errors
-/// [`ChangeError::State`] when commits take so long that it never catches up.
-pub(crate) async fn outlast<T>(
-    app: &App,
-    change: impl Future<Output = Result<(T, StandingMarks), ChangeError>>,
-) -> Result<T, ChangeError> {
-    let (made, mut standing) = change.await?;
+/// [`ChangeError::MarksOvertaken`] when commits take so long that it never catches up.
+pub(crate) async fn outlast<T>(app: &App, change: impl Future<Output = Result<Marking<T>, ChangeError>>) -> Result<T, ChangeError> {
+    let ((made, mut standing), applied) = change.await?;
     for _ in 0..MAX_ROUNDS {
         let newest_possible = app.clock.now().plus_seconds(-app.backdate_seconds);
         let overtaken: Vec<Marked> =
             standing.into_iter().filter(|(_, mark)| newest_possible >= *mark).map(|(marked, _)| marked).collect();
         if overtaken.is_empty() {
+            applied?;
             return Ok(made);
         }
         standing = set_marks(app, overtaken, None).await?;
     }
-    Err(ChangeError::State("tokens were issued while the revocation was being stored: revoke again".to_owned()))
+    Err(ChangeError::MarksOvertaken)
 }

@@ -46,7 +46,7 @@ pub async fn replace_compromised(
     // Which of them are needed is known only in the transaction.
     let [new_active, new_successor] = make_pair(app, &found.authorization_server_id, found.algorithm).await?;
     let (by, id, master_key, clock) = (by.clone(), found.id, app.master_key.clone(), Arc::clone(&app.clock));
-    let written = app.write(move |tx| {
+    let written = app.commit(move |tx| {
         Box::pin(async move {
             let held = hold_master_key::<ChangeError>(tx, &master_key).await?;
             // Tokens were signed while this waited for others.

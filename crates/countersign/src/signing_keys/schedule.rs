@@ -104,9 +104,11 @@ async fn publish(app: &App, by: &Actor, server: &AuthorizationServerId, algorith
 }
 
 async fn rotate(app: &App, by: &Actor, active: SigningKeyId, successor: SigningKeyId) -> Result<bool, ChangeError> {
-    let (by, now) = (by.clone(), app.clock.now());
+    let (by, master_key, now) = (by.clone(), app.master_key.clone(), app.clock.now());
     let written = app.write(move |tx| {
         Box::pin(async move {
+            // Nothing is sealed here, but whoever deletes the keys takes them in another order.
+            hold_master_key::<ChangeError>(tx, &master_key).await?;
             if !succeed(tx, &active, &successor, now).await? {
                 // Half of it may have happened: both or none.
                 return Err(ChangeError::State("another node was first".to_owned()));

@@ -56,19 +56,25 @@ pub async fn serve_app(
     let scraped = are_metrics_served.then(|| metrics.addresses());
     let endpoints = endpoints(&app, plain, secure, config);
     // Not among the endpoints: who fills their connections does not hide that.
-    let mut serving_metrics = tokio::spawn(serve(metrics, metrics_router(&app), options, stop.clone()));
-    let is_stopped = stop.clone();
+    let ending = watch::Sender::new(false);
+    let mut serving_metrics = tokio::spawn(serve(metrics, metrics_router(&app), options, ending.subscribe()));
     tracing::info!(listen, tls_listen, metrics = scraped, "ready");
-    let drained = tokio::select! {
-        drained = serve_all(endpoints, options, stop) => drained,
-        failure = jobs.ended() => bail!("{failure}"),
-        ended = unless_stopped(&mut serving_metrics, &is_stopped), if are_metrics_served => {
-            bail!("metrics are not served any more: {ended:?}")
-        }
+    let mut serving = std::pin::pin!(serve_all(endpoints, options, ending.subscribe()));
+    let mut stop = stop;
+    let failure = tokio::select! {
+        _ = stop.wait_for(|stopped| *stopped) => None,
+        failure = jobs.ended() => Some(failure),
+        _ = &mut serving => bail!("no listener accepts connections any more"),
+        ended = &mut serving_metrics, if are_metrics_served => Some(format!("metrics are not served any more: {ended:?}")),
     };
+    // Also where something has failed: requests in flight are answered.
+    if let Some(failure) = &failure {
+        tracing::error!(failure, "stopping");
+    }
+    ending.send_replace(true);
+    let drained = serving.await;
     jobs.stop().await;
     if !serving_metrics.is_finished() {
-        // It was told to stop at the same moment.
         let _ = serving_metrics.await;
     }
     if let Err(error) = app.store.settle().await {
@@ -78,13 +84,7 @@ pub async fn serve_app(
         tracing::warn!(drain_timeout = ?config.server.drain_timeout, "stopped with requests in flight");
     }
     tracing::info!("stopped");
-    Ok(())
-}
-
-/// What a task returns that ends although nobody told it to.
-async fn unless_stopped<T>(task: impl Future<Output = T>, stop: &watch::Receiver<bool>) -> T {
-    let ended = task.await;
-    if *stop.borrow() { std::future::pending().await } else { ended }
+    failure.map_or(Ok(()), |failure| bail!("{failure}"))
 }
 
 fn endpoints(app: &Arc<App>, plain: Listeners, secure: Option<SecureListeners>, config: &Config) -> Vec<Endpoint> {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-/// A failure of the store. Only [`StoreError::UniqueViolation`] is about the data sent.
+/// A failure of the store. Only [`StoreError::UniqueViolation`] and
+/// [`StoreError::ReferenceGone`] are about the data sent.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// A stored value contradicts the schema's meaning.

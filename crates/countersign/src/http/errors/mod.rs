@@ -58,7 +58,8 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 pub(super) fn fault(code: ErrorCode, cause: String) -> Response {
     let is_passing = matches!(code, ErrorCode::ChangeNotApplied | ErrorCode::Unavailable);
     let mut response = problem(if is_passing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR }, code);
-    if is_passing {
+    // A change that is made is not to be sent again.
+    if code == ErrorCode::Unavailable {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
     }
     Outcome { code: Some(code), cause: Some(cause), ..Outcome::default() }.attach(response.extensions_mut());

@@ -8,7 +8,7 @@ use countersign_protocol::{
 use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
-use super::{ERROR_CODE_HEADER, Outcome, fault, json, store_fault};
+use super::{ERROR_CODE_HEADER, Outcome, fault, json, store_fault, unknown_path};
 use crate::http::body::ReadError;
 use crate::http::middleware::forbid_storing;
 use crate::limits::Exhausted;
@@ -105,6 +105,7 @@ pub(in crate::http) fn token_refusal(error: &TokenError, used_header: bool) -> R
         TokenError::ClientAuth(error) => return client_refusal(error, used_header),
         TokenError::ClientCredentials(error) => grant_refusal(error),
         TokenError::Issue(error) => return issue_fault(error),
+        TokenError::MountGone => return unknown_path(),
         TokenError::Request(error) => request_refusal(*error),
         TokenError::TooManyRequests(exhausted) => OAuthRefusal::over_budget(ErrorCode::TooManyRequests, *exhausted),
     };

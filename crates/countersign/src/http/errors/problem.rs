@@ -74,6 +74,7 @@ pub(in crate::http) fn change_refusal(error: &ChangeError) -> Response {
         ChangeError::State(_) => plain(StatusCode::CONFLICT, ErrorCode::StateConflict),
         ChangeError::VersionMismatch { .. } => plain(StatusCode::PRECONDITION_FAILED, ErrorCode::VersionMismatch),
         ChangeError::Store(StoreError::Repeated) => plain(StatusCode::CONFLICT, ErrorCode::ReplyNotKept),
+        ChangeError::MarksOvertaken => fault(ErrorCode::ChangeNotApplied, chain(error)),
         ChangeError::Store(error) => store_fault(error),
         ChangeError::Sealing(_) | ChangeError::SigningKey(_) => fault(ErrorCode::Internal, chain(error)),
     }

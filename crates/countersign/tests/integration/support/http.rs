@@ -154,7 +154,7 @@ impl Answer {
         assert_eq!(self.header("countersign-error"), Some(code.as_str()));
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert_eq!(self.header("www-authenticate"), None);
-        assert_eq!(self.header("retry-after"), (status == 503).then_some("5"));
+        assert_eq!(self.header("retry-after"), (code == ErrorCode::Unavailable).then_some("5"));
         assert_eq!(self.header("access-control-allow-origin"), None);
     }
 

@@ -16,7 +16,8 @@ async fn one_is_created_shown_listed_changed_and_deleted() {
     let object = made.success(201);
     let id = object["id"].as_str().unwrap();
     let expected = json!({
-        "id": id, "client_id": "client-a", "resource_server_id": api.id.as_str(), "scope": "write read", "token_lifetime_seconds": 90,
+        "id": id, "client_id": "client-a", "resource_server_id": api.id.as_str(), "audience": "https://third.test",
+        "scope": "write read", "token_lifetime_seconds": 90,
         "created_at": "2027-01-15T08:00:00.750Z", "updated_at": "2027-01-15T08:00:00.750Z",
     });
     assert_eq!(object, expected);

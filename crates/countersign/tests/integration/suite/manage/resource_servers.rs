@@ -1,11 +1,11 @@
 //! `/manage/v1/resource-servers`.
 
 use countersign::management::resource_server_id;
-use countersign_protocol::ErrorCode;
+use countersign_protocol::{ErrorCode, Secret};
 use serde_json::{Value, json};
 
 use super::ENGINE;
-use crate::support::{API1, Managed};
+use crate::support::{API1, Managed, master_key};
 
 const PATH: &str = "/resource-servers";
 
@@ -155,4 +155,16 @@ async fn a_grant_given_while_its_scope_is_taken_away_leaves_no_grant_for_an_unkn
         let both = (granted.status.as_u16(), changed.status.as_u16());
         assert!(matches!(both, (201, 409) | (400, 200)), "{both:?}");
     }
+}
+
+#[tokio::test]
+async fn a_change_that_the_node_cannot_take_up_is_a_503_that_nobody_repeats_by_itself() {
+    let Managed { app, operator, .. } = Managed::start(ENGINE).await;
+    let id = app.api(API1).id.clone();
+    let foreign = master_key(9).seal("hk_foreign", &Secret::new(vec![1; 32])).unwrap();
+    let add = format!("INSERT INTO hash_keys (id, sealed_key, created_at) VALUES ('hk_foreign', '{foreign}', 0)");
+    app.database.execute(&add).await;
+    let answer = operator.patch(&app, &format!("/resource-servers/{id}"), json!({ "name": "Changed" })).await;
+    answer.assert_problem(503, ErrorCode::ChangeNotApplied);
+    assert_eq!(app.database.texts("SELECT name FROM resource_servers WHERE name = 'Changed'").await.len(), 1);
 }

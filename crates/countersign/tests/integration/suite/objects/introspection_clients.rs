@@ -7,11 +7,11 @@ use countersign::change::ChangeError;
 use countersign::change_feed::Follower;
 use countersign::clients;
 use countersign::ids::ResourceServerId;
-use countersign::resource_servers::{allow_introspection, create_introspection_client, forbid_introspection};
+use countersign::resource_servers::{self, allow_introspection, create_introspection_client, forbid_introspection};
 use countersign_protocol::{ClientId, ErrorCode};
 
 use super::ENGINE;
-use crate::support::{API1, API2, Fixture, by};
+use crate::support::{API1, API2, Fixture, api, by};
 
 #[tokio::test]
 async fn an_introspection_client_may_introspect_and_nothing_else() {
@@ -27,6 +27,18 @@ async fn an_introspection_client_may_introspect_and_nothing_else() {
     assert_eq!((client.name.as_str(), client.grants.len()), ("Introspection for https://api1.test", 0));
     let event = app.database.texts("SELECT details FROM audit_events ORDER BY seq DESC LIMIT 1").await.concat();
     assert!(event.contains(app.api(API1).id.as_str()) && !event.contains(&api1.secret), "{event}");
+}
+
+#[tokio::test]
+async fn leave_for_a_resource_server_that_another_node_has_deleted_is_a_404() {
+    let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let gone = app.resource_server(api("https://gone.test", "s")).await;
+    let second = app.second_node().await;
+    resource_servers::delete(&app.app, &by(), &gone.id, None).await.unwrap();
+    let refused = allow_introspection(&second.app, &by(), &a.id, &gone.id).await;
+    assert!(matches!(refused, Err(ChangeError::NotFound { kind: "resource server", .. })), "{refused:?}");
+    let refused = create_introspection_client(&second.app, &by(), &gone.id).await;
+    assert!(matches!(refused, Err(ChangeError::NotFound { kind: "resource server", .. })), "{:?}", refused.err());
 }
 
 #[tokio::test]

@@ -115,7 +115,7 @@ async fn tokens_that_are_signed_while_the_withdrawal_is_being_committed_die_too(
     let stolen = kid(&app, "active").await;
     app.ask(&a, "").await.token();
     let (node, key) = (Arc::clone(&app.app), stolen.clone());
-    let withdraw = async move { replace_compromised(&node, &Actor::command_line(), &key, false).await };
+    let withdraw = Box::pin(async move { replace_compromised(&node, &Actor::command_line(), &key, false).await });
     let (token, withdrawn) = app.while_marks_wait(withdraw, async || app.ask(&a, "").await.token()).await;
     withdrawn.unwrap();
     assert_eq!(token.kid(), stolen.as_str());

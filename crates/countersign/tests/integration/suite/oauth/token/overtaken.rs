@@ -3,7 +3,9 @@
 use std::task::{Context, Waker};
 
 use countersign::audit::Actor;
+use countersign::authorization_servers;
 use countersign::clients::{self, ClientGrant, ClientGrantPatch};
+use countersign::config::BaseUrl;
 use countersign::oauth::{self, TokenError};
 use countersign::resource_servers::{self, NewResourceServer, ResourceServer, ResourceServerPatch};
 use countersign::source_address::SourceAddress;
@@ -11,7 +13,7 @@ use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Parameters, TokenResponse};
 
 use super::ENGINE;
-use crate::support::{Fixture, RemoteSigners, Service, Setup, TestApp, TestClient, api, scope};
+use crate::support::{Fixture, RemoteSigners, Service, Setup, TestApp, TestClient, api, issuer_id, scope};
 
 const AUDIENCE: &str = "https://held.test";
 
@@ -22,21 +24,36 @@ struct Held {
     b: TestClient,
     api: ResourceServer,
     signers: RemoteSigners,
+    /// The base URL whose root mount is asked.
+    base: BaseUrl,
 }
 
 impl Held {
     async fn start() -> Self {
+        Self::start_at("default", "https://as.test").await
+    }
+
+    async fn start_at(server: &str, base: &str) -> Self {
         let signers = RemoteSigners::new();
-        let setup = Setup { signers: Some(signers.clone()), ..Setup::default() };
-        let Fixture { app, a, b, .. } = Fixture::start_with(ENGINE, setup).await;
-        let api = NewResourceServer { signing_alg: Some(Algorithm::RS256), ..api(AUDIENCE, "list:users edit:users") };
+        let bases = &["https://as.test", "https://partner.test"];
+        let Fixture { app, a, b, .. } =
+            Fixture::start_with(ENGINE, Setup { signers: Some(signers.clone()), bases, ..Setup::default() }).await;
+        if server != "default" {
+            app.authorization_server(server, Algorithm::RS256, None).await;
+            authorization_servers::mount_at_host(&app.app, &by(), &issuer_id(server), base, None).await.unwrap();
+        }
+        let api = NewResourceServer {
+            authorization_server_id: issuer_id(server),
+            signing_alg: Some(Algorithm::RS256),
+            ..api(AUDIENCE, "list:users edit:users")
+        };
         let api = app.resource_server(api).await;
         for client in [&a, &b] {
             app.grant(client, &api, "list:users edit:users").await;
             // From now on in memory: authenticating does not wait.
-            app.ask(client, &format!("audience={AUDIENCE}")).await.token();
+            app.app.find_client(&client.id).await.unwrap();
         }
-        Self { app, a, b, api, signers }
+        Self { app, a, b, api, signers, base: BaseUrl::from_text(base).unwrap() }
     }
 
     async fn grant_of_a(&self) -> ClientGrant {
@@ -50,7 +67,7 @@ impl Held {
         let TestClient { id, secret, .. } = &self.a;
         let form = format!("grant_type=client_credentials&audience={AUDIENCE}&client_id={id}&client_secret={secret}&{form}");
         let parameters = Parameters::from_form(form.as_bytes()).unwrap();
-        let mount = self.app.app.catalog().mount(&self.app.app.bases[0], "/").unwrap();
+        let mount = self.app.app.catalog().mount(&self.base, "/").unwrap();
         self.signers.set(Service::Holds);
         let mut context = Context::from_waker(Waker::noop());
         let mut asking = std::pin::pin!(oauth::token(&self.app.app, &mount, SourceAddress::NONE, [], &parameters));
@@ -129,4 +146,16 @@ async fn c51_no_token_leaves_with_a_lifetime_that_was_shortened() {
         resource_servers::update(&held.app.app, &by(), &held.api.id, patch, None).await.unwrap();
     };
     assert_eq!(held.overtaken_by("", shorten).await.unwrap().expires_in, 120);
+}
+
+#[tokio::test]
+async fn c51_no_token_leaves_after_its_issuer_was_unmounted() {
+    let held = Held::start_at("second", "https://partner.test").await;
+    held.overtaken_by("", async |_| {}).await.unwrap();
+    let unmount = async |held: &Held| {
+        authorization_servers::unmount(&held.app.app, &by(), &issuer_id("second"), "https://partner.test").await.unwrap();
+    };
+    // The root mount of `default` is there instead, which does not know the audience.
+    let refused = held.overtaken_by("", unmount).await;
+    assert!(matches!(refused, Err(TokenError::ClientCredentials(_))), "{refused:?}");
 }
