@@ -2,6 +2,7 @@
 
 mod at_death;
 mod background;
+mod bench;
 mod binary;
 mod clock;
 mod docs;
@@ -46,6 +47,7 @@ fn run(task: Task) -> ExitCode {
         Task::Readme => binary::build().and_then(|binary| readme::run(&binary)).and_then(|tally| tally.into_result()),
         Task::Docs { check } => docs::run(check),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Bench(options) => bench::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::bench::{BenchOptions, DEFAULT_PAIRS};
 use crate::fuzz::{DEFAULT_SECONDS, FuzzOptions};
 use crate::test::TestOptions;
 
@@ -13,6 +14,7 @@ usage: cargo xtask TASK
   readme                        run the commands that `countersign dev` prints
   docs [--check]                write the reference pages; with --check only compare them
   fuzz [--seconds N] [TARGET]   run every fuzz target, or one, for N seconds [default: 5]
+  bench [--pairs N] [JOB]       measure every job, or one, against the least possible work and a peer [default: 20]
   help                          print this
 
   --no-install                  install nothing; fail with the list of what is missing";
@@ -27,6 +29,7 @@ pub(crate) enum Task {
     Readme,
     Docs { check: bool },
     Fuzz(FuzzOptions),
+    Bench(BenchOptions),
 }
 
 impl Task {
@@ -41,6 +44,7 @@ impl Task {
             "readme" => no_arguments(rest).map(|()| Self::Readme),
             "docs" => Ok(Self::Docs { check: switch("docs", rest, "--check")? }),
             "fuzz" => parse_fuzz(rest),
+            "bench" => parse_bench(rest),
             unknown => Err(format!("there is no task `{unknown}`")),
         }
     }
@@ -74,6 +78,23 @@ fn parse_fuzz(arguments: &[String]) -> Result<Task, String> {
         }
     }
     Ok(Task::Fuzz(options))
+}
+
+fn parse_bench(arguments: &[String]) -> Result<Task, String> {
+    let mut options = BenchOptions { pairs: DEFAULT_PAIRS, job: None };
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--pairs" => {
+                let pairs = arguments.next().and_then(|text| text.parse().ok()).filter(|pairs| *pairs > 0);
+                options.pairs = pairs.ok_or("`--pairs` needs a whole number above 0")?;
+            }
+            option if option.starts_with('-') => return Err(format!("`bench` has no option `{option}`")),
+            job if options.job.is_none() => options.job = Some(job.to_owned()),
+            second => return Err(format!("`bench` takes one job, `{second}` is a second one")),
+        }
+    }
+    Ok(Task::Bench(options))
 }
 
 fn parse_postgres(arguments: &[String]) -> Result<Task, String> {
@@ -113,6 +134,8 @@ mod tests {
         assert_eq!(parse("postgres -- psql -l"), Ok(Task::Postgres { command: vec!["psql".to_owned(), "-l".to_owned()] }));
         let fuzz = FuzzOptions { seconds: 9, target: Some("jws".to_owned()) };
         assert_eq!(parse("fuzz jws --seconds 9"), Ok(Task::Fuzz(fuzz)));
+        let bench = BenchOptions { pairs: 3, job: Some("token-rs256".to_owned()) };
+        assert_eq!(parse("bench --pairs 3 token-rs256"), Ok(Task::Bench(bench)));
         assert_eq!(parse(""), Ok(Task::Help));
     }
 
@@ -129,6 +152,8 @@ mod tests {
             "fuzz --seconds",
             "fuzz --seconds 0",
             "fuzz a b",
+            "bench --pairs 0",
+            "bench a b",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

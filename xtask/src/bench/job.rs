@@ -1,0 +1,34 @@
+//! What is asked of the servers.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// The same work for each server.
+pub(super) struct Job {
+    pub(super) name: &'static str,
+    pub(super) floor: Target,
+    pub(super) ours: Target,
+    /// If a peer does this.
+    pub(super) peer: Option<Target>,
+}
+
+/// A form that is sent to a server again and again.
+pub(super) struct Target {
+    /// The server's process.
+    pub(super) process: u32,
+    pub(super) url: String,
+    /// For wrk: the method and the form.
+    pub(super) script: PathBuf,
+}
+
+impl Target {
+    pub(super) fn new(folder: &Path, name: &str, process: u32, url: String, form: &str) -> Result<Self> {
+        let script = folder.join(format!("{name}.lua"));
+        let text = format!(
+            "wrk.method = \"POST\"\nwrk.body = \"{form}\"\nwrk.headers[\"Content-Type\"] = \"application/x-www-form-urlencoded\"\n"
+        );
+        std::fs::write(&script, text).with_context(|| format!("cannot write {}", script.display()))?;
+        Ok(Self { process, url, script })
+    }
+}
