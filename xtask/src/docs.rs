@@ -1,4 +1,4 @@
-//! Writes the reference pages that come from the program itself.
+//! Writes the pages that come from the program itself and from its tests.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{binary, print, process, workspace};
+use crate::{binary, print, process, security_cases, workspace};
 
 /// A page, and the command that prints it.
 const PAGES: &[(&str, &[&str])] = &[
@@ -16,20 +16,28 @@ const PAGES: &[(&str, &[&str])] = &[
     ("openapi/management.json", &["openapi"]),
 ];
 
+/// The page about the security catalogue, which comes from the tests.
+const SECURITY_CASES: &str = "docs/security-cases.md";
+
 pub(crate) fn run(check: bool) -> Result<()> {
+    settle(check, SECURITY_CASES, &security_cases::page(workspace::root())?)?;
     let binary = binary::build()?;
     for (page, arguments) in PAGES {
         let text = process::read(Command::new(&binary).args(*arguments))?;
-        let path = workspace::root().join(page);
-        if check { compare(page, &path, &text)? } else { write(page, &path, &text)? }
+        settle(check, page, &text)?;
     }
     Ok(())
+}
+
+fn settle(check: bool, page: &str, text: &str) -> Result<()> {
+    let path = workspace::root().join(page);
+    if check { compare(page, &path, text) } else { write(page, &path, text) }
 }
 
 fn compare(page: &str, path: &Path, text: &str) -> Result<()> {
     let present = fs::read_to_string(path).with_context(|| format!("cannot read {page}; `cargo xtask docs` writes it"))?;
     if let Some(number) = first_difference(&present, text) {
-        bail!("{page} is not what the program prints, from line {number} on; `cargo xtask docs` writes it");
+        bail!("{page} is not up to date, from line {number} on; `cargo xtask docs` writes it");
     }
     print::line(&format!("{page} is up to date"));
     Ok(())

@@ -12,6 +12,7 @@ mod print;
 mod process;
 mod readme;
 mod report;
+mod security_cases;
 mod setup;
 mod tally;
 mod task;

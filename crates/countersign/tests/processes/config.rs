@@ -94,7 +94,7 @@ async fn a_secret_is_accepted_only_where_it_does_not_show() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_master_key_that_is_missing_open_or_no_key_is_refused() {
+async fn l180_a_master_key_that_is_missing_open_or_no_key_is_refused() {
     let instance = with_file(GOOD).await;
     let file = instance.folder().join("master.key");
     let key = fs::read_to_string(&file).unwrap();

@@ -56,7 +56,7 @@ async fn it_says_that_it_is_ready_and_writes_what_scripts_need() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_have_a_listener_of_their_own() {
+async fn l179_metrics_have_a_listener_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
     let mut dev = Dev::start(folder.path(), &["--port", "0"]).await;
     dev.token().await.token();

@@ -87,7 +87,7 @@ async fn after_a_clean_stop_the_database_file_alone_is_complete() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_asks_nothing_is_closed() {
+async fn l175_a_connection_that_asks_nothing_is_closed() {
     let instance = Instance::sqlite().init().await;
     let mut server = instance.serve(&["server.header_timeout_seconds=1"]).await;
     for said in [&b""[..], b"PRI * HT", b"GET /health/live HTTP/1.1\r\nHost:"] {

@@ -18,7 +18,7 @@ const HOSTILE: [&str; 6] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_line_is_one_json_object_whatever_a_client_sends() {
+async fn a19_every_line_is_one_json_object_whatever_a_client_sends() {
     let instance = Instance::sqlite().init().await;
     let client = instance.client("honest-client").await;
     let mut server = instance.serve(&["log.level=trace"]).await;

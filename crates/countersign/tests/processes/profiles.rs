@@ -115,7 +115,7 @@ async fn profiles_are_added_chosen_shown_without_their_secret_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_of_profiles_that_others_may_read_is_refused() {
+async fn l180_a_file_of_profiles_that_others_may_read_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut dev = Dev::start(folder.path(), &["--port", "0"]).await;
     for mode in [0o640, 0o604, 0o666] {

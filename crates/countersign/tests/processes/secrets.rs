@@ -13,7 +13,7 @@ use crate::support::http::{Connection, FORM, basic, form, send_raw};
 use crate::support::{BINARY, Dev, command, run};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_is_in_the_database_or_in_the_log() {
+async fn l178_no_secret_is_in_the_database_or_in_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let data = Dev::data(folder.path());
     let mut prepared = command(BINARY, folder.path());

@@ -99,7 +99,7 @@ async fn tls_1_2_and_1_3_are_spoken_with_http_2_or_1_1() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_does_not_shake_hands_is_closed() {
+async fn l175_a_connection_that_does_not_shake_hands_is_closed() {
     let authority = Authority::new();
     let instance = instance(&authority.issue(&["localhost"])).await;
     let mut server = Secure::start(&instance, &["tls.handshake_timeout_seconds=1"]).await;

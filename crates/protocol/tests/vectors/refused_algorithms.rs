@@ -45,7 +45,7 @@ fn an_algorithm_that_is_no_registered_name_is_refused() {
 }
 
 #[test]
-fn no_form_of_the_public_key_is_an_hmac_key() {
+fn h110_no_form_of_the_public_key_is_an_hmac_key() {
     let (signing, verification) = key_pair(Algorithm::RS256);
     let jwk = serde_json::to_value(signing.public_jwk("key")).unwrap();
     let pair = RsaKeyPair::from_pkcs8(pkcs8(Algorithm::RS256).expose()).unwrap();
@@ -99,7 +99,7 @@ fn a_token_that_lies_about_its_algorithm_is_refused() {
 }
 
 #[test]
-fn an_rs256_token_relabelled_ps256_is_refused() {
+fn h111_an_rs256_token_relabelled_ps256_is_refused() {
     let (signing, rs256) = key_pair(Algorithm::RS256);
     let (_, ps256) = key_pair(Algorithm::PS256);
     let token = with_header(&signing, r#"{"alg":"RS256"}"#);

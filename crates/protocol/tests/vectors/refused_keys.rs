@@ -21,7 +21,7 @@ fn refused_for(key: &Value, reason: JwkError) {
 }
 
 #[test]
-fn alg_must_fit_the_key() {
+fn h111_alg_must_fit_the_key() {
     for own in Algorithm::ALL {
         let key = jwk(own);
         for named in Algorithm::ALL {
@@ -63,7 +63,7 @@ fn use_and_key_ops_must_allow_verification() {
 }
 
 #[test]
-fn other_key_types_and_curves_are_refused() {
+fn h111_other_key_types_and_curves_are_refused() {
     refused_for(&json!({ "kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" }), JwkError::KeyType);
     for (algorithm, member, other) in [
         (Algorithm::ES256, "kty", "ec"),

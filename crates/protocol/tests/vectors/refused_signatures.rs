@@ -13,7 +13,7 @@ const N: [u8; 32] = [
 ];
 
 #[test]
-fn only_two_integers_in_range_and_of_full_width_verify() {
+fn h112_only_two_integers_in_range_and_of_full_width_verify() {
     let pkcs8 = SigningKey::generate(Algorithm::ES256).unwrap();
     let signing = SigningKey::from_pkcs8(Algorithm::ES256, &pkcs8).unwrap();
     let key = VerificationKey::from_jwk(&signing.public_jwk("key")).unwrap();

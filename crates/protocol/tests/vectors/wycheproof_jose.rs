@@ -32,7 +32,7 @@ const JWK_DIFFERENCES: [u64; 4] = [
 ];
 
 #[test]
-fn jws_set() {
+fn h115_jws_set() {
     let Some(folder) = published("Wycheproof's JWS set", 23) else { return };
     let (cases, differences) = differences(&read_json(&folder.join("wycheproof/json_web_signature_test.json")), |jwk, token| {
         verification_key(jwk).is_ok_and(|key| verify(token, &key).is_ok())
@@ -41,7 +41,7 @@ fn jws_set() {
 }
 
 #[test]
-fn jwk_set() {
+fn h115_jwk_set() {
     let Some(folder) = published("Wycheproof's JWK set", 26) else { return };
     let (cases, differences) = differences(&read_json(&folder.join("wycheproof/json_web_key_test.json")), |keys, token| {
         let Ok(keys) = JwkSet::parse(keys.to_string().as_bytes()) else { return false };

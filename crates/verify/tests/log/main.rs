@@ -66,7 +66,7 @@ impl Subscriber for Log {
 }
 
 #[tokio::test]
-async fn the_log_says_why_and_never_shows_the_token() {
+async fn h129_the_log_says_why_and_never_shows_the_token() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let world = World::new().await;

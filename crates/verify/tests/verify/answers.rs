@@ -25,7 +25,7 @@ fn answer(verdict: Result<Verified, Denied>) -> (u16, Vec<String>, Value) {
 }
 
 #[tokio::test]
-async fn no_token() {
+async fn h132_no_token() {
     let world = World::with(|builder| builder.realm("users")).await;
     for values in [&[][..], &["Basic YTpi"]] {
         let (status, challenges, body) = answer(world.verifier.verify_now(&headers(values)));
@@ -35,7 +35,7 @@ async fn no_token() {
 }
 
 #[tokio::test]
-async fn two_tokens_and_malformed_headers() {
+async fn h132_two_tokens_and_malformed_headers() {
     let world = World::new().await;
     let token = world.token(&json!({}));
     let bearer = format!("Bearer {token}");
@@ -67,7 +67,7 @@ async fn a_bad_token() {
 }
 
 #[tokio::test]
-async fn not_enough() {
+async fn h130_not_enough() {
     let world = World::with(|builder| builder.realm("users")).await;
     let verified = world.verify(&world.token(&json!({ "scope": "read:users" }))).await.unwrap();
     let need = Requirements::all(["list:users", "read:users"]);
@@ -104,7 +104,7 @@ async fn not_judged() {
 }
 
 #[tokio::test]
-async fn a_realm_cannot_break_out_of_its_quotes() {
+async fn h133_a_realm_cannot_break_out_of_its_quotes() {
     let world = World::with(|builder| builder.realm("a\"\r\nX-Evil: 1")).await;
     let (_, challenges, _) = answer(world.verifier.verify_now(&HeaderMap::new()));
     assert_eq!(challenges, [r#"Bearer realm="a'''X-Evil: 1""#]);

@@ -37,7 +37,7 @@ fn header(extra: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn alg_none_is_rejected_in_every_spelling() {
+async fn h109_alg_none_is_rejected_in_every_spelling() {
     let world = World::new().await;
     for alg in [json!("none"), json!("None"), json!("NONE"), json!("nOnE"), json!(""), json!(null), json!(["none"]), json!(0)] {
         for third in ["", "AAAA", "c2ln"] {
@@ -52,7 +52,7 @@ async fn alg_none_is_rejected_in_every_spelling() {
 }
 
 #[tokio::test]
-async fn rs_key_as_hs_secret_is_rejected() {
+async fn h110_rs_key_as_hs_secret_is_rejected() {
     let world = World::cold(|builder| builder);
     world.issuer.publish(key_set(&[("k1", &rsa_key(Algorithm::RS256))]));
     for alg in ["HS256", "HS384", "HS512", "hs256"] {
@@ -64,7 +64,7 @@ async fn rs_key_as_hs_secret_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_token_relabelled_with_another_algorithm_is_rejected() {
+async fn h111_a_token_relabelled_with_another_algorithm_is_rejected() {
     let world = World::cold(|builder| builder);
     let published = rsa_key(Algorithm::RS256);
     world.issuer.publish(key_set(&[("k1", &published)]));
@@ -80,7 +80,7 @@ async fn a_token_relabelled_with_another_algorithm_is_rejected() {
 }
 
 #[tokio::test]
-async fn an_algorithm_outside_the_builders_list_is_rejected() {
+async fn h111_an_algorithm_outside_the_builders_list_is_rejected() {
     let world = World::with(|builder| builder.algorithms([Algorithm::RS256, Algorithm::ES256])).await;
     assert_eq!(world.refusal(&world.token(&json!({}))).await, ALGORITHM);
     let world = World::with(|builder| builder.algorithms([Algorithm::EdDSA])).await;
@@ -88,7 +88,7 @@ async fn an_algorithm_outside_the_builders_list_is_rejected() {
 }
 
 #[tokio::test]
-async fn an_embedded_key_is_never_used_nor_fetched() {
+async fn h113_an_embedded_key_is_never_used_nor_fetched() {
     let world = World::new().await;
     let stranger = new_key(Algorithm::EdDSA);
     let jwk = serde_json::to_value(stranger.public_jwk("k1")).unwrap();
@@ -105,7 +105,7 @@ async fn an_embedded_key_is_never_used_nor_fetched() {
 }
 
 #[tokio::test]
-async fn crit_is_rejected_in_every_form() {
+async fn h114_crit_is_rejected_in_every_form() {
     let world = World::new().await;
     for crit in [json!(["exp"]), json!(["b64"]), json!([]), json!("exp"), json!(null), json!(["unheard-of"])] {
         assert_eq!(world.refusal(&signed(&world, &header(&json!({ "crit": crit })))).await, CRITICAL, "{crit}");
@@ -113,7 +113,7 @@ async fn crit_is_rejected_in_every_form() {
 }
 
 #[tokio::test]
-async fn b64_is_rejected_in_every_form() {
+async fn h114_the_b64_member_is_rejected_in_every_form() {
     let world = World::new().await;
     for b64 in [json!(false), json!(true), json!(null)] {
         assert_eq!(world.refusal(&signed(&world, &header(&json!({ "b64": b64 })))).await, CRITICAL, "{b64}");
@@ -135,7 +135,7 @@ async fn kid_traversal_finds_no_key() {
 }
 
 #[tokio::test]
-async fn a_member_named_twice_is_rejected() {
+async fn h123_a_member_named_twice_is_rejected() {
     let world = World::new().await;
     for header in [
         r#"{"alg":"EdDSA","alg":"EdDSA","kid":"k1","typ":"at+jwt"}"#,
@@ -151,7 +151,7 @@ async fn a_member_named_twice_is_rejected() {
 }
 
 #[tokio::test]
-async fn json_serialisations_are_rejected() {
+async fn h116_json_serialisations_are_rejected() {
     let world = World::new().await;
     let token = world.token(&json!({}));
     let parts: Vec<&str> = token.split('.').collect();
@@ -164,7 +164,7 @@ async fn json_serialisations_are_rejected() {
 }
 
 #[tokio::test]
-async fn anything_but_three_strict_parts_is_rejected() {
+async fn h116_anything_but_three_strict_parts_is_rejected() {
     let world = World::new().await;
     let token = world.token(&json!({}));
     for (text, code) in [
@@ -191,7 +191,7 @@ async fn anything_but_three_strict_parts_is_rejected() {
 }
 
 #[tokio::test]
-async fn an_over_long_token_is_rejected_unread() {
+async fn h117_an_over_long_token_is_rejected_unread() {
     let world = World::new().await;
     let at_most = world.token(&json!({ "pad": "x".repeat(11_500) }));
     assert!(at_most.len() > 15_000 && at_most.len() <= 16 * 1024);
@@ -202,7 +202,7 @@ async fn an_over_long_token_is_rejected_unread() {
 }
 
 #[tokio::test]
-async fn a_jwt_made_for_another_use_is_rejected() {
+async fn h124_a_jwt_made_for_another_use_is_rejected() {
     let world = World::new().await;
     let others = [
         "JWT",
@@ -231,7 +231,7 @@ async fn a_jwt_made_for_another_use_is_rejected() {
 }
 
 #[tokio::test]
-async fn accepting_untyped_tokens_accepts_no_other_type() {
+async fn h124_accepting_untyped_tokens_accepts_no_other_type() {
     let world = World::with(|builder| builder.accept_untyped_tokens()).await;
     let bare = claims(&json!({ "client_id": null, "sub": null, "jti": null, "iat": null, "cid": "0oa1" })).to_string();
     for header in [r#"{"alg":"EdDSA","kid":"k1"}"#, r#"{"alg":"EdDSA","kid":"k1","typ":"JWT"}"#] {
@@ -247,14 +247,14 @@ async fn accepting_untyped_tokens_accepts_no_other_type() {
 }
 
 #[tokio::test]
-async fn an_encrypted_token_is_rejected() {
+async fn h127_an_encrypted_token_is_rejected() {
     let world = World::new().await;
     let header = base64url::encode(br#"{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483648}"#);
     assert_eq!(world.refusal(&format!("{header}.AAAA.AAAA.AAAA.AAAA")).await, SHAPE);
 }
 
 #[tokio::test]
-async fn a_payload_that_is_no_strict_object_is_rejected() {
+async fn h128_a_payload_that_is_no_strict_object_is_rejected() {
     let world = World::new().await;
     let good = header(&json!({})).to_string();
     let deep = format!("{}1{}", r#"{"a":"#.repeat(2_000), "}".repeat(2_000));
@@ -265,7 +265,7 @@ async fn a_payload_that_is_no_strict_object_is_rejected() {
 }
 
 #[tokio::test]
-async fn an_expired_token_with_a_bad_signature_says_nothing_of_its_claims() {
+async fn h129_an_expired_token_with_a_bad_signature_says_nothing_of_its_claims() {
     let world = World::new().await;
     let token = token_of(&new_key(Algorithm::EdDSA), "k1", &json!({ "exp": NOW - 600, "aud": "https://other.test" }));
     assert_eq!(world.refusal(&token).await, BAD_SIGNATURE);

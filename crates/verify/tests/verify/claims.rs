@@ -14,7 +14,7 @@ fn with_claim(world: &World, name: &str, value: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_issuer_is_compared_byte_for_byte() {
+async fn h121_the_issuer_is_compared_byte_for_byte() {
     let world = World::new().await;
     for iss in [
         "https://as.test/oauth2/default/",
@@ -32,7 +32,7 @@ async fn the_issuer_is_compared_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn the_audience_is_compared_byte_for_byte() {
+async fn h120_the_audience_is_compared_byte_for_byte() {
     let world = World::new().await;
     for aud in [
         json!("https://api1.test/"),
@@ -53,7 +53,7 @@ async fn the_audience_is_compared_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn with_leeway_0_a_token_is_expired_in_the_moment_exp_names() {
+async fn h118_with_leeway_0_a_token_is_expired_in_the_moment_exp_names() {
     let world = World::with(|builder| builder.leeway_seconds(0)).await;
     assert_eq!(world.refusal(&world.token_for(0)).await, ("CS-1102", 401));
     let token = world.token_for(1);
@@ -66,7 +66,7 @@ async fn with_leeway_0_a_token_is_expired_in_the_moment_exp_names() {
 }
 
 #[tokio::test]
-async fn the_leeway_is_exactly_the_one_that_was_set() {
+async fn h118_h119_the_leeway_is_exactly_the_one_that_was_set() {
     for leeway in [0, 5, 60] {
         let world = World::with(|builder| builder.leeway_seconds(leeway)).await;
         let leeway = i64::from(leeway);
@@ -95,7 +95,7 @@ async fn the_leeway_is_five_seconds_unless_said_otherwise() {
 }
 
 #[tokio::test]
-async fn times_are_whole_numbers_of_seconds() {
+async fn h118_h119_times_are_whole_numbers_of_seconds() {
     let world = World::new().await;
     for value in ["\"9999999999\"", "-1", "1.5", "[1]", "{}", "true", "null", "18446744073709551615"] {
         for claim in ["exp", "nbf", "iat"] {

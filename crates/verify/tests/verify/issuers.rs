@@ -73,7 +73,7 @@ async fn each_issuer_is_judged_by_its_own_rules() {
 }
 
 #[tokio::test]
-async fn a_key_of_one_issuer_verifies_no_token_of_another() {
+async fn h122_a_key_of_one_issuer_verifies_no_token_of_another() {
     let two = Two::new(|ci| ci).await;
     assert_eq!(two.refusal(&token_of(&two.ci, "k1", &json!({}))).await, BAD_SIGNATURE);
     assert_eq!(two.refusal(&ci_token(&two.own, &json!({}))).await, BAD_SIGNATURE);

@@ -10,7 +10,7 @@ fn made_up(world: &World, number: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_thousand_made_up_key_ids_cost_one_fetch() {
+async fn h125_a_thousand_made_up_key_ids_cost_one_fetch() {
     let world = World::new().await;
     assert_eq!(world.issuer.fetches(), 1);
     for number in 0..1000 {
@@ -22,7 +22,7 @@ async fn a_thousand_made_up_key_ids_cost_one_fetch() {
 }
 
 #[tokio::test]
-async fn a_thousand_made_up_key_ids_at_once_cost_one_fetch() {
+async fn h125_a_thousand_made_up_key_ids_at_once_cost_one_fetch() {
     let world = World::new().await;
     world.issuer.hold();
     let requests: Vec<_> = (0..1000)
@@ -71,7 +71,7 @@ fn the_fetch_that_a_made_up_key_id_waited_for_is_its_fetch() {
 }
 
 #[tokio::test]
-async fn the_cooldown_lasts_30_seconds() {
+async fn h125_the_cooldown_lasts_30_seconds() {
     let world = World::new().await;
     assert_eq!(world.refusal(&made_up(&world, 0)).await, UNKNOWN_KEY);
     world.advance_millis(29_900);
@@ -109,7 +109,7 @@ async fn a_key_id_known_to_be_unknown_does_not_wait_for_a_fetch_under_way() {
 }
 
 #[tokio::test]
-async fn a_new_key_is_found_by_one_fetch() {
+async fn h126_a_new_key_is_found_by_one_fetch() {
     let world = World::new().await;
     let second = new_key(Algorithm::ES256);
     world.issuer.publish(key_set(&[("k1", &world.key), ("k2", &second)]));
@@ -200,7 +200,7 @@ async fn another_key_under_the_same_key_id_stops_remembered_tokens() {
 }
 
 #[tokio::test]
-async fn a_removed_key_is_refused_when_the_time_to_live_is_over() {
+async fn h126_a_removed_key_is_refused_when_the_time_to_live_is_over() {
     let world = World::new().await;
     let token = world.token(&json!({}));
     world.verify(&token).await.unwrap();

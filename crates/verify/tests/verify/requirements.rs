@@ -15,7 +15,7 @@ async fn is_enough(requirements: &Requirements, changes: Value) -> bool {
 }
 
 #[tokio::test]
-async fn a_scope_is_a_whole_word() {
+async fn h130_a_scope_is_a_whole_word() {
     let need = Requirements::all(["list:users"]);
     for scope in ["list:users", "read:users list:users", "  list:users  x"] {
         assert!(is_enough(&need, json!({ "scope": scope })).await, "{scope}");
@@ -28,7 +28,7 @@ async fn a_scope_is_a_whole_word() {
 }
 
 #[tokio::test]
-async fn scopes_are_read_from_scope_scp_and_permissions_as_string_or_list() {
+async fn h130_scopes_are_read_from_scope_scp_and_permissions_as_string_or_list() {
     let need = Requirements::all(["list:users"]);
     for claim in ["scope", "scp", "permissions"] {
         for value in [json!("list:users"), json!("a list:users b"), json!(["a", "list:users"])] {
@@ -66,7 +66,7 @@ async fn all_any_and_both() {
 }
 
 #[tokio::test]
-async fn an_empty_list_of_scopes_opens_nothing() {
+async fn h130_an_empty_list_of_scopes_opens_nothing() {
     let token = verified(json!({})).await;
     for requirements in [Requirements::all([]), Requirements::any([]), Requirements::all(["list:users"]).and_all([])] {
         assert_eq!(requirements.check(&token).unwrap_err().code(), ErrorCode::InsufficientScope);
@@ -74,7 +74,7 @@ async fn an_empty_list_of_scopes_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_claim_value_is_compared_with_its_type() {
+async fn h131_a_claim_value_is_compared_with_its_type() {
     let token = verified(json!({ "t": true, "n": 1, "s": "1", "list": ["gold"], "o": { "a": 1 } })).await;
     let has = |name: &str, value: Value| Requirements::none().claim(name, value).check(&token);
     for (name, value) in

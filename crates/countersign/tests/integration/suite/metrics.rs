@@ -123,7 +123,7 @@ async fn the_lag_grows_while_the_feed_is_not_read() {
 }
 
 #[tokio::test]
-async fn the_public_listener_serves_no_metrics() {
+async fn l179_the_public_listener_serves_no_metrics() {
     let app = TestApp::start(ENGINE).await;
     assert_eq!(app.get("/metrics").send().await.status, StatusCode::NOT_FOUND);
 }

@@ -43,7 +43,7 @@ async fn a_refused_change_leaves_no_event() {
 }
 
 #[tokio::test]
-async fn no_secret_reaches_the_log_the_audit_log_or_the_kept_replies() {
+async fn l178_no_secret_reaches_the_log_the_audit_log_or_the_kept_replies() {
     let managed = Managed::start(ENGINE).await;
     let (app, operator) = (&managed.app, &managed.operator);
     let log = CapturedLog::start();

@@ -146,7 +146,7 @@ async fn revocations_reach_what_they_name_and_a_limited_caller_only_its_own() {
 }
 
 #[tokio::test]
-async fn signing_keys_are_listed_rotated_and_withdrawn_but_never_shown() {
+async fn g107_signing_keys_are_listed_rotated_and_withdrawn_but_never_shown() {
     let Managed { app, a, .. } = Managed::start(ENGINE).await;
     let operator = operator(&app).await;
     let keys = "/authorization-servers/default/signing-keys";

@@ -157,7 +157,7 @@ async fn f95_each_kind_kills_what_it_names_and_nothing_else_on_every_node() {
 }
 
 #[tokio::test]
-async fn v29_a_global_mark_beats_any_narrower_one_in_either_order() {
+async fn f95_v29_a_global_mark_beats_any_narrower_one_in_either_order() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let all = || Marked::All(issuer_id("default"));
     let client = || Marked::Client(a.id.clone());

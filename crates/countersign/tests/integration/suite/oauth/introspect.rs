@@ -146,7 +146,7 @@ async fn f92_whatever_is_not_a_live_token_of_ours_is_inactive() {
 }
 
 #[tokio::test]
-async fn n56_a_token_is_taken_from_the_body_alone_and_never_logged() {
+async fn f93_n56_a_token_is_taken_from_the_body_alone_and_never_logged() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let token = token(&app, &a).await;
     let log = CapturedLog::start();
@@ -359,7 +359,7 @@ async fn introspection_writes_nothing_and_reads_nothing_that_is_in_memory() {
 }
 
 #[tokio::test]
-async fn g_methods_other_than_post_are_405() {
+async fn f93_methods_other_than_post_are_405() {
     let Fixture { app, .. } = Fixture::start(ENGINE).await;
     for path in [INTROSPECT, "/oauth/revoke", "/oauth2/default/v1/introspect", "/oauth2/default/v1/revoke"] {
         for method in [Method::GET, Method::PUT, Method::DELETE, Method::HEAD] {

@@ -67,7 +67,7 @@ async fn f97_a_foreign_token_gets_the_same_answer_and_stays_alive() {
 }
 
 #[tokio::test]
-async fn n58_bad_client_authentication_is_a_401_and_revokes_nothing() {
+async fn f90_n58_bad_client_authentication_is_a_401_and_revokes_nothing() {
     let Fixture { app, a, z, .. } = Fixture::start(ENGINE).await;
     let token = token(&app, &a).await;
     let body = format!("token={token}");
@@ -117,7 +117,7 @@ async fn r08_json_is_read_at_the_root_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn v25_f99_a_store_that_fails_is_never_a_successful_revocation() {
+async fn f99_v25_a_store_that_fails_is_never_a_successful_revocation() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let token = token(&app, &a).await;
     app.database.execute("ALTER TABLE revoked_tokens RENAME TO revoked_tokens_gone").await;

@@ -25,7 +25,7 @@ async fn start() -> Fixture {
 }
 
 #[tokio::test]
-async fn the_host_selects_among_the_configured_bases_and_nothing_else_does() {
+async fn g102_the_host_selects_among_the_configured_bases_and_nothing_else_does() {
     let Fixture { app, a, .. } = start().await;
     let issuer_with = async |change: &dyn Fn(Request) -> Request| {
         let token = change(app.token_request("/oauth/token", &a, GRANT)).send().await.token();

@@ -70,7 +70,7 @@ async fn unknown_authorization_servers_are_404_everywhere() {
 }
 
 #[tokio::test]
-async fn the_root_mount_has_nothing_under_v1_and_g106_no_path_reaches_around() {
+async fn g106_the_root_mount_has_nothing_under_v1_and_no_path_reaches_around() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     for path in [
         "/v1/token",

@@ -23,7 +23,7 @@ async fn events(app: &TestApp, action: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn a_key_is_succeeded_retires_and_is_destroyed_and_every_node_hears_of_it() {
+async fn g104_a_key_is_succeeded_retires_and_is_destroyed_and_every_node_hears_of_it() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let second = app.second_node().await;
     let mut follower = Follower::start(Arc::clone(&second.app), Duration::from_secs(1)).await.unwrap();
@@ -87,7 +87,7 @@ async fn g105_thirty_two_runs_on_two_nodes_make_each_step_once() {
 }
 
 #[tokio::test]
-async fn a_missing_successor_is_made_and_waits_a_day_before_it_signs() {
+async fn g104_a_missing_successor_is_made_and_waits_a_day_before_it_signs() {
     let Fixture { app, .. } = Fixture::start(ENGINE).await;
     let old = kid(&app, "active").await;
     app.database.execute("DELETE FROM signing_keys WHERE state = 'published'").await;

@@ -113,7 +113,7 @@ async fn a_backup_under_load_is_of_one_instant() {
 }
 
 #[tokio::test]
-async fn a_backup_holds_no_secret_in_the_clear_and_is_its_owners_alone() {
+async fn l178_a_backup_holds_no_secret_in_the_clear_and_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let Fixture { app, a, b, .. } = Fixture::start(ENGINE).await;
     let taken = take(&app).await;

@@ -60,7 +60,7 @@ impl Guarded {
 }
 
 #[tokio::test]
-async fn failures_from_one_address_do_not_lock_out_the_client_elsewhere() {
+async fn a14_failures_from_one_address_do_not_lock_out_the_client_elsewhere() {
     let fixture = fixture(BUDGETS).await;
     let (failed, refused) = fixture.fail_until_refused(ATTACKER, "client-a").await;
     assert_eq!(failed, 10);
@@ -71,7 +71,7 @@ async fn failures_from_one_address_do_not_lock_out_the_client_elsewhere() {
 }
 
 #[tokio::test]
-async fn an_attacker_behind_the_same_address_does_not_lock_out_other_clients() {
+async fn a14_an_attacker_behind_the_same_address_does_not_lock_out_other_clients() {
     let fixture = fixture(BUDGETS).await;
     // In memory, as every client that asks now and then.
     assert_eq!(fixture.attempt_right(ATTACKER, &fixture.b).await, StatusCode::OK);
@@ -126,7 +126,7 @@ async fn the_refusal_does_not_tell_whether_a_client_exists() {
 }
 
 #[tokio::test]
-async fn after_retry_after_there_is_one_more_attempt() {
+async fn a14_after_retry_after_there_is_one_more_attempt() {
     let fixture = fixture(BUDGETS).await;
     fixture.fail_until_refused(ATTACKER, "client-a").await;
     fixture.app.clock.advance_seconds(5);

@@ -153,7 +153,7 @@ async fn a07_a_pinned_method_is_the_only_one() {
 }
 
 #[tokio::test]
-async fn a07b_without_the_pin_either_method_works() {
+async fn a07_without_the_pin_either_method_works() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let api = app.resource_server(api("https://api3.test", "s")).await;
     let by_post = app.client_pinned_to("by-post", ClientAuthMethod::ClientSecretPost, false).await;

@@ -74,7 +74,7 @@ async fn b20_every_asymmetric_algorithm_is_accepted_for_its_key() {
 }
 
 #[tokio::test]
-async fn b21_22_23_an_audience_other_than_the_issuer_as_a_string_is_refused() {
+async fn b21_b22_b23_an_audience_other_than_the_issuer_as_a_string_is_refused() {
     let Signing { app, key, .. } = start().await;
     for audience in [
         json!("https://as.test/oauth/token"),
@@ -104,7 +104,7 @@ async fn set_audience(app: &TestApp, audience: AssertionAudience) {
 }
 
 #[tokio::test]
-async fn the_token_endpoint_is_an_audience_only_of_clients_that_were_set_to_it() {
+async fn b21_the_token_endpoint_is_an_audience_only_of_clients_that_were_set_to_it() {
     let Signing { app, key, .. } = start().await;
     set_audience(&app, AssertionAudience::TokenEndpoint).await;
     for audience in ["https://as.test/oauth/token", "https://as.test/"] {
@@ -181,7 +181,7 @@ async fn b26_an_assertion_counts_once_on_every_node_and_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn b26_64_uses_at_once_of_one_assertion_on_two_nodes_get_one_token() {
+async fn b26_sixty_four_uses_at_once_of_one_assertion_on_two_nodes_get_one_token() {
     let Signing { app, key, .. } = start().await;
     let other = app.second_node().await;
     for _ in 0..5 {
@@ -208,7 +208,7 @@ async fn b26_64_uses_at_once_of_one_assertion_on_two_nodes_get_one_token() {
 }
 
 #[tokio::test]
-async fn v23_only_an_assertion_that_is_right_in_everything_uses_its_id_up() {
+async fn b26_v23_only_an_assertion_that_is_right_in_everything_uses_its_id_up() {
     let Signing { app, key, .. } = start().await;
     let used = || app.database.count("SELECT count(*) FROM used_jtis");
     let thief = TestKey::generate(Algorithm::ES256, "p1");
@@ -329,7 +329,7 @@ async fn b34_v27_an_assertion_and_a_secret_in_one_request_are_refused() {
 }
 
 #[tokio::test]
-async fn b37_b38_a_token_that_is_no_assertion_is_refused() {
+async fn b38_a_token_that_is_no_assertion_is_refused() {
     let Signing { app, key, .. } = start().await;
     for typ in ["at+jwt", "dpop+jwt", "logout+jwt", "statuslist+jwt", "jwt+x"] {
         refused(&app, &key.assertion(&app, P).header("typ", typ), ErrorCode::AssertionMalformed).await;
