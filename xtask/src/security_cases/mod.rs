@@ -77,7 +77,11 @@ mod tests {
     use super::*;
 
     fn test_at(file: &str, tags: &[&str]) -> NamedTest {
-        NamedTest { name: format!("{}_x", tags.join("_")), file: file.to_owned(), tags: tags.iter().map(ToString::to_string).collect() }
+        NamedTest {
+            name: format!("{}_x", tags.join("_")),
+            file: file.to_owned(),
+            tags: tags.iter().map(ToString::to_string).collect(),
+        }
     }
 
     #[test]

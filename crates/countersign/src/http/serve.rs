@@ -26,6 +26,10 @@ use crate::tls::TlsTerms;
 /// Most connections that are open at a time.
 const MAX_CONNECTIONS: usize = 10_000;
 
+/// Largest request line with headers, in bytes: a token of the largest size
+/// (16 KiB) and as much again.
+const MAX_HEAD_BYTES: u16 = 32 * 1024;
+
 /// Time limits of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeOptions {
@@ -97,8 +101,9 @@ pub async fn serve_all(endpoints: Vec<Endpoint>, options: ServeOptions, stop: wa
 
 fn builder(header_timeout: Duration) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(MAX_HEAD_BYTES.into());
+    let http2_keep_alive = Some(Duration::from_secs(30));
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(http2_keep_alive).max_header_list_size(MAX_HEAD_BYTES.into());
     builder
 }
 

@@ -26,6 +26,7 @@ mod profiles;
 mod revocation;
 mod rotation;
 mod secrets;
+mod sizes;
 mod support;
 mod tls;
 mod traces;

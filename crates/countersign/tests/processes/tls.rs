@@ -98,6 +98,36 @@ async fn tls_1_2_and_1_3_are_spoken_with_http_2_or_1_1() {
     server.process.stop().await;
 }
 
+/// The first flight of a client of this version with these suites and no extensions.
+fn client_hello(version: [u8; 2], suites: &[u16]) -> Vec<u8> {
+    let suites: Vec<u8> = suites.iter().flat_map(|suite| suite.to_be_bytes()).collect();
+    let length = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap().to_be_bytes();
+    // Version, random, no session, the suites, no compression.
+    let hello = [&version[..], &[7; 32], &[0], &length(&suites), &suites, &[1, 0]].concat();
+    let message = [&[1, 0][..], &length(&hello), &hello].concat();
+    [&[22, 3, 1][..], &length(&message), &message].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l174_old_versions_and_old_suites_are_refused_with_an_alert() {
+    let authority = Authority::new();
+    let instance = instance(&authority.issue(&["localhost"])).await;
+    let mut server = Secure::start(&instance, &[]).await;
+    const CBC: [u16; 2] = [0x002f, 0xc013];
+    const RC4: [u16; 2] = [0x0005, 0xc011];
+    const GCM: [u16; 2] = [0xc02b, 0xc02f];
+    for (version, suites) in [([3, 0], GCM), ([3, 1], GCM), ([3, 2], GCM), ([3, 1], CBC), ([3, 3], CBC), ([3, 3], RC4)] {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+        stream.write_all(&client_hello(version, &suites)).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = until("the end of a refused handshake", stream.read_to_end(&mut answer)).await;
+        // One fatal alert: no hello, no certificate.
+        assert!(matches!(answer[..], [21, 3, _, 0, 2, 2, _]), "{version:?} {suites:x?}: {answer:?}");
+    }
+    authority.connect(server.port, &[], rustls::ALL_VERSIONS).await.unwrap();
+    server.process.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn l175_a_connection_that_does_not_shake_hands_is_closed() {
     let authority = Authority::new();

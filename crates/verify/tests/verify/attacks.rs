@@ -88,6 +88,41 @@ async fn h111_an_algorithm_outside_the_builders_list_is_rejected() {
 }
 
 #[tokio::test]
+async fn h112_ecdsa_signatures_at_the_edges_are_rejected() {
+    // The order of P-256.
+    const N: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, //
+        0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let world = World::cold(|builder| builder);
+    let key = new_key(Algorithm::ES256);
+    world.issuer.publish(key_set(&[("k1", &key)]));
+    let token = token_of(&key, "k1", &json!({}));
+    world.verify(&token).await.unwrap();
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let good = base64url::decode(signature).unwrap();
+    let (r, s) = good.split_at(32);
+    let zero = [0; 32];
+    let number = |half: &[u8]| [&[2, 33, 0][..], half].concat();
+    let der = [&[0x30, 70][..], &number(r), &number(s)].concat();
+    for (what, signature) in [
+        ("r = s = 0", [zero, zero].concat()),
+        ("r = 0", [&zero, s].concat()),
+        ("s = 0", [r, &zero].concat()),
+        ("r = s = n", [N, N].concat()),
+        ("s = n", [r, &N].concat()),
+        ("DER", der),
+        ("63 bytes", good[..63].to_vec()),
+        ("65 bytes", [&good, &zero[..1]].concat()),
+        ("66 bytes", [&zero[..1], r, &zero[..1], s].concat()),
+        ("nothing", Vec::new()),
+    ] {
+        assert_eq!(world.refusal(&format!("{signed}.{}", base64url::encode(&signature))).await, BAD_SIGNATURE, "{what}");
+    }
+    assert_eq!(world.issuer.fetches(), 1);
+}
+
+#[tokio::test]
 async fn h113_an_embedded_key_is_never_used_nor_fetched() {
     let world = World::new().await;
     let stranger = new_key(Algorithm::EdDSA);
@@ -249,8 +284,17 @@ async fn h124_accepting_untyped_tokens_accepts_no_other_type() {
 #[tokio::test]
 async fn h127_an_encrypted_token_is_rejected() {
     let world = World::new().await;
-    let header = base64url::encode(br#"{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483648}"#);
-    assert_eq!(world.refusal(&format!("{header}.AAAA.AAAA.AAAA.AAAA")).await, SHAPE);
+    for header in [
+        r#"{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483648}"#,
+        r#"{"alg":"dir","enc":"A256GCM","zip":"DEF"}"#,
+        r#"{"alg":"RSA1_5","enc":"A128CBC-HS256","kid":"k1"}"#,
+    ] {
+        let encoded = base64url::encode(header.as_bytes());
+        assert_eq!(world.refusal(&format!("{encoded}.AAAA.AAAA.AAAA.AAAA")).await, SHAPE, "{header}");
+        // With the parts of a signed token it is one of an algorithm that there is not.
+        assert_eq!(world.refusal(&forged(header, "AAAA")).await, ALGORITHM, "{header}");
+    }
+    assert_eq!(world.issuer.fetches(), 1);
 }
 
 #[tokio::test]
@@ -262,6 +306,14 @@ async fn h128_a_payload_that_is_no_strict_object_is_rejected() {
         assert_eq!(world.refusal(&sign_raw(&world.key, &good, payload)).await, JSON, "{payload:.40}");
     }
     assert_eq!(world.refusal(&sign_raw(&world.key, &good, "{}")).await, ("CS-1202", 401));
+    let input = format!("{}.{}", base64url::encode(good.as_bytes()), base64url::encode(b"{\"a\":\"\xff\"}"));
+    let not_utf8 = format!("{input}.{}", base64url::encode(&world.key.sign(input.as_bytes()).unwrap()));
+    assert_eq!(world.refusal(&not_utf8).await, JSON);
+    // A hundred thousand levels or members do not fit into a token.
+    let members: Vec<String> = (0..100_000).map(|number| format!("\"m{number}\":0")).collect();
+    for payload in [format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000)), format!("{{{}}}", members.join(","))] {
+        assert_eq!(world.refusal(&sign_raw(&world.key, &good, &payload)).await, ("CS-1004", 401));
+    }
 }
 
 #[tokio::test]

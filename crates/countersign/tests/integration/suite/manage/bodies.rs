@@ -86,6 +86,35 @@ async fn what_is_not_one_json_object_is_refused() {
 }
 
 #[tokio::test]
+async fn l177_bodies_that_are_deep_or_wide_are_refused_before_anything_is_done() {
+    let Managed { app, operator, .. } = Managed::start(ENGINE).await;
+    let deep = |open: &str, close: &str, times: usize| {
+        format!(r#"{{"name":"l177","metadata":{}1{}}}"#, open.repeat(times), close.repeat(times))
+    };
+    let wide = |name: fn(usize) -> String, members: usize| {
+        let members: Vec<String> = (0..members).map(|number| format!(r#""{}":1"#, name(number))).collect();
+        format!(r#"{{"name":"l177","metadata":{{{}}}}}"#, members.join(","))
+    };
+    let refusals = [
+        (deep("[", "]", 30_000), 400, ErrorCode::BodyMalformed),
+        (deep(r#"{"a":"#, "}", 10_000), 400, ErrorCode::BodyMalformed),
+        (deep("[", "]", 50_000), 413, ErrorCode::BodyTooLarge),
+        (wide(|number| format!("k{number}"), 5_000), 400, ErrorCode::FieldInvalid),
+        (wide(|_| "k".to_owned(), 8_000), 400, ErrorCode::FieldInvalid),
+        (wide(|number| format!("k{number}"), 1_000_000), 413, ErrorCode::BodyTooLarge),
+    ];
+    let written = app.app.store.statements_run().1;
+    for path in PATHS.into_iter().filter(|path| *path != "/organizations") {
+        for (body, status, code) in &refusals {
+            let request = operator.request(&app, method(path), path).header("content-type", JSON);
+            request.body(body.clone()).send().await.refusal(*status, *code);
+        }
+    }
+    assert_eq!(app.app.store.statements_run().1, written);
+    assert_eq!(app.database.count("SELECT count(*) FROM clients WHERE name = 'l177'").await, 0);
+}
+
+#[tokio::test]
 async fn entity_tags_are_read_strictly() {
     let Managed { app, operator, .. } = Managed::start(ENGINE).await;
     for tag in ["1", "\"x\"", "W/\"1\"", "\"1\", \"2\"", ""] {

@@ -91,6 +91,13 @@ async fn g106_the_root_mount_has_nothing_under_v1_and_no_path_reaches_around() {
         "/%2e%2e/oauth/token",
         "/",
         "/admin",
+        "//jwks",
+        "//.well-known/jwks.json",
+        "/.well-known//jwks.json",
+        "/.well-known/jwks.json%00",
+        "/.well-known/jwks%2ejson/",
+        "/.well-known/..%2fmanage/v1/clients",
+        "/.well-known/%2e%2e/manage/v1/clients",
     ] {
         app.get(path).send().await.assert_problem(404, ErrorCode::NoSuchPath);
         app.token_request(path, &a, GRANT).send().await.assert_problem(404, ErrorCode::NoSuchPath);

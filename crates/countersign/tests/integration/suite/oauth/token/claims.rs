@@ -1,4 +1,4 @@
-//! What a token says; catalogue C, 50.
+//! What a token says; catalogue C, 47 and 50.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use countersign_protocol::jose::JwkSet;
 use serde_json::{Value, json};
 
 use super::ENGINE;
-use crate::support::{API1, AccessToken, Fixture, Setup, api};
+use crate::support::{API1, AccessToken, Fixture, Managed, Setup, api};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -83,6 +83,24 @@ async fn c50_ten_thousand_tokens_have_ten_thousand_ids() {
         let token = app.ask(&a, "").await.token();
         assert!(seen.insert(token.claim("jti").to_owned()));
     }
+}
+
+#[tokio::test]
+async fn c47_neither_metadata_nor_parameters_become_claims() {
+    let Managed { app, a, operator } = Managed::start(ENGINE).await;
+    let ask = async |parameters: &str| constant_claims(&app.ask(&a, &format!("audience={API1}{parameters}")).await.token());
+    let before = ask("").await;
+    let reserved = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "cred", "cnf", "act", "may_act"];
+    let forged: serde_json::Map<String, Value> = reserved.iter().map(|name| ((*name).to_owned(), json!("forged"))).collect();
+    operator.patch(&app, "/clients/client-a", json!({ "metadata": forged })).await.success(200);
+    assert_eq!(ask("").await, before);
+    for name in reserved.iter().filter(|name| !["client_id", "scope"].contains(name)) {
+        assert_eq!(ask(&format!("&{name}=forged")).await, before, "{name}");
+        let refused = operator.patch(&app, "/clients/client-a", json!({ (*name): "forged" })).await;
+        refused.refused_member(&format!("/{name}"));
+    }
+    let claims: String = url::form_urlencoded::byte_serialize(Value::Object(forged).to_string().as_bytes()).collect();
+    assert_eq!(ask(&format!("&claims={claims}&metadata={claims}")).await, before);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! How a client proves who it is; catalogue A, 1 to 8, 18 and 19.
+//! How a client proves who it is; catalogue A, 1 to 8, 13, 18 and 19.
 
 use countersign::store::ChangeKind;
 use countersign_protocol::{ClientAuthMethod, ErrorCode};
@@ -190,6 +190,32 @@ async fn a08_secrets_that_are_almost_right_are_wrong() {
         answer.assert_client_refused(ErrorCode::ClientAuthenticationMissing, false);
     }
     app.ask(&a, "").await.token();
+}
+
+#[tokio::test]
+async fn a13_a_guess_costs_the_same_work_whatever_is_wrong_with_it() {
+    let Fixture { app, a, z, .. } = Fixture::start(ENGINE).await;
+    let (first_wrong, last_wrong) = (format!("x{}", &a.secret[1..]), format!("{}-", &a.secret[..a.secret.len() - 1]));
+    let guesses =
+        [("client-q", &a.secret), ("~", &a.secret), ("client-a", &first_wrong), ("client-a", &last_wrong), ("client-z", &z.secret)];
+    let guess = |id: &str, secret: &str| app.post("/oauth/token").basic(id, secret).form(GRANT).send();
+    for (id, secret) in guesses {
+        guess(id, secret).await.assert_client_refused(ErrorCode::ClientAuthenticationFailed, true);
+    }
+    // Once it is known who there is, the store is asked for nobody.
+    let before = app.app.store.statements_run();
+    for (id, secret) in guesses {
+        guess(id, secret).await.assert_client_refused(ErrorCode::ClientAuthenticationFailed, true);
+        assert_eq!(app.app.store.statements_run(), before, "{id}");
+    }
+    // And what was sent is hashed for nobody too: without a hash key that is a fault.
+    for table in ["credentials", "hash_keys"] {
+        app.database.execute(&format!("DELETE FROM {table}")).await;
+    }
+    app.app.resync().await.unwrap();
+    for (id, secret) in guesses {
+        guess(id, secret).await.assert_problem(500, ErrorCode::Internal);
+    }
 }
 
 #[tokio::test]

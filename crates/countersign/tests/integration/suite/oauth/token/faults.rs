@@ -79,7 +79,7 @@ async fn clients_in_memory_get_tokens_while_the_store_is_gone() {
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_a_503() {
+async fn l175_a_request_that_takes_too_long_is_a_503() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let endless = app.impatient_post("/oauth/token").basic("client-a", &a.secret);
     endless.form(Pieces { left: 1, then_hang: true }).send().await.assert_problem(503, ErrorCode::Unavailable);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded::byte_serialize;
 
 use super::ENGINE;
-use crate::support::{API1, Assertion, Database, Fixture, JWT_BEARER, TestApp, TestClient, TestKey};
+use crate::support::{API1, Assertion, Database, Fixture, JWT_BEARER, MANAGEMENT, Managed, TestApp, TestClient, TestKey};
 
 const P: &str = "client-p";
 const BY: Actor = Actor::command_line();
@@ -326,6 +326,37 @@ async fn b34_v27_an_assertion_and_a_secret_in_one_request_are_refused() {
         answer.assert_refused(400, "invalid_request", ErrorCode::SeveralAuthenticationMethods);
     }
     assert_eq!(app.database.count("SELECT count(*) FROM used_jtis").await, 0);
+}
+
+#[tokio::test]
+async fn b37_a_signing_client_without_a_grant_at_an_authorization_server_gets_nothing_there() {
+    let Signing { app, key, .. } = start().await;
+    app.authorization_server("second", Algorithm::ES256, None).await;
+    let ask = async |issuer: &str, parameters: &str| {
+        let assertion = key.assertion(&app, P).claim("aud", issuer).sign();
+        let form =
+            format!("grant_type=client_credentials&client_assertion={assertion}&client_assertion_type={JWT_BEARER}&{parameters}");
+        app.post("/oauth2/second/v1/token").form(form).send().await
+    };
+    let named = ask("https://as.test/oauth2/second", &format!("audience={API1}")).await;
+    named.assert_refused(400, "invalid_target", ErrorCode::AudienceNotGranted);
+    ask("https://as.test/oauth2/second", "").await.assert_refused(400, "invalid_request", ErrorCode::AudienceMissing);
+    // What it signs for the authorization server of its grant is for no other.
+    ask("https://as.test/", &format!("audience={API1}")).await.assert_client_refused(ErrorCode::AssertionAudience, false);
+    app.ask_with(&key.assertion(&app, P).sign(), "").await.token();
+}
+
+#[tokio::test]
+async fn b38_an_assertion_is_no_token() {
+    let Managed { app, a, .. } = Managed::start(ENGINE).await;
+    let key = TestKey::generate(Algorithm::ES256, "p1");
+    app.client_with_keys(P, KeySource::Jwks(key.jwks())).await;
+    for (aud, typ) in [("https://as.test/", "JWT"), (MANAGEMENT, "client-authentication+jwt"), (MANAGEMENT, "at+jwt")] {
+        let assertion = key.assertion(&app, P).claim("aud", aud).header("typ", typ).sign();
+        assert!(!app.is_active(&a, &assertion).await);
+        let presented = app.get("/manage/v1/clients").header("authorization", format!("Bearer {assertion}")).send().await;
+        presented.refusal(401, if typ == "at+jwt" { ErrorCode::UnknownKey } else { ErrorCode::TypeNotAllowed });
+    }
 }
 
 #[tokio::test]
