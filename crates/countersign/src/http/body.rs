@@ -6,6 +6,7 @@ use countersign_protocol::{BodyError, Parameters};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body as _;
 
 /// Largest body, in bytes: a token request needs a few hundred.
 const MAX_BYTES: usize = 64 * 1024;
@@ -46,7 +47,11 @@ pub(super) async fn read_parameters(headers: &HeaderMap, body: Body, accepts: Ac
     parameters.map_err(ReadError::Malformed)
 }
 
+/// A body that announces more than may be read is not waited for.
 pub(super) async fn read_bounded(body: Body) -> Result<Bytes, ReadError> {
+    if body.size_hint().lower() > MAX_BYTES as u64 {
+        return Err(ReadError::TooLarge);
+    }
     match Limited::new(body, MAX_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ReadError::TooLarge),

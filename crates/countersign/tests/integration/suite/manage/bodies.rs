@@ -89,7 +89,7 @@ async fn what_is_not_one_json_object_is_refused() {
 async fn l177_bodies_that_are_deep_or_wide_are_refused_before_anything_is_done() {
     let Managed { app, operator, .. } = Managed::start(ENGINE).await;
     let deep = |open: &str, close: &str, times: usize| {
-        format!(r#"{{"name":"l177","metadata":{}1{}}}"#, open.repeat(times), close.repeat(times))
+        format!(r#"{{"name":"l177","metadata":{{"a":{}1{}}}}}"#, open.repeat(times), close.repeat(times))
     };
     let wide = |name: fn(usize) -> String, members: usize| {
         let members: Vec<String> = (0..members).map(|number| format!(r#""{}":1"#, name(number))).collect();
