@@ -86,7 +86,7 @@ fn h110_no_form_of_the_public_key_is_an_hmac_key() {
 /// The header names one algorithm, the signature over it is made with another; among the
 /// RSA algorithms by the very same key.
 #[test]
-fn a_token_that_lies_about_its_algorithm_is_refused() {
+fn h111_a_token_that_lies_about_its_algorithm_is_refused() {
     let pairs = Algorithm::ALL.map(key_pair);
     for (signing, own) in &pairs {
         for (_, named) in pairs.iter().filter(|(_, named)| named.algorithm() != own.algorithm()) {

@@ -73,7 +73,7 @@ fn keys_that_share_an_id_are_all_skipped() {
 }
 
 #[test]
-fn a_key_verifies_no_token_of_another_algorithm() {
+fn h111_a_key_verifies_no_token_of_another_algorithm() {
     let pairs = Algorithm::ALL.map(key_pair);
     for (signing, own) in &pairs {
         let token = sign_jwt(signing, "key", "at+jwt", &json!({})).unwrap();

@@ -67,7 +67,7 @@ async fn tokens_and_refusals_are_counted() {
 }
 
 #[tokio::test]
-async fn a_caller_makes_no_series() {
+async fn l178_a_caller_makes_no_series() {
     let app = TestApp::start(ENGINE).await;
     app.get("/health/live").send().await;
     let before = app.scrape().await.count("countersign_http_requests_total");
@@ -125,7 +125,18 @@ async fn the_lag_grows_while_the_feed_is_not_read() {
 #[tokio::test]
 async fn l179_the_public_listener_serves_no_metrics() {
     let app = TestApp::start(ENGINE).await;
-    assert_eq!(app.get("/metrics").send().await.status, StatusCode::NOT_FOUND);
+    for path in [
+        "/metrics",
+        "/metrics/",
+        "/debug",
+        "/health",
+        "/health/metrics",
+        "/health/live/..",
+        "/health/../manage/v1/clients",
+        "//metrics",
+    ] {
+        assert_eq!(app.get(path).send().await.status, StatusCode::NOT_FOUND, "{path}");
+    }
 }
 
 #[tokio::test]
