@@ -14,7 +14,8 @@ impl Interval {
         values.sort_by(f64::total_cmp);
         let at = |index: usize| values.get(index.min(values.len().saturating_sub(1))).copied().unwrap_or(f64::NAN);
         let middle = values.len() / 2;
-        let median = if values.len().is_multiple_of(2) { f64::midpoint(at(middle.saturating_sub(1)), at(middle)) } else { at(middle) };
+        let median =
+            if values.len().is_multiple_of(2) { f64::midpoint(at(middle.saturating_sub(1)), at(middle)) } else { at(middle) };
         let below = ranks_below(values.len());
         Self { low: at(below), median, high: at(values.len().saturating_sub(below + 1)) }
     }
