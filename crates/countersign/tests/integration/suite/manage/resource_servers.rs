@@ -27,7 +27,7 @@ async fn one_is_created_shown_listed_changed_and_deleted() {
     let id = object["id"].as_str().unwrap();
     let expected = json!({
         "id": id, "authorization_server_id": "default", "audience": "https://new.test", "name": "New", "profile": "rfc9068",
-        "signing_alg": null, "token_lifetime_seconds": 600,
+        "signing_alg": null, "token_format": "jwt", "token_lifetime_seconds": 600,
         "scopes": [{ "scope": "read", "description": "Reads" }, { "scope": "write", "description": "" }],
         "created_at": "2027-01-15T08:00:00.750Z", "updated_at": "2027-01-15T08:00:00.750Z",
     });
