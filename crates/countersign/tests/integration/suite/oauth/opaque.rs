@@ -156,7 +156,7 @@ async fn the_verify_crate_accepts_it_through_introspection() {
     let introspection = Introspection::with("https://as.test/", InProcess { world: Arc::clone(&world) }).cache_seconds(0);
     let verifier = Verifier::builder("https://as.test/", OPAQUE)
         .clock(world.app.clock.clone())
-        .jwk_set(r#"{"keys":[]}"#)
+        .jwk_set(world.app.get("/.well-known/jwks.json").send().await.text())
         .introspection(introspection)
         .build()
         .unwrap();
@@ -268,6 +268,7 @@ async fn a_token_key_is_followed_and_destroyed_and_every_node_hears_of_it() {
     app.clock.advance_seconds(1);
     let new = world.token().await;
     assert_ne!(key_of(&new), key_of(&old));
+    follower.catch_up().await.unwrap();
     for node in [app, &second] {
         assert!(node.is_active(&world.asks, &old).await && node.is_active(&world.asks, &new).await);
     }
