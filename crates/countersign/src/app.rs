@@ -22,6 +22,7 @@ use crate::sealing::MasterKey;
 use crate::signing_keys::{LocalSigners, Signer, Signers};
 use crate::store::{ChangeKind, Store, StoreError, Tx, WorkFuture};
 use crate::timer::Timer;
+use crate::token_keys::{self, TokenKeys};
 
 /// What an application is built from.
 pub struct AppParts {
@@ -138,7 +139,9 @@ impl App {
     async fn build(parts: AppParts, signers: Arc<dyn Signers>, metrics: Metrics) -> Result<Arc<Self>, StartError> {
         instance::prepare(&parts.store, &parts.master_key, parts.clock.now(), parts.entropy.as_ref()).await?;
         let mut opened = HashMap::new();
-        let catalog = catalog::load(&parts.store, &parts.master_key, signers.as_ref(), &mut opened).await?;
+        token_keys::prepare::<InstanceError>(&parts.store, &parts.master_key, parts.clock.now(), parts.entropy.as_ref()).await?;
+        let none = TokenKeys::default();
+        let catalog = catalog::load(&parts.store, &parts.master_key, signers.as_ref(), &mut opened, &none).await?;
         let revocations = Revocations::default();
         revocations.load(&parts.store, parts.clock.now()).await?;
         let client_keys = ClientKeySets::new(parts.outbound.guarded(), Arc::clone(&parts.clock));
@@ -273,7 +276,8 @@ impl App {
 
     async fn reload_catalog(&self) -> Result<(), CatalogError> {
         let mut opened = self.opened_keys.lock().await;
-        let loaded = catalog::load(&self.store, &self.master_key, self.signers.as_ref(), &mut opened).await;
+        let before = Arc::clone(&self.catalog().token_keys);
+        let loaded = catalog::load(&self.store, &self.master_key, self.signers.as_ref(), &mut opened, &before).await;
         self.sealed_out.store(matches!(loaded, Err(CatalogError::Sealing { .. })), Ordering::SeqCst);
         self.catalog.store(Arc::new(loaded?));
         Ok(())

@@ -56,6 +56,15 @@ object_ids! {
     ResourceServerId = "rs";
     /// A signing key; the `kid` of the tokens it signs.
     SigningKeyId = "sk";
+    /// A key under which opaque tokens are sealed.
+    TokenKeyId = "tk";
+}
+
+impl TokenKeyId {
+    /// What follows the prefix: it names the key in the tokens that it sealed.
+    pub(crate) fn random_part(&self) -> &str {
+        self.0.split_once('_').map_or(&*self.0, |(_, random)| random)
+    }
 }
 
 impl AuditEventId {

@@ -43,4 +43,5 @@ pub mod startup;
 pub mod store;
 pub mod timer;
 pub mod tls;
+pub mod token_keys;
 pub mod traces;

@@ -14,6 +14,7 @@ use crate::resource_servers::ResourceServer;
 use crate::sealing::{MasterKey, SealingError};
 use crate::signing_keys::{KeyRing, Signer, Signers, SigningKeyState, StoredSigningKey};
 use crate::store::{Store, StoreError};
+use crate::token_keys::{StoredTokenKey, TokenKeys};
 
 /// Why the snapshot cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,7 @@ struct Rows {
     resource_servers: Vec<ResourceServer>,
     signing_keys: Vec<StoredSigningKey>,
     hash_keys: Vec<(HashKeyId, String)>,
+    token_keys: Vec<StoredTokenKey>,
     introspection_clients: Vec<(ClientId, ResourceServerId)>,
 }
 
@@ -59,8 +61,9 @@ struct Rows {
 type KeysOfServers = HashMap<AuthorizationServerId, Vec<(SigningKeyState, Arc<dyn Signer>)>>;
 type OpenedKeys = HashMap<SigningKeyId, Arc<dyn Signer>>;
 
-/// Reads the snapshot. Signing keys that `opened` holds are taken from there:
-/// opening and parsing an RSA key costs more than everything else together.
+/// Reads the snapshot. Signing keys that `opened` holds are taken from there: opening
+/// and parsing an RSA key costs more than everything else together. So are token keys
+/// that `before` holds.
 ///
 /// # Errors
 /// [`CatalogError`]; nothing is changed then.
@@ -69,6 +72,7 @@ pub async fn load(
     master_key: &MasterKey,
     signers: &dyn Signers,
     opened: &mut OpenedKeys,
+    before: &TokenKeys,
 ) -> Result<Catalog, CatalogError> {
     let rows = store.read(|session| {
         Box::pin(async move {
@@ -78,14 +82,25 @@ pub async fn load(
                 resource_servers: session.resource_servers().await?,
                 signing_keys: session.signing_keys().await?,
                 hash_keys: session.hash_keys().await?,
+                token_keys: session.token_keys().await?,
                 introspection_clients: session.introspection_clients().await?,
             })
         })
     });
-    assemble(rows.await?, master_key, signers, opened)
+    let rows = rows.await?;
+    let token_keys = TokenKeys::open(&rows.token_keys, master_key, before);
+    let token_keys = token_keys.map_err(|(id, source)| CatalogError::Sealing { id: id.to_string(), source })?;
+    assemble(rows, master_key, signers, opened, token_keys)
 }
 
-fn assemble(rows: Rows, master_key: &MasterKey, signers: &dyn Signers, opened: &mut OpenedKeys) -> Result<Catalog, CatalogError> {
+fn assemble(
+    rows: Rows,
+    master_key: &MasterKey,
+    signers: &dyn Signers,
+    opened: &mut OpenedKeys,
+    token_keys: TokenKeys,
+) -> Result<Catalog, CatalogError> {
+    let token_keys = Arc::new(token_keys);
     let mut keys = KeysOfServers::new();
     let mut kept = OpenedKeys::new();
     for stored in &rows.signing_keys {
@@ -105,6 +120,7 @@ fn assemble(rows: Rows, master_key: &MasterKey, signers: &dyn Signers, opened: &
                 own().map(|resource_server| (resource_server.id.clone(), Arc::clone(resource_server))).collect();
             let loaded = LoadedAuthorizationServer {
                 keys: KeyRing::new(keys.remove(&server.id).unwrap_or_default()),
+                token_keys: Arc::clone(&token_keys),
                 by_audience: own().map(|resource_server| (resource_server.audience.clone(), Arc::clone(resource_server))).collect(),
                 introspection_clients: rows
                     .introspection_clients
@@ -131,6 +147,7 @@ fn assemble(rows: Rows, master_key: &MasterKey, signers: &dyn Signers, opened: &
             .into_iter()
             .map(|resource_server| (resource_server.id.clone(), resource_server))
             .collect(),
+        token_keys: Arc::clone(&token_keys),
         servers,
     })
 }

@@ -14,6 +14,7 @@ use crate::config::BaseUrl;
 use crate::ids::{AuthorizationServerId, HashKeyId, ResourceServerId};
 use crate::resource_servers::ResourceServer;
 use crate::signing_keys::KeyRing;
+use crate::token_keys::TokenKeys;
 
 pub use load::{CatalogError, load};
 
@@ -26,6 +27,8 @@ pub struct Catalog {
     mounts: HashMap<(String, String), LoadedMount>,
     /// Keys under which secrets are hashed.
     pub hashers: SecretHashers,
+    /// Keys under which opaque tokens are sealed.
+    pub token_keys: Arc<TokenKeys>,
 }
 
 /// An authorization server with everything that hangs on it.
@@ -39,6 +42,8 @@ pub struct LoadedAuthorizationServer {
     pub created_at: Timestamp,
     /// Its keys.
     pub keys: KeyRing,
+    /// The instance's keys for opaque tokens.
+    pub token_keys: Arc<TokenKeys>,
     resource_servers: HashMap<ResourceServerId, Arc<ResourceServer>>,
     by_audience: HashMap<Audience, Arc<ResourceServer>>,
     introspection_clients: HashSet<(ClientId, ResourceServerId)>,

@@ -12,7 +12,7 @@ use super::authorization_server::{parse_algorithm, parse_audience, parse_id};
 use super::introspection::{self, AllowArgs, ForbidArgs};
 use super::verbs::{self, DeleteArgs, ListArgs, Members, VersionArgs};
 use crate::ids::AuthorizationServerId;
-use crate::resource_servers::Profile;
+use crate::resource_servers::{Profile, TokenFormat};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -61,6 +61,9 @@ pub(crate) struct CreateArgs {
     /// How its tokens are signed [default: as the authorization server says]
     #[arg(long, value_parser = parse_algorithm)]
     signing_alg: Option<Algorithm>,
+    /// What its tokens look like: jwt, or opaque, which only introspection reads
+    #[arg(long, value_name = "FORMAT", default_value = "jwt", value_parser = parse_token_format)]
+    token_format: TokenFormat,
     /// Lifetime of its tokens, 60 to 86400 [default: 600]
     #[arg(long, value_name = "SECONDS")]
     token_lifetime_seconds: Option<i64>,
@@ -114,6 +117,9 @@ pub(crate) struct UpdateArgs {
     /// Its tokens are signed as the authorization server says
     #[arg(long, conflicts_with = "signing_alg")]
     clear_signing_alg: bool,
+    /// What its tokens look like: jwt, or opaque, which only introspection reads
+    #[arg(long, value_name = "FORMAT", value_parser = parse_token_format)]
+    token_format: Option<TokenFormat>,
     /// Lifetime of its tokens, 60 to 86400
     #[arg(long, value_name = "SECONDS")]
     token_lifetime_seconds: Option<i64>,
@@ -162,6 +168,7 @@ async fn create(arguments: CreateArgs, printer: Printer) -> anyhow::Result<()> {
         .with("authorization_server_id", arguments.authorization_server.as_str())
         .with("scopes", arguments.scopes)
         .with("profile", arguments.token_profile.as_str())
+        .with("token_format", arguments.token_format.as_str())
         .given("signing_alg", arguments.signing_alg.map(Algorithm::as_str))
         .given("token_lifetime_seconds", arguments.token_lifetime_seconds);
     let api = arguments.api.connect()?;
@@ -181,6 +188,7 @@ async fn update(arguments: UpdateArgs, printer: Printer) -> anyhow::Result<()> {
         .given("profile", arguments.token_profile.map(Profile::as_str))
         .given("signing_alg", arguments.signing_alg.map(Algorithm::as_str))
         .cleared("signing_alg", arguments.clear_signing_alg)
+        .given("token_format", arguments.token_format.map(TokenFormat::as_str))
         .given("token_lifetime_seconds", arguments.token_lifetime_seconds);
     let api = arguments.api.connect()?;
     let id = arguments.which.id(&api).await?;
@@ -211,6 +219,10 @@ pub(super) async fn find(api: &Api, named: &str, server: &AuthorizationServerId)
 fn parse_scope(text: &str) -> anyhow::Result<Value> {
     let (scope, description) = text.split_once('=').unwrap_or((text, ""));
     Ok(json!({ "scope": ScopeToken::try_from(scope)?.as_str(), "description": description }))
+}
+
+fn parse_token_format(text: &str) -> anyhow::Result<TokenFormat> {
+    TokenFormat::from_name(text).ok_or_else(|| anyhow!("accepted: {}", TokenFormat::ALL.map(TokenFormat::as_str).join(" ")))
 }
 
 fn parse_profile(text: &str) -> anyhow::Result<Profile> {

@@ -65,6 +65,9 @@ pub struct ResourceServer {
     /// How its tokens are signed, if not as its authorization server says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_alg: Option<String>,
+    /// What its tokens look like.
+    #[serde(default = "jwt")]
+    pub token_format: String,
     /// Lifetime of its tokens.
     #[serde(default = "lifetime")]
     pub token_lifetime_seconds: i64,
@@ -261,6 +264,10 @@ fn rs256() -> String {
 
 fn default_server() -> String {
     "default".to_owned()
+}
+
+fn jwt() -> String {
+    "jwt".to_owned()
 }
 
 fn rfc9068() -> String {

@@ -221,6 +221,7 @@ fn resource_server(found: &Value) -> Known<ResourceServer> {
             name: text(found, "name"),
             profile: text(found, "profile"),
             signing_alg: optional(found, "signing_alg"),
+            token_format: text(found, "token_format"),
             token_lifetime_seconds: found["token_lifetime_seconds"].as_i64().unwrap_or_default(),
             scopes: found["scopes"].as_array().map(|scopes| scopes.iter().map(scope).collect()).unwrap_or_default(),
         },

@@ -12,7 +12,9 @@ use crate::authorization_servers::{self, NewAuthorizationServer};
 use crate::clients::{self, Client, CredentialKind, NewClient, NewClientGrant};
 use crate::ids::AuthorizationServerId;
 use crate::management;
-use crate::resource_servers::{self, DEFAULT_TOKEN_LIFETIME_SECONDS, NewResourceServer, Profile, ResourceServer, ScopeDefinition};
+use crate::resource_servers::{
+    self, DEFAULT_TOKEN_LIFETIME_SECONDS, NewResourceServer, Profile, ResourceServer, ScopeDefinition, TokenFormat,
+};
 
 /// Who makes the demo objects.
 const BY: Actor = Actor::system("dev");
@@ -112,6 +114,7 @@ async fn ensure_resource_server(
         name: name.to_owned(),
         profile,
         signing_alg: None,
+        token_format: TokenFormat::Jwt,
         token_lifetime_seconds: DEFAULT_TOKEN_LIFETIME_SECONDS,
         scopes: vec![scope(LIST_USERS, "List users")?, scope(READ_USERS, "Read one user")?],
     };

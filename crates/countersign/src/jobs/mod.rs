@@ -5,6 +5,7 @@ mod credential_expiry;
 mod credential_uses;
 mod revocations;
 pub mod rotate_signing_keys;
+mod rotate_token_keys;
 mod tasks;
 mod used_jtis;
 
@@ -16,16 +17,17 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::tasks::Tasks;
 use crate::app::App;
 use crate::config::CredentialsConfig;
-use crate::store::StoreError;
 
 pub use credential_expiry::{ExpiryWarning, warn_of_expiry};
 pub use credential_uses::write_credential_uses;
 pub use revocations::forget_expired_revocations;
+pub use rotate_token_keys::rotate_token_keys;
 pub use used_jtis::delete_used_jtis;
 
 const WRITE_USES_EVERY: Duration = Duration::from_secs(5);
 const DELETE_JTIS_EVERY: Duration = Duration::from_secs(60);
 const FORGET_REVOCATIONS_EVERY: Duration = Duration::from_secs(60);
+const ROTATE_TOKEN_KEYS_EVERY: Duration = Duration::from_secs(60);
 const WARN_EVERY: Duration = Duration::from_secs(600);
 
 /// What runs beside the requests of a node that serves, and never ends by itself.
@@ -47,6 +49,9 @@ impl Jobs {
         let failure = "expired revocations are not forgotten";
         let forget = async |app: &App| forget_expired_revocations(app).await;
         jobs.add(failure, repeat(FORGET_REVOCATIONS_EVERY, Arc::clone(&app), failure, forget));
+        let failure = "token keys are due and not moved on";
+        let rotate = async |app: &App| rotate_token_keys(app).await;
+        jobs.add(failure, repeat(ROTATE_TOKEN_KEYS_EVERY, Arc::clone(&app), failure, rotate));
         let failure = "credentials that end soon are not looked for";
         let thresholds = credentials.expiry_warning_seconds.clone();
         let warn = async move |app: &App| warn_of_expiry(app, &thresholds).await.map(drop);
@@ -74,9 +79,10 @@ impl Jobs {
 }
 
 /// Runs `job` at once and then in this rhythm. A failure is logged when it begins.
-async fn repeat<F>(every: Duration, app: Arc<App>, failure: &'static str, job: F)
+async fn repeat<F, E>(every: Duration, app: Arc<App>, failure: &'static str, job: F)
 where
-    F: AsyncFn(&App) -> Result<(), StoreError>,
+    F: AsyncFn(&App) -> Result<(), E>,
+    E: std::error::Error,
 {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

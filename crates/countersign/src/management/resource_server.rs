@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField};
 use crate::ids::{AuthorizationServerId, ResourceServerId};
-use crate::resource_servers::{Profile, ResourceServer, ScopeDefinition};
+use crate::resource_servers::{Profile, ResourceServer, ScopeDefinition, TokenFormat};
 use crate::store::{ChangeKind, StoreError};
 
 /// Lifetime of the tokens of this API, in seconds.
@@ -74,6 +74,7 @@ fn describe(app: &App, authorization_server_id: AuthorizationServerId) -> Result
         name: "Management API".to_owned(),
         profile: Profile::Rfc9068,
         signing_alg: None,
+        token_format: TokenFormat::Jwt,
         token_lifetime_seconds: TOKEN_LIFETIME_SECONDS,
         scopes: Right::ALL.iter().map(scope).collect::<Result<_, InvalidField>>()?,
         version: 1,

@@ -16,7 +16,7 @@ const MAX_GRANT_TYPES: usize = 16;
 static ISSUED: Description = Description {
     name: "countersign_tokens_issued",
     labels: &["authorization_server", "grant_type", "algorithm"],
-    help: "Access tokens issued; authorization servers beyond the first 200 are counted as `(other)`",
+    help: "Access tokens issued, by signature algorithm or `opaque`; authorization servers beyond the first 200 are counted as `(other)`",
 };
 
 /// Tokens issued.
@@ -33,6 +33,7 @@ struct Issued {
     grant_type: String,
     family: Labelled<Counter>,
     by_algorithm: [OnceLock<Counter>; Algorithm::ALL.len()],
+    opaque: OnceLock<Counter>,
 }
 
 impl TokenMetrics {
@@ -46,19 +47,24 @@ impl TokenMetrics {
                 grant_type: grant_type.to_owned(),
                 family: family.clone(),
                 by_algorithm: Default::default(),
+                opaque: OnceLock::new(),
             })
         };
         Self { issued: ByName::new(MAX_SERVERS, of_server) }
     }
 
-    /// Counts a token.
-    pub(crate) fn issued(&self, server: &str, grant_type: &'static str, algorithm: Algorithm) {
+    /// Counts a token; `None`: an opaque one.
+    pub(crate) fn issued(&self, server: &str, grant_type: &'static str, algorithm: Option<Algorithm>) {
         self.issued.with(server, |by_grant_type| by_grant_type.with(grant_type, |issued| issued.count(algorithm)));
     }
 }
 
 impl Issued {
-    fn count(&self, algorithm: Algorithm) {
+    fn count(&self, algorithm: Option<Algorithm>) {
+        let Some(algorithm) = algorithm else {
+            self.opaque.get_or_init(|| self.family.series(&[&self.server, &self.grant_type, "opaque"])).inc();
+            return;
+        };
         let series = Algorithm::ALL.iter().zip(&self.by_algorithm).find(|(known, _)| **known == algorithm);
         if let Some((algorithm, issued)) = series {
             issued.get_or_init(|| self.family.series(&[&self.server, &self.grant_type, algorithm.as_str()])).inc();

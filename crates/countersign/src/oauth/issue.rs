@@ -11,7 +11,8 @@ use crate::app::App;
 use crate::catalog::LoadedAuthorizationServer;
 use crate::entropy::random;
 use crate::ids::CredentialId;
-use crate::resource_servers::{Profile, ResourceServer};
+use crate::resource_servers::{Profile, ResourceServer, TokenFormat};
+use crate::sealing::SealingError;
 use crate::signing_keys::SignError;
 use crate::traces::span;
 
@@ -47,12 +48,17 @@ impl AccessTokenSpec {
         Timestamp::from_seconds(self.now.as_seconds() - backdate_seconds)
     }
 
+    /// How it is signed; `None`: it is opaque.
+    pub(super) fn signature(&self) -> Option<Algorithm> {
+        (self.resource_server.token_format == TokenFormat::Jwt).then_some(self.signing_alg)
+    }
+
     /// Whether both give the same client the same rights for the same time.
     pub(super) fn has_terms_of(&self, other: &Self) -> bool {
         let (api, others) = (&self.resource_server, &other.resource_server);
         (&self.issuer, &self.client_id, &self.scope) == (&other.issuer, &other.client_id, &other.scope)
             && (self.signing_alg, self.lifetime_seconds) == (other.signing_alg, other.lifetime_seconds)
-            && (&api.audience, api.profile) == (&others.audience, others.profile)
+            && (&api.audience, api.profile, api.token_format) == (&others.audience, others.profile, others.token_format)
     }
 }
 
@@ -65,18 +71,28 @@ pub enum IssueError {
     /// A mark lies too far ahead to wait for: the clocks of the nodes differ.
     #[error("a revocation mark at {} lies ahead of this node's clock", .0.as_seconds())]
     MarkAhead(Timestamp),
+    /// There is no key that seals opaque tokens.
+    #[error("there is no token key")]
+    NoTokenKey,
     /// Mark after mark was set while tokens were signed.
     #[error("each token was revoked before it was signed")]
     Overtaken,
+    /// An opaque token was not sealed.
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
     /// The signature was not made.
     #[error(transparent)]
     Signing(#[from] SignError),
 }
 
-/// Signs the access token that `spec` describes.
+/// Makes the access token that `spec` describes.
 pub(super) async fn access_token(app: &App, spec: &AccessTokenSpec) -> Result<TokenResponse, IssueError> {
     let (scope, token_id) = (spec.scope.to_string(), base64url::encode(&random::<16>(app.entropy.as_ref())));
-    let access_token = sign(spec, &claims(app, spec, &scope, &token_id)).await?;
+    let claims = claims(app, spec, &scope, &token_id);
+    let access_token = match spec.resource_server.token_format {
+        TokenFormat::Jwt => sign(spec, &claims).await?,
+        TokenFormat::Opaque => seal(spec, &claims)?,
+    };
     Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: spec.lifetime_seconds, scope })
 }
 
@@ -86,6 +102,13 @@ async fn sign(spec: &AccessTokenSpec, claims: &AccessTokenClaims<'_>) -> Result<
     let input = input.map_err(SignError::from)?;
     let signature = key.sign(input.as_str()).instrument(span!("sign", algorithm = %spec.signing_alg)).await?;
     Ok(input.with_signature(&signature))
+}
+
+/// The same claims for introspection alone.
+fn seal(spec: &AccessTokenSpec, claims: &AccessTokenClaims<'_>) -> Result<String, IssueError> {
+    let key = spec.server.token_keys.active(spec.now).ok_or(IssueError::NoTokenKey)?;
+    let claims = serde_json::to_vec(claims).map_err(|_| SealingError::Seal)?;
+    Ok(key.seal(&spec.server.id, &claims)?)
 }
 
 fn claims<'a>(app: &App, spec: &'a AccessTokenSpec, scope: &'a str, token_id: &'a str) -> AccessTokenClaims<'a> {

@@ -12,8 +12,9 @@ use crate::app::App;
 use crate::catalog::{Catalog, LoadedAuthorizationServer};
 use crate::ids::{AuthorizationServerId, CredentialId};
 use crate::revocation::TokenFacts;
+use crate::token_keys::TOKEN_PREFIX;
 
-/// An access token that an authorization server of ours signed. Whether it has
+/// An access token that an authorization server of ours signed or sealed. Whether it has
 /// expired or was revoked is another question.
 #[derive(Clone, Debug)]
 pub struct IssuedToken {
@@ -35,16 +36,19 @@ pub struct IssuedToken {
     pub token_id: String,
     /// `iat`.
     pub issued_at: Timestamp,
-    /// Which key signed it.
+    /// Which key signed or sealed it.
     pub key_id: String,
 }
 
 impl IssuedToken {
-    /// Reads a token that `server` signed.
+    /// Reads a token that `server` signed or sealed.
     ///
     /// # Errors
     /// The code of the first check that fails.
     pub fn read(server: &Arc<LoadedAuthorizationServer>, token: &str) -> Result<Self, ErrorCode> {
+        if token.starts_with(TOKEN_PREFIX) {
+            return Self::open(server, token);
+        }
         let jws = UnverifiedJws::parse(token).map_err(|_| ErrorCode::TokenMalformed)?;
         if jws.header().typ.as_deref() != Some(ACCESS_TOKEN_TYPE) {
             return Err(ErrorCode::TypeNotAllowed);
@@ -54,6 +58,12 @@ impl IssuedToken {
         let payload = jws.verify(key).map_err(|_| ErrorCode::BadSignature)?;
         let claims = Claims::parse(&payload).map_err(|_| ErrorCode::ClaimMissing)?;
         Self::from_claims(server, key_id, claims).ok_or(ErrorCode::ClaimMissing)
+    }
+
+    fn open(server: &Arc<LoadedAuthorizationServer>, token: &str) -> Result<Self, ErrorCode> {
+        let (key_id, claims) = server.token_keys.read(&server.id, token).ok_or(ErrorCode::UnknownKey)?;
+        let claims = Claims::parse(&claims).map_err(|_| ErrorCode::ClaimMissing)?;
+        Self::from_claims(server, key_id.to_string(), claims).ok_or(ErrorCode::ClaimMissing)
     }
 
     fn from_claims(server: &Arc<LoadedAuthorizationServer>, key_id: String, claims: Claims) -> Option<Self> {

@@ -106,7 +106,8 @@ impl Known<'_> {
 struct Issued {
     response: TokenResponse,
     server: Arc<LoadedAuthorizationServer>,
-    algorithm: Algorithm,
+    /// `None`: nobody, it is sealed.
+    algorithm: Option<Algorithm>,
 }
 
 /// Issues a token that no mark has revoked, and that no change forbids which was
@@ -127,7 +128,7 @@ async fn issue_alive(
             let response = issue::access_token(app, &spec).await?;
             // What changed during the signature is about this token too.
             if is_still_due(app, known, ask, &birth).await? && birth.is_alive(app) {
-                return Ok(Issued { response, algorithm: spec.signing_alg, server: Arc::clone(&spec.server) });
+                return Ok(Issued { response, algorithm: spec.signature(), server: Arc::clone(&spec.server) });
             }
         }
         // Meanwhile the key may have been removed.
@@ -150,7 +151,7 @@ async fn is_still_due(
         }
         known.renew(app).await?;
         let spec = birth.spec();
-        if !known.decide(ask, spec.now)?.has_terms_of(spec) || !birth.has_published_key(&known.mount.server) {
+        if !known.decide(ask, spec.now)?.has_terms_of(spec) || !birth.has_accepted_key(&known.mount.server) {
             return Ok(false);
         }
     }

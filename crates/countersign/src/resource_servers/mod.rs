@@ -39,6 +39,8 @@ pub struct ResourceServer {
     pub profile: Profile,
     /// How its tokens are signed; `None`: as the authorization server says.
     pub signing_alg: Option<Algorithm>,
+    /// What its tokens look like.
+    pub token_format: TokenFormat,
     /// Lifetime of its tokens, in seconds.
     pub token_lifetime_seconds: i64,
     /// The scopes it knows.
@@ -98,6 +100,34 @@ impl Profile {
     }
 }
 
+/// What a token looks like to those who hold it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenFormat {
+    /// A signed JWT (RFC 9068), which anyone can read and verify.
+    #[default]
+    Jwt,
+    /// Sealed claims, which only introspection opens.
+    Opaque,
+}
+
+impl TokenFormat {
+    /// Every format.
+    pub const ALL: [Self; 2] = [Self::Jwt, Self::Opaque];
+
+    /// The name in configuration and storage.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Opaque => "opaque",
+        }
+    }
+
+    /// The format with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name)
+    }
+}
+
 /// What a new resource server is to be.
 #[derive(Clone, Debug)]
 pub struct NewResourceServer {
@@ -111,6 +141,8 @@ pub struct NewResourceServer {
     pub profile: Profile,
     /// See [`ResourceServer::signing_alg`].
     pub signing_alg: Option<Algorithm>,
+    /// See [`ResourceServer::token_format`].
+    pub token_format: TokenFormat,
     /// See [`ResourceServer::token_lifetime_seconds`].
     pub token_lifetime_seconds: i64,
     /// See [`ResourceServer::scopes`].
@@ -193,6 +225,7 @@ fn check(new: NewResourceServer, id: ResourceServerId, now: Timestamp) -> Result
         name: new.name,
         profile: new.profile,
         signing_alg: new.signing_alg,
+        token_format: new.token_format,
         token_lifetime_seconds: check_lifetime(new.token_lifetime_seconds)?,
         scopes: new.scopes,
         version: 1,

@@ -4,7 +4,7 @@
 use countersign_protocol::jose::Algorithm;
 
 use super::list::{find, not_found};
-use super::{Profile, ResourceServer, ScopeDefinition, check_scopes, missing_keys};
+use super::{Profile, ResourceServer, ScopeDefinition, TokenFormat, check_scopes, missing_keys};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, check_lifetime, check_name};
@@ -23,6 +23,8 @@ pub struct ResourceServerPatch {
     pub profile: Option<Profile>,
     /// See [`ResourceServer::signing_alg`]; `Some(None)`: as the authorization server says.
     pub signing_alg: Option<Option<Algorithm>>,
+    /// See [`ResourceServer::token_format`].
+    pub token_format: Option<TokenFormat>,
     /// See [`ResourceServer::token_lifetime_seconds`].
     pub token_lifetime_seconds: Option<i64>,
     /// See [`ResourceServer::scopes`]; replaces all of them.
@@ -45,6 +47,7 @@ impl ResourceServerPatch {
             name: self.name.unwrap_or(to.name),
             profile: self.profile.unwrap_or(to.profile),
             signing_alg: self.signing_alg.unwrap_or(to.signing_alg),
+            token_format: self.token_format.unwrap_or(to.token_format),
             token_lifetime_seconds: self.token_lifetime_seconds.unwrap_or(to.token_lifetime_seconds),
             scopes: self.scopes.unwrap_or(to.scopes),
             ..to

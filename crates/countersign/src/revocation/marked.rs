@@ -4,7 +4,7 @@ use std::fmt;
 
 use countersign_protocol::{Audience, ClientId, Timestamp};
 
-use crate::ids::{AuthorizationServerId, CredentialId, SigningKeyId};
+use crate::ids::{AuthorizationServerId, CredentialId, SigningKeyId, TokenKeyId};
 
 /// The tokens that a mark is about: each of them issued before the mark is revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Marked {
     Credential(CredentialId),
     /// Those signed by a key.
     Key(SigningKeyId),
+    /// Those sealed by a key.
+    TokenKey(TokenKeyId),
     /// Those about a subject.
     Subject(String),
 }
@@ -31,7 +33,7 @@ impl Marked {
             Self::Audience(..) => AUDIENCE,
             Self::Client(_) => CLIENT,
             Self::Credential(_) => CREDENTIAL,
-            Self::Key(_) => KEY,
+            Self::Key(_) | Self::TokenKey(_) => KEY,
             Self::Subject(_) => SUBJECT,
         }
     }
@@ -40,7 +42,7 @@ impl Marked {
     pub fn authorization_server(&self) -> &str {
         match self {
             Self::All(server) | Self::Audience(server, _) => server.as_str(),
-            Self::Client(_) | Self::Credential(_) | Self::Key(_) | Self::Subject(_) => "",
+            Self::Client(_) | Self::Credential(_) | Self::Key(_) | Self::TokenKey(_) | Self::Subject(_) => "",
         }
     }
 
@@ -52,6 +54,7 @@ impl Marked {
             Self::Client(id) => id.as_str(),
             Self::Credential(id) => id.as_str(),
             Self::Key(id) => id.as_str(),
+            Self::TokenKey(id) => id.as_str(),
             Self::Subject(subject) => subject,
         }
     }

@@ -8,7 +8,7 @@ use super::{Marked, RevokedToken, StoredMark, mark};
 use crate::app::App;
 use crate::audit::{Actor, AuditEvent};
 use crate::change::{ChangeError, InvalidField};
-use crate::ids::{AuthorizationServerId, SigningKeyId};
+use crate::ids::{AuthorizationServerId, SigningKeyId, TokenKeyId};
 use crate::management::{LockedClient, lock_client};
 use crate::oauth::IssuedToken;
 use crate::store::{ChangeKind, StoreError};
@@ -87,6 +87,20 @@ pub async fn revoke_key(app: &App, by: &Actor, id: &SigningKeyId) -> Result<(), 
     revoke_marked(app, vec![Marked::Key(id.clone())], event).await
 }
 
+/// Revokes every opaque token that a token key has sealed.
+///
+/// # Errors
+/// [`ChangeError::NotFound`].
+pub async fn revoke_token_key(app: &App, by: &Actor, id: &TokenKeyId) -> Result<(), ChangeError> {
+    let wanted = id.clone();
+    let found = app.store.read(move |session| Box::pin(async move { session.has_token_key(&wanted).await }));
+    if !found.await.map_err(|error: StoreError| error)? {
+        return Err(ChangeError::NotFound { kind: "token key", id: id.to_string() });
+    }
+    let event = by.event("token_key.tokens_revoked", "token_key", id.as_str());
+    revoke_marked(app, vec![Marked::TokenKey(id.clone())], event).await
+}
+
 /// The marks in force.
 ///
 /// # Errors
@@ -117,7 +131,7 @@ pub async fn revoke_all(app: &App, by: &Actor, server: Option<&AuthorizationServ
 /// Revokes any client's token, for an operator.
 ///
 /// # Errors
-/// [`ChangeError::State`] when no key of this instance signed it, or when it has
+/// [`ChangeError::State`] when no key of this instance made it, or when it has
 /// expired.
 pub async fn revoke_any_token(app: &App, by: &Actor, token: &str) -> Result<RevokedToken, ChangeError> {
     let catalog = app.catalog();

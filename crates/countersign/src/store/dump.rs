@@ -36,6 +36,7 @@ pub const TABLES: &[&str] = &[
     "revocation_marks",
     "revoked_tokens",
     "signing_keys",
+    "token_keys",
     "used_jtis",
 ];
 /// How far a restored feed jumps ahead: every node that still follows the old one

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../../../../migrations/0004_revocation.sql")),
     (5, include_str!("../../../../migrations/0005_signing_keys.sql")),
     (6, include_str!("../../../../migrations/0006_acme.sql")),
+    (7, include_str!("../../../../migrations/0007_token_keys.sql")),
 ];
 
 const CREATE_TABLE: &str =

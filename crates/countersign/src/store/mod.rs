@@ -33,6 +33,7 @@ mod session;
 mod signing_keys;
 mod sqlite;
 mod statement;
+mod token_keys;
 mod tx;
 mod used_jtis;
 mod value;
@@ -73,6 +74,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         revoked_tokens::ALL,
         sealed::ALL,
         signing_keys::ALL,
+        token_keys::ALL,
         used_jtis::ALL,
     ]
     .into_iter()

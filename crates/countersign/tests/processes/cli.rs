@@ -95,12 +95,15 @@ async fn authorization_servers_resource_servers_and_grants_are_created_and_work(
     assert_eq!(strings(&server.json(&["authorization-server", "list"]).await, "id"), ["default", "internal"]);
 
     let create = ["resource-server", "create", AUDIENCE, "--authorization-server", "internal"];
-    let details = ["--scope", "read=Read it", "--scope", "write", "--token-lifetime-seconds", "120"];
+    let details = ["--scope", "read=Read it", "--scope", "write", "--token-lifetime-seconds", "120", "--token-format", "opaque"];
     let made = server.json(&[&create[..], &details].concat()).await;
-    assert_eq!(made["token_lifetime_seconds"], 120);
-    let changed =
-        server.json(&["resource-server", "update", AUDIENCE, "--authorization-server", "internal", "--name", "The API"]).await;
+    assert_eq!((&made["token_lifetime_seconds"], &made["token_format"]), (&json!(120), &json!("opaque")));
+    let update = ["resource-server", "update", AUDIENCE, "--authorization-server", "internal"];
+    let changed = server.json(&[&update[..], &["--name", "The API"]].concat()).await;
     assert_eq!((changed["name"].as_str(), &changed["scopes"]), (Some("The API"), &made["scopes"]));
+    assert_eq!(changed["token_format"], "opaque");
+    let changed = server.json(&[&update[..], &["--token-format", "jwt"]].concat()).await;
+    assert_eq!(changed["token_format"], "jwt");
 
     let made = server.json(&["resource-server", "create", "https://other.test", "--with-introspection-client"]).await;
     assert_eq!(
@@ -229,7 +232,7 @@ async fn the_master_key_is_replaced_while_a_server_with_both_keys_runs() {
     let rewrap = &["master-key", "rewrap", "--new-master-key-file", "new.key"];
     let missing = instance.run(&["master-key", "rewrap", "--new-master-key-file", "none.key"]).await.refusal();
     assert!(missing.contains("none.key") && missing.contains("does not exist"), "{missing}");
-    assert_eq!(instance.json(rewrap).await["sealed_values"], 4);
+    assert_eq!(instance.json(rewrap).await["sealed_values"], 5);
     assert_eq!(instance.json(rewrap).await["sealed_values"], 0);
     let old = instance.run(&["operator", "list"]).await.refusal();
     assert!(old.contains("the master key is not the one"), "{old}");

@@ -11,6 +11,7 @@ format = 1
 [[resource_server]]
 audience = "https://orders.test"
 name = "Orders"
+token_format = "opaque"
 scopes = [{ scope = "read", description = "Read orders" }, { scope = "write" }]
 
 [[organization]]
@@ -71,6 +72,7 @@ async fn one_file_makes_an_instance_and_another_one_the_same() {
     let exported = exported.to_str().unwrap();
     server.run(&["export", exported]).await.success();
     let text = std::fs::read_to_string(exported).unwrap();
+    assert!(text.contains("token_format = \"opaque\""), "{text}");
     assert!(text.contains("acme-orders") && !text.contains("csec_") && !text.contains("rs_management"), "{text}");
     assert_eq!(steps(&plan(&server, exported, &["--prune"]).await), [""; 0]);
     let other = Instance::sqlite().init().await;

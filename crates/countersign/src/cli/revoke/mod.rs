@@ -66,7 +66,7 @@ pub(crate) struct CredentialArgs {
 /// Arguments of `revoke key`.
 #[derive(Args, Debug)]
 pub(crate) struct KeyArgs {
-    /// The key, as `signing-key list` and the header `kid` name it
+    /// The key, as `signing-key list` and the header `kid` name it; for opaque tokens `tk_` and the 26 characters after `cst_`
     id: String,
     #[command(flatten)]
     api: ApiArgs,

@@ -183,7 +183,10 @@ fn issue_fault(error: &IssueError) -> Response {
         IssueError::Signing(SignError::Busy | SignError::Unavailable(_)) | IssueError::MarkAhead(_) | IssueError::Overtaken => {
             ErrorCode::Unavailable
         }
-        IssueError::Signing(SignError::Failed(_)) | IssueError::NoSigningKey(_) => ErrorCode::Internal,
+        IssueError::Signing(SignError::Failed(_))
+        | IssueError::NoSigningKey(_)
+        | IssueError::NoTokenKey
+        | IssueError::Sealing(_) => ErrorCode::Internal,
     };
     fault(code, chain(error))
 }

@@ -25,7 +25,9 @@ use crate::app::App;
 use crate::change::{ChangeError, InvalidField, check_description};
 use crate::ids::{AuthorizationServerId, ResourceServerId};
 use crate::management::Right;
-use crate::resource_servers::{self, NewResourceServer, Profile, ResourceServer, ResourceServerPatch, ScopeDefinition};
+use crate::resource_servers::{
+    self, NewResourceServer, Profile, ResourceServer, ResourceServerPatch, ScopeDefinition, TokenFormat,
+};
 
 /// An API that tokens are for.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,6 +45,8 @@ struct ResourceServerView {
     profile: &'static str,
     /// How its tokens are signed; null: as the authorization server says
     signing_alg: Option<&'static str>,
+    /// What its tokens look like: `jwt`, or `opaque`, which only introspection reads
+    token_format: &'static str,
     /// Lifetime of its tokens
     token_lifetime_seconds: i64,
     /// The scopes it knows
@@ -76,6 +80,7 @@ impl ResourceServerView {
             name: server.name.clone(),
             profile: server.profile.as_str(),
             signing_alg: server.signing_alg.map(Algorithm::as_str),
+            token_format: server.token_format.as_str(),
             token_lifetime_seconds: server.token_lifetime_seconds,
             scopes: server.scopes.iter().map(scope).collect(),
             created_at: rfc3339(server.created_at),
@@ -129,6 +134,9 @@ pub(super) struct NewResourceServerBody {
     /// How its tokens are signed; as the authorization server says unless given
     #[serde(default)]
     signing_alg: Option<String>,
+    /// What its tokens look like: `jwt` (unless given), or `opaque`, which only introspection reads
+    #[serde(default)]
+    token_format: Option<String>,
     /// Lifetime of its tokens: 60 to 86,400, 600 unless given
     #[serde(default)]
     token_lifetime_seconds: Option<i64>,
@@ -146,6 +154,7 @@ impl NewResourceServerBody {
             name: self.name,
             profile: self.profile.as_deref().map_or(Ok(Profile::default()), parse_profile)?,
             signing_alg: self.signing_alg.as_deref().map(parse_algorithm).transpose()?,
+            token_format: self.token_format.as_deref().map_or(Ok(TokenFormat::default()), parse_token_format)?,
             token_lifetime_seconds: self.token_lifetime_seconds.unwrap_or(resource_servers::DEFAULT_TOKEN_LIFETIME_SECONDS),
             scopes: definitions(self.scopes),
         })
@@ -169,6 +178,10 @@ pub(super) struct ResourceServerPatchBody {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     signing_alg: Option<Option<String>>,
+    /// What its tokens look like: `jwt` or `opaque`; tokens that are out stay as they are
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, required = false)]
+    token_format: Option<String>,
     /// Lifetime of its tokens: 60 to 86,400
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = i64, required = false)]
@@ -185,6 +198,7 @@ impl ResourceServerPatchBody {
             name: self.name,
             profile: self.profile.as_deref().map(parse_profile).transpose()?,
             signing_alg: self.signing_alg.map(|alg| alg.as_deref().map(parse_algorithm).transpose()).transpose()?,
+            token_format: self.token_format.as_deref().map(parse_token_format).transpose()?,
             token_lifetime_seconds: self.token_lifetime_seconds,
             scopes: self.scopes.map(definitions),
         })
@@ -285,6 +299,11 @@ fn reachable(caller: &Caller, id: &str) -> Result<ResourceServerId, ChangeError>
         return Ok(id);
     }
     Err(ChangeError::NotFound { kind: "resource server", id: id.to_string() })
+}
+
+fn parse_token_format(text: &str) -> Result<TokenFormat, InvalidField> {
+    let known = || TokenFormat::ALL.map(TokenFormat::as_str).join(" ");
+    TokenFormat::from_name(text).ok_or_else(|| InvalidField::new("token_format", text.escape_debug(), known()))
 }
 
 fn parse_profile(text: &str) -> Result<Profile, InvalidField> {

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField};
 use crate::clients;
-use crate::ids::{AuthorizationServerId, CredentialId, SigningKeyId};
+use crate::ids::{AuthorizationServerId, CredentialId, SigningKeyId, TokenKeyId};
 use crate::management::Right;
 use crate::revocation::{self, StoredMark};
 
@@ -134,6 +134,9 @@ async fn revoke(app: &App, caller: &Caller, by: &Actor, wanted: &RevocationBody)
             let unknown = || ChangeError::NotFound { kind: "credential", id: id.to_string() };
             let client = caller.find_client(app, &owner).await.map_err(|error| hidden(error, unknown))?;
             clients::revoke_credential(app, by, &client.id, &id).await?;
+        }
+        "kid" if required()?.starts_with("tk_") => {
+            revocation::revoke_token_key(app, by, &TokenKeyId::from_stored(required()?)).await?;
         }
         "kid" => revocation::revoke_key(app, by, &SigningKeyId::from_stored(required()?)).await?,
         "sub" => revocation::revoke_subject(app, by, required()?).await?,

@@ -4,7 +4,7 @@ use countersign::audit::Actor;
 use countersign::authorization_servers::{self, NewAuthorizationServer};
 use countersign::clients::{self, NewClient, NewClientGrant};
 use countersign::ids::{AuthorizationServerId, CredentialId};
-use countersign::resource_servers::{self, NewResourceServer, Profile, ResourceServer, ScopeDefinition};
+use countersign::resource_servers::{self, NewResourceServer, Profile, ResourceServer, ScopeDefinition, TokenFormat};
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, ClientAuthMethod, ClientId, Scope, ScopeToken};
 
@@ -64,6 +64,7 @@ pub(crate) fn api(audience: &str, scopes: &str) -> Api {
         name: audience.to_owned(),
         profile: Profile::Rfc9068,
         signing_alg: None,
+        token_format: TokenFormat::Jwt,
         token_lifetime_seconds: resource_servers::DEFAULT_TOKEN_LIFETIME_SECONDS,
         scopes: scopes.split_whitespace().map(definition).collect(),
     }

@@ -27,7 +27,7 @@ async fn one_is_created_shown_listed_changed_and_deleted() {
     let id = object["id"].as_str().unwrap();
     let expected = json!({
         "id": id, "authorization_server_id": "default", "audience": "https://new.test", "name": "New", "profile": "rfc9068",
-        "signing_alg": null, "token_lifetime_seconds": 600,
+        "signing_alg": null, "token_format": "jwt", "token_lifetime_seconds": 600,
         "scopes": [{ "scope": "read", "description": "Reads" }, { "scope": "write", "description": "" }],
         "created_at": "2027-01-15T08:00:00.750Z", "updated_at": "2027-01-15T08:00:00.750Z",
     });
@@ -39,13 +39,14 @@ async fn one_is_created_shown_listed_changed_and_deleted() {
     assert!(operator.ids(&app, PATH).await.contains(&id.to_owned()));
 
     app.clock.advance_seconds(1);
-    let change = json!({ "name": "Newer", "profile": "okta", "signing_alg": "EdDSA", "token_lifetime_seconds": 100_000, "scopes": [{ "scope": "read" }] });
+    let change = json!({ "name": "Newer", "profile": "okta", "signing_alg": "EdDSA", "token_format": "opaque", "token_lifetime_seconds": 100_000, "scopes": [{ "scope": "read" }] });
     let changed = operator.patch_if(&app, &path, made.etag(), change).await;
     let mut expected = expected.clone();
     for (member, value) in [
         ("name", json!("Newer")),
         ("profile", json!("okta")),
         ("signing_alg", json!("EdDSA")),
+        ("token_format", json!("opaque")),
         ("token_lifetime_seconds", json!(86_400)),
         ("scopes", json!([{ "scope": "read", "description": "" }])),
         ("updated_at", json!("2027-01-15T08:00:01.750Z")),
@@ -123,6 +124,7 @@ async fn values_are_checked_with_a_pointer_to_them() {
         ("name", json!("\u{7}"), "/name"),
         ("profile", json!("azure"), "/profile"),
         ("signing_alg", json!("none"), "/signing_alg"),
+        ("token_format", json!("reference"), "/token_format"),
         ("token_lifetime_seconds", json!(59), "/token_lifetime_seconds"),
         ("token_lifetime_seconds", json!(-1), "/token_lifetime_seconds"),
         ("token_lifetime_seconds", json!(60.5), "/token_lifetime_seconds"),

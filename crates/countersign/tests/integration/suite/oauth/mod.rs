@@ -3,5 +3,6 @@
 use super::ENGINE;
 
 mod introspect;
+mod opaque;
 mod revoke;
 mod token;

@@ -65,9 +65,10 @@ async fn everything_is_sealed_by_the_new_key_and_nothing_by_the_old_one() {
     apply_due(&app.app, &Actor::system("test")).await.unwrap();
     let token = app.ask(&a, "").await.token();
     assert!(matches!(replace(&app, &master_key(3)).await, Err(RewrapError::WrongMasterKey)));
-    // The check, a hash key, three signing keys.
-    assert_eq!(replace(&app, &master_key(1)).await.unwrap(), Rewrapped::Values(5));
+    // The check, a hash key, a token key, three signing keys.
+    assert_eq!(replace(&app, &master_key(1)).await.unwrap(), Rewrapped::Values(6));
     let sealed = "SELECT name || ' ' || value FROM instance_facts UNION ALL SELECT id || ' ' || sealed_key FROM hash_keys \
+                  UNION ALL SELECT id || ' ' || sealed_key FROM token_keys \
                   UNION ALL SELECT id || ' ' || sealed_private_key FROM signing_keys";
     for row in app.database.texts(sealed).await {
         let (id, sealed) = row.split_once(' ').unwrap();
@@ -94,7 +95,7 @@ async fn one_value_that_does_not_open_leaves_everything_as_it_was() {
     assert_eq!(id, "hk_other");
     app.database.execute("DELETE FROM hash_keys WHERE id = 'hk_other'").await;
     node_with(&app, master_key(1)).await.unwrap().ask(&a, "").await.token();
-    assert_eq!(replace(&app, &master_key(1)).await.unwrap(), Rewrapped::Values(4));
+    assert_eq!(replace(&app, &master_key(1)).await.unwrap(), Rewrapped::Values(5));
 }
 
 #[tokio::test]

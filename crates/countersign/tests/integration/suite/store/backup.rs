@@ -8,12 +8,13 @@ use std::time::Duration;
 use countersign::audit::{self, Actor};
 use countersign::backup::{self, BackupError};
 use countersign::clients;
+use countersign::resource_servers::{NewResourceServer, TokenFormat};
 use countersign::store::{ConnectOptions, Store, StoreError};
 use countersign_protocol::Clock as _;
 use tempfile::TempDir;
 
 use super::ENGINE;
-use crate::support::{Database, Engine, Fixture, Setup, TestApp, master_key};
+use crate::support::{Database, Engine, Fixture, Setup, TestApp, api, master_key};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -40,14 +41,18 @@ async fn node_on(app: &TestApp, database: Arc<Database>) -> TestApp {
 #[tokio::test]
 async fn a_restored_instance_serves_on_either_engine() {
     let Fixture { app, a, z, .. } = Fixture::start(ENGINE).await;
-    let before = app.ask(&a, "").await.token();
+    let opaque = NewResourceServer { token_format: TokenFormat::Opaque, ..api("https://opaque.test", "s") };
+    app.grant(&a, &app.resource_server(opaque).await, "s").await;
+    let sealed = app.ask(&a, "audience=https://opaque.test").await.json()["access_token"].as_str().unwrap().to_owned();
+    let before = app.ask(&a, "audience=https://api1.test").await.token();
     let taken = take(&app).await;
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let database = Arc::new(Database::create(engine).await);
         restore(&app, &taken, &database).await.unwrap();
         let restored = node_on(&app, database).await;
+        assert!(restored.is_active(&a, &sealed).await);
         // The same keys, secrets and grants; what was disabled stays disabled.
-        assert_eq!(restored.ask(&a, "").await.token().kid(), before.kid());
+        assert_eq!(restored.ask(&a, "audience=https://api1.test").await.token().kid(), before.kid());
         assert!(before.verifies_with(&restored.key_set("/.well-known/jwks.json").await));
         assert_eq!(restored.ask(&z, "").await.status, 401);
         let chain = audit::verify(&restored.app.store, None, |_| {}).await.unwrap();
