@@ -190,7 +190,7 @@ async fn every_kind_of_mark_kills_it_and_it_alone() {
         match kind {
             "client" => revoke_client(app, &by(), &world.a.id).await.unwrap(),
             "sub" => revoke_subject(app, &by(), "client-a").await.unwrap(),
-            "cred" => drop(clients::revoke_credential(app, &by(), &world.a.id, &world.a.credential_id).await.unwrap()),
+            "cred" => clients::revoke_credential(app, &by(), &world.a.id, &world.a.credential_id).await.unwrap(),
             "kid" => revoke_token_key(app, &by(), &key_of(&token)).await.unwrap(),
             "aud" => revoke_audience(app, &by(), &default, &Audience::try_from(OPAQUE).unwrap()).await.unwrap(),
             _ => revoke_all(app, &by(), Some(&default)).await.unwrap(),
