@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::str::FromStr;
+
 use crate::bench::{BenchOptions, DEFAULT_PAIRS};
 use crate::fuzz::{DEFAULT_SECONDS, FuzzOptions};
 use crate::test::TestOptions;
@@ -64,37 +66,36 @@ fn parse_test(arguments: &[String]) -> Result<Task, String> {
 }
 
 fn parse_fuzz(arguments: &[String]) -> Result<Task, String> {
-    let mut options = FuzzOptions { seconds: DEFAULT_SECONDS, target: None };
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--seconds" => {
-                let seconds = arguments.next().and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
-                options.seconds = seconds.ok_or("`--seconds` needs a whole number above 0")?;
-            }
-            option if option.starts_with('-') => return Err(format!("`fuzz` has no option `{option}`")),
-            target if options.target.is_none() => options.target = Some(target.to_owned()),
-            second => return Err(format!("`fuzz` takes one target, `{second}` is a second one")),
-        }
-    }
-    Ok(Task::Fuzz(options))
+    let (seconds, target) = number_and_name(arguments, "fuzz", "--seconds", "target")?;
+    Ok(Task::Fuzz(FuzzOptions { seconds: seconds.unwrap_or(DEFAULT_SECONDS), target }))
 }
 
 fn parse_bench(arguments: &[String]) -> Result<Task, String> {
-    let mut options = BenchOptions { pairs: DEFAULT_PAIRS, job: None };
+    let (pairs, job) = number_and_name(arguments, "bench", "--pairs", "job")?;
+    Ok(Task::Bench(BenchOptions { pairs: pairs.unwrap_or(DEFAULT_PAIRS), job }))
+}
+
+/// The value of the only option, which is a number above 0, and the only argument, in any order.
+fn number_and_name<N: FromStr + Default + PartialOrd>(
+    arguments: &[String],
+    task: &str,
+    option: &str,
+    noun: &str,
+) -> Result<(Option<N>, Option<String>), String> {
+    let (mut number, mut name) = (None, None);
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--pairs" => {
-                let pairs = arguments.next().and_then(|text| text.parse().ok()).filter(|pairs| *pairs > 0);
-                options.pairs = pairs.ok_or("`--pairs` needs a whole number above 0")?;
+            given if given == option => {
+                let above_0 = arguments.next().and_then(|text| text.parse().ok()).filter(|number| *number > N::default());
+                number = Some(above_0.ok_or_else(|| format!("`{option}` needs a whole number above 0"))?);
             }
-            option if option.starts_with('-') => return Err(format!("`bench` has no option `{option}`")),
-            job if options.job.is_none() => options.job = Some(job.to_owned()),
-            second => return Err(format!("`bench` takes one job, `{second}` is a second one")),
+            unknown if unknown.starts_with('-') => return Err(format!("`{task}` has no option `{unknown}`")),
+            given if name.is_none() => name = Some(given.to_owned()),
+            second => return Err(format!("`{task}` takes one {noun}, `{second}` is a second one")),
         }
     }
-    Ok(Task::Bench(options))
+    Ok((number, name))
 }
 
 fn parse_postgres(arguments: &[String]) -> Result<Task, String> {
