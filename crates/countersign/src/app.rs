@@ -141,7 +141,7 @@ impl App {
         let mut opened = HashMap::new();
         token_keys::prepare::<InstanceError>(&parts.store, &parts.master_key, parts.clock.now(), parts.entropy.as_ref()).await?;
         let none = TokenKeys::default();
-        let catalog = catalog::load(&parts.store, &parts.master_key, signers.as_ref(), &mut opened, &none).await?;
+        let catalog = catalog::load(&parts.store, &parts.master_key, signers.as_ref(), &mut opened, &none, &parts.bases).await?;
         let revocations = Revocations::default();
         revocations.load(&parts.store, parts.clock.now()).await?;
         let client_keys = ClientKeySets::new(parts.outbound.guarded(), Arc::clone(&parts.clock));
@@ -277,7 +277,7 @@ impl App {
     async fn reload_catalog(&self) -> Result<(), CatalogError> {
         let mut opened = self.opened_keys.lock().await;
         let before = Arc::clone(&self.catalog().token_keys);
-        let loaded = catalog::load(&self.store, &self.master_key, self.signers.as_ref(), &mut opened, &before).await;
+        let loaded = catalog::load(&self.store, &self.master_key, self.signers.as_ref(), &mut opened, &before, &self.bases).await;
         self.sealed_out.store(matches!(loaded, Err(CatalogError::Sealing { .. })), Ordering::SeqCst);
         self.catalog.store(Arc::new(loaded?));
         Ok(())

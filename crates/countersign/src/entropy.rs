@@ -1,5 +1,6 @@
 //! Where randomness comes from.
 
+use std::cell::RefCell;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -11,16 +12,51 @@ pub trait Entropy: Send + Sync {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The operating system's generator.
+/// The operating system's generator. What is no longer than an identifier comes from
+/// bytes that were drawn ahead: each draw has a fixed cost that is far above that of a
+/// few bytes. Keys and secrets are longer, and never lie ready.
 #[derive(Debug, Default)]
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
-    #[expect(clippy::panic, reason = "without randomness no secret may be made; the caller answers 500 and the process goes on")]
     fn fill(&self, bytes: &mut [u8]) {
-        if rand::fill(bytes).is_err() {
-            panic!("the random number generator failed");
+        if bytes.len() > LONGEST_FROM_POOL {
+            return draw(bytes);
         }
+        POOL.with_borrow_mut(|pool| pool.fill(bytes));
+    }
+}
+
+#[expect(clippy::panic, reason = "without randomness no secret may be made; the caller answers 500 and the process goes on")]
+fn draw(bytes: &mut [u8]) {
+    if rand::fill(bytes).is_err() {
+        panic!("the random number generator failed");
+    }
+}
+
+/// As long as a token id.
+const LONGEST_FROM_POOL: usize = 16;
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; 1_024], used: 1_024 }) };
+}
+
+/// Random bytes that were drawn ahead, each of which is given out once.
+struct Pool {
+    bytes: [u8; 1_024],
+    used: usize,
+}
+
+impl Pool {
+    fn fill(&mut self, wanted: &mut [u8]) {
+        if self.bytes.len() - self.used < wanted.len() {
+            draw(&mut self.bytes);
+            self.used = 0;
+        }
+        for (wanted, drawn) in wanted.iter_mut().zip(self.bytes.iter_mut().skip(self.used)) {
+            *wanted = std::mem::take(drawn);
+        }
+        self.used += wanted.len();
     }
 }
 
@@ -56,4 +92,30 @@ pub fn random<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
     let mut bytes = [0; N];
     entropy.fill(&mut bytes);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_byte_is_given_out_twice() {
+        let drawn: Vec<[u8; 16]> = (0..10_000).map(|_| random(&SystemEntropy)).collect();
+        assert_eq!(drawn.iter().collect::<HashSet<_>>().len(), drawn.len());
+        let shorter: Vec<[u8; 12]> = (0..10_000).map(|_| random(&SystemEntropy)).collect();
+        assert_eq!(shorter.iter().collect::<HashSet<_>>().len(), shorter.len());
+    }
+
+    #[test]
+    fn what_was_given_out_is_gone() {
+        let mut pool = Pool { bytes: [0; 1_024], used: 1_024 };
+        let mut wanted = [0; 16];
+        for round in 1..=64 {
+            pool.fill(&mut wanted);
+            assert!(pool.bytes.iter().take(16 * round).all(|byte| *byte == 0));
+            assert!(wanted.iter().any(|byte| *byte != 0));
+        }
+    }
 }

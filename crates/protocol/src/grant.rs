@@ -1,7 +1,6 @@
 //! The token request and response (RFC 6749 sections 4.4 and 5.1).
 
-use serde::Serialize;
-
+use crate::jose::json_object::JsonObject;
 use crate::{InvalidScope, Parameters, Scope};
 
 /// A registered grant type.
@@ -84,7 +83,7 @@ fn parse_audience(parameters: &Parameters) -> Result<Option<String>, TokenReques
 }
 
 /// A successful token response. `expires_in` is always present and in seconds.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct TokenResponse {
     /// The access token.
     pub access_token: String,
@@ -93,8 +92,20 @@ pub struct TokenResponse {
     /// Lifetime in seconds.
     pub expires_in: i64,
     /// The granted scope; omitted when empty (its syntax needs one token).
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub scope: String,
+}
+
+impl TokenResponse {
+    /// The response as a JSON object.
+    pub fn to_json(&self) -> String {
+        let mut members = JsonObject::with_capacity(self.access_token.len() + self.scope.len() + 128);
+        members.text("access_token", &self.access_token).text("token_type", self.token_type);
+        members.number("expires_in", self.expires_in);
+        if !self.scope.is_empty() {
+            members.text("scope", &self.scope);
+        }
+        members.end()
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +136,6 @@ mod tests {
     #[test]
     fn an_empty_scope_is_omitted() {
         let response = TokenResponse { access_token: "t".to_owned(), token_type: "Bearer", expires_in: 600, scope: String::new() };
-        assert_eq!(serde_json::to_string(&response).unwrap(), r#"{"access_token":"t","token_type":"Bearer","expires_in":600}"#);
+        assert_eq!(response.to_json(), r#"{"access_token":"t","token_type":"Bearer","expires_in":600}"#);
     }
 }

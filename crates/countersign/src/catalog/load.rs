@@ -6,9 +6,10 @@ use std::sync::Arc;
 use countersign_protocol::ClientId;
 use countersign_protocol::jose::SigningKeyError;
 
-use super::{Catalog, LoadedAuthorizationServer, LoadedMount, SecretHashers};
+use super::{Catalog, LoadedAuthorizationServer, MountsByPath, ResolvedMount, SecretHashers};
 use crate::authorization_servers::{AuthorizationServer, Mount};
 use crate::clients::SecretHasher;
+use crate::config::BaseUrl;
 use crate::ids::{AuthorizationServerId, HashKeyId, ResourceServerId, SigningKeyId};
 use crate::resource_servers::ResourceServer;
 use crate::sealing::{MasterKey, SealingError};
@@ -59,11 +60,12 @@ struct Rows {
 
 /// The keys of each authorization server, with their states.
 type KeysOfServers = HashMap<AuthorizationServerId, Vec<(SigningKeyState, Arc<dyn Signer>)>>;
+type LoadedServers = HashMap<AuthorizationServerId, Arc<LoadedAuthorizationServer>>;
 type OpenedKeys = HashMap<SigningKeyId, Arc<dyn Signer>>;
 
 /// Reads the snapshot. Signing keys that `opened` holds are taken from there: opening
 /// and parsing an RSA key costs more than everything else together. So are token keys
-/// that `before` holds.
+/// that `before` holds. Mounts are resolved below `bases`.
 ///
 /// # Errors
 /// [`CatalogError`]; nothing is changed then.
@@ -73,6 +75,7 @@ pub async fn load(
     signers: &dyn Signers,
     opened: &mut OpenedKeys,
     before: &TokenKeys,
+    bases: &[BaseUrl],
 ) -> Result<Catalog, CatalogError> {
     let rows = store.read(|session| {
         Box::pin(async move {
@@ -90,7 +93,7 @@ pub async fn load(
     let rows = rows.await?;
     let token_keys = TokenKeys::open(&rows.token_keys, master_key, before);
     let token_keys = token_keys.map_err(|(id, source)| CatalogError::Sealing { id: id.to_string(), source })?;
-    assemble(rows, master_key, signers, opened, token_keys)
+    assemble(rows, master_key, signers, opened, token_keys, bases)
 }
 
 fn assemble(
@@ -99,6 +102,7 @@ fn assemble(
     signers: &dyn Signers,
     opened: &mut OpenedKeys,
     token_keys: TokenKeys,
+    bases: &[BaseUrl],
 ) -> Result<Catalog, CatalogError> {
     let token_keys = Arc::new(token_keys);
     let mut keys = KeysOfServers::new();
@@ -121,7 +125,9 @@ fn assemble(
             let loaded = LoadedAuthorizationServer {
                 keys: KeyRing::new(keys.remove(&server.id).unwrap_or_default()),
                 token_keys: Arc::clone(&token_keys),
-                by_audience: own().map(|resource_server| (resource_server.audience.clone(), Arc::clone(resource_server))).collect(),
+                by_audience: own()
+                    .map(|resource_server| (resource_server.audience.as_str().to_owned(), Arc::clone(resource_server)))
+                    .collect(),
                 introspection_clients: rows
                     .introspection_clients
                     .iter()
@@ -136,12 +142,8 @@ fn assemble(
             (server.id, Arc::new(loaded))
         })
         .collect();
-    let mounts = rows.mounts.into_iter().filter_map(|mount| {
-        let server = Arc::clone(servers.get(&mount.authorization_server_id)?);
-        Some(((mount.base_url.unwrap_or_default(), mount.path), LoadedMount { server, default_audience: mount.default_audience }))
-    });
     Ok(Catalog {
-        mounts: mounts.collect(),
+        mounts: resolve_mounts(rows.mounts, &servers, bases),
         hashers: open_hashers(rows.hash_keys, master_key)?,
         resource_servers: resource_servers
             .into_iter()
@@ -150,6 +152,21 @@ fn assemble(
         token_keys: Arc::clone(&token_keys),
         servers,
     })
+}
+
+/// Each mount below each base URL that it has. One bound to a base wins over one for all.
+fn resolve_mounts(mut mounts: Vec<Mount>, servers: &LoadedServers, bases: &[BaseUrl]) -> MountsByPath {
+    mounts.sort_by_key(|mount| mount.base_url.is_none());
+    let mut resolved = MountsByPath::new();
+    for mount in mounts {
+        let Some(server) = servers.get(&mount.authorization_server_id) else { continue };
+        let is_below = |base: &&BaseUrl| mount.base_url.as_deref().is_none_or(|bound| bound == base.as_str());
+        for base in bases.iter().filter(is_below) {
+            let new = ResolvedMount::new(base, &mount.path, Arc::clone(server), mount.default_audience.clone());
+            resolved.entry(mount.path.clone()).or_default().extend(new.map(Arc::new));
+        }
+    }
+    resolved
 }
 
 fn open(stored: &StoredSigningKey, master_key: &MasterKey, signers: &dyn Signers) -> Result<Arc<dyn Signer>, CatalogError> {

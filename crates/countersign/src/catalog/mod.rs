@@ -18,13 +18,15 @@ use crate::token_keys::TokenKeys;
 
 pub use load::{CatalogError, load};
 
+/// By path; one for each base URL below which there is one.
+type MountsByPath = HashMap<String, Vec<Arc<ResolvedMount>>>;
+
 /// The snapshot.
 #[derive(Debug, Default)]
 pub struct Catalog {
     servers: HashMap<AuthorizationServerId, Arc<LoadedAuthorizationServer>>,
     resource_servers: HashMap<ResourceServerId, Arc<ResourceServer>>,
-    /// By bound base URL (empty: every base) and path.
-    mounts: HashMap<(String, String), LoadedMount>,
+    mounts: MountsByPath,
     /// Keys under which secrets are hashed.
     pub hashers: SecretHashers,
     /// Keys under which opaque tokens are sealed.
@@ -45,7 +47,7 @@ pub struct LoadedAuthorizationServer {
     /// The instance's keys for opaque tokens.
     pub token_keys: Arc<TokenKeys>,
     resource_servers: HashMap<ResourceServerId, Arc<ResourceServer>>,
-    by_audience: HashMap<Audience, Arc<ResourceServer>>,
+    by_audience: HashMap<String, Arc<ResourceServer>>,
     introspection_clients: HashSet<(ClientId, ResourceServerId)>,
 }
 
@@ -56,7 +58,7 @@ impl LoadedAuthorizationServer {
     }
 
     /// Its resource server with this audience.
-    pub fn find_audience(&self, audience: &Audience) -> Option<&Arc<ResourceServer>> {
+    pub fn find_audience(&self, audience: &str) -> Option<&Arc<ResourceServer>> {
         self.by_audience.get(audience)
     }
 
@@ -64,12 +66,6 @@ impl LoadedAuthorizationServer {
     pub fn may_introspect(&self, client: &ClientId, resource_server: &ResourceServerId) -> bool {
         self.introspection_clients.contains(&(client.clone(), resource_server.clone()))
     }
-}
-
-#[derive(Clone, Debug)]
-struct LoadedMount {
-    server: Arc<LoadedAuthorizationServer>,
-    default_audience: Option<Audience>,
 }
 
 /// A mount as one request sees it: below one base, so with one issuer.
@@ -114,24 +110,23 @@ impl Catalog {
     }
 
     /// The mount as it is in this snapshot; `None`: it is gone.
-    pub fn refreshed(&self, mount: &ResolvedMount) -> Option<ResolvedMount> {
+    pub fn refreshed(&self, mount: &ResolvedMount) -> Option<Arc<ResolvedMount>> {
         let (base, path) = &mount.place;
         self.mount(base, path)
     }
 
-    /// The mount at `path`: one bound to `base` wins over one for every base.
-    pub fn mount(&self, base: &BaseUrl, path: &str) -> Option<ResolvedMount> {
-        let at = |bound: &str| self.mounts.get(&(bound.to_owned(), path.to_owned()));
-        let mount = at(base.as_str()).or_else(|| at(""))?;
+    /// The mount at `path` below one of the application's base URLs.
+    pub fn mount(&self, base: &BaseUrl, path: &str) -> Option<Arc<ResolvedMount>> {
+        self.mounts.get(path)?.iter().find(|mount| mount.place.0 == *base).map(Arc::clone)
+    }
+}
+
+impl ResolvedMount {
+    fn new(base: &BaseUrl, path: &str, server: Arc<LoadedAuthorizationServer>, default_audience: Option<Audience>) -> Option<Self> {
         let issuer = base.issuer(path)?;
         let endpoints = if path == "/" { EndpointPaths::ROOT } else { EndpointPaths::NESTED };
-        Some(ResolvedMount {
-            place: (base.clone(), path.to_owned()),
-            token_endpoint: issuer.endpoint(endpoints.token),
-            issuer,
-            server: Arc::clone(&mount.server),
-            default_audience: mount.default_audience.clone(),
-        })
+        let token_endpoint = issuer.endpoint(endpoints.token);
+        Some(Self { place: (base.clone(), path.to_owned()), issuer, token_endpoint, server, default_audience })
     }
 }
 

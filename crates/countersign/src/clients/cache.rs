@@ -35,6 +35,15 @@ impl ClientCache {
     /// # Errors
     /// [`StoreError`].
     pub async fn find(&self, store: &Store, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
+        if let Some(found) = self.entries.get(id) {
+            self.metrics.hits.inc();
+            return Ok(found);
+        }
+        // On the heap: most of the time it is not needed, and it is large.
+        Box::pin(self.find_or_load(store, id)).await
+    }
+
+    async fn find_or_load(&self, store: &Store, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
         for _ in 0..MAX_ROUNDS {
             let before = self.invalidations.load(Ordering::SeqCst);
             // Whoever waits for another's load must not wait for a row of failures.

@@ -4,13 +4,13 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Router;
 use tokio::net::TcpListener;
 
+use super::Site;
 use crate::config::BaseUrl;
 use crate::tls::TlsTerms;
 
-/// Bound sockets that serve the same router.
+/// Bound sockets that serve the same.
 #[derive(Debug)]
 pub struct Listeners(pub Vec<TcpListener>);
 
@@ -18,8 +18,8 @@ pub struct Listeners(pub Vec<TcpListener>);
 pub struct Endpoint {
     /// The sockets.
     pub listeners: Listeners,
-    /// The routes.
-    pub router: Router,
+    /// What is served.
+    pub site: Site,
     /// The base URLs that a request may name here; none: any of the application's.
     pub bases: Option<Arc<[BaseUrl]>>,
     /// How connections become TLS connections; none: plain HTTP.

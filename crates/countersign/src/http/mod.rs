@@ -2,9 +2,12 @@
 //! Handlers parse, call one use-case, and render.
 
 mod acme;
+mod answer;
+mod arrival;
 mod body;
 mod errors;
 mod health;
+mod hot;
 mod listener;
 mod manage;
 mod metrics;
@@ -12,11 +15,13 @@ mod middleware;
 mod oauth;
 mod router;
 mod serve;
+mod site;
 mod source_address;
 
 pub use acme::challenge_router;
 pub use listener::{BindError, Endpoint, Listeners, bind};
 pub use manage::document as management_document;
 pub use metrics::metrics_router;
-pub use router::router;
+pub use router::site;
 pub use serve::{PeerAddress, ServeOptions, serve, serve_all};
+pub use site::Site;

@@ -7,11 +7,12 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use super::middleware::{self, RequestPolicy};
+use super::site::Site;
 use super::{errors, health, manage, oauth};
 use crate::app::App;
 
-/// Every route of the public listener, with its middleware.
-pub fn router(app: &Arc<App>, request_timeout: Duration) -> Router {
+/// Everything that the public listener serves, with what is around each request.
+pub fn site(app: &Arc<App>, request_timeout: Duration) -> Site {
     let routes = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
@@ -36,5 +37,6 @@ pub fn router(app: &Arc<App>, request_timeout: Duration) -> Router {
         .fallback(errors::no_such_path)
         .method_not_allowed_fallback(errors::method_not_allowed)
         .with_state(Arc::clone(app));
-    middleware::apply(routes, RequestPolicy { app: Arc::clone(app), timeout: request_timeout, warned_of_proxy: Arc::default() })
+    let policy = RequestPolicy { app: Arc::clone(app), timeout: request_timeout, warned_of_proxy: Arc::default() };
+    Site::new(middleware::apply(routes, policy.clone()), policy)
 }

@@ -7,19 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::server::TlsStream;
-use tower::ServiceExt as _;
 
-use super::{Endpoint, Listeners};
+use super::site::Answering;
+use super::{Endpoint, Listeners, Site};
 use crate::config::BaseUrl;
 use crate::tls::TlsTerms;
 
@@ -57,17 +57,17 @@ struct Accepted {
 /// What all connections to an endpoint share.
 struct Service {
     builder: Builder<TokioExecutor>,
-    router: Router,
+    site: Site,
     bases: Option<ListenerBases>,
     tls: Option<TlsTerms>,
     open: Arc<Semaphore>,
     header_timeout: Duration,
 }
 
-/// Serves `router` by plain HTTP on every listener until `stop` becomes true, then
+/// Serves `site` by plain HTTP on every listener until `stop` becomes true, then
 /// drains. Returns whether everything in flight finished in time.
-pub async fn serve(listeners: Listeners, router: Router, options: ServeOptions, stop: watch::Receiver<bool>) -> bool {
-    serve_all(vec![Endpoint { listeners, router, bases: None, tls: None }], options, stop).await
+pub async fn serve(listeners: Listeners, site: impl Into<Site>, options: ServeOptions, stop: watch::Receiver<bool>) -> bool {
+    serve_all(vec![Endpoint { listeners, site: site.into(), bases: None, tls: None }], options, stop).await
 }
 
 /// The same for several endpoints, which end together.
@@ -75,10 +75,10 @@ pub async fn serve_all(endpoints: Vec<Endpoint>, options: ServeOptions, stop: wa
     let graceful = Arc::new(GracefulShutdown::new());
     let open = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut loops = Vec::new();
-    for Endpoint { listeners, router, bases, tls } in endpoints {
+    for Endpoint { listeners, site, bases, tls } in endpoints {
         let service = Arc::new(Service {
             builder: builder(options.header_timeout),
-            router,
+            site,
             bases: bases.map(ListenerBases),
             tls,
             open: Arc::clone(&open),
@@ -177,21 +177,12 @@ async fn handshake(terms: &TlsTerms, stream: TcpStream) -> Option<TlsStream<TcpS
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: PeerAddress,
-    service: &Service,
+    service: &Arc<Service>,
     watcher: Watcher,
 ) {
     let asked = Arc::new(AtomicBool::new(false));
-    let (seen, bases) = (Arc::clone(&asked), service.bases.clone());
-    let router = service.router.clone().map_request(move |mut request: hyper::Request<Incoming>| {
-        seen.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(peer);
-        if let Some(bases) = &bases {
-            request.extensions_mut().insert(bases.clone());
-        }
-        request.map(axum::body::Body::new)
-    });
-    let router = TowerToHyperService::new(router.map_err(|never: Infallible| never));
-    let connection = service.builder.serve_connection(TokioIo::new(stream), router).into_owned();
+    let conversation = Conversation { service: Arc::clone(service), peer, asked: Arc::clone(&asked) };
+    let connection = service.builder.serve_connection(TokioIo::new(stream), conversation).into_owned();
     let mut watched = std::pin::pin!(watcher.watch(connection));
     // hyper's own timer starts with the first byte, and only for HTTP/1.
     let ended = match tokio::time::timeout(service.header_timeout, &mut watched).await {
@@ -204,8 +195,29 @@ async fn converse(
     }
 }
 
+/// The requests of one connection.
+struct Conversation {
+    service: Arc<Service>,
+    peer: PeerAddress,
+    /// Whether there was one.
+    asked: Arc<AtomicBool>,
+}
+
+impl hyper::service::Service<hyper::Request<Incoming>> for Conversation {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: hyper::Request<Incoming>) -> Answering {
+        self.asked.store(true, Ordering::Relaxed);
+        let Service { site, bases, .. } = &*self.service;
+        site.answer(request.map(Body::new), Some(self.peer), bases.clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use axum::Router;
     use countersign_protocol::{Clock as _, Secret};
     use countersign_verify::SystemClock;
     use rcgen::generate_simple_self_signed;
@@ -236,7 +248,7 @@ mod tests {
             let port = listeners.port().unwrap();
             let (stop, stopped) = watch::channel(false);
             let options = ServeOptions { header_timeout: Duration::from_secs(60), drain_timeout: Duration::from_secs(1) };
-            tokio::spawn(serve_all(vec![Endpoint { listeners, router: Router::new(), bases: None, tls }], options, stopped));
+            tokio::spawn(serve_all(vec![Endpoint { listeners, site: Router::new().into(), bases: None, tls }], options, stopped));
             let mut roots = rustls::RootCertStore::empty();
             roots.add(made.cert.der().clone()).unwrap();
             let connector = TlsConnector::from(Arc::new(tls_config(roots).unwrap()));

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::FromRequestParts;
+use http::HeaderMap;
 use http::request::Parts;
-use http::{Extensions, HeaderMap};
 
 use super::PeerAddress;
 use crate::config::Network;
@@ -16,15 +16,15 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Whether somebody who is not a trusted proxy names a source: most likely a proxy that
 /// nobody told us about.
-pub(super) fn is_named_by_untrusted(headers: &HeaderMap, extensions: &Extensions, trusted: &[Network]) -> bool {
-    let peer = extensions.get::<PeerAddress>().map(|peer| peer.0.ip());
-    headers.contains_key(FORWARDED_FOR) && peer.is_some_and(|peer| !trusted.iter().any(|network| network.contains(peer)))
+pub(super) fn is_named_by_untrusted(headers: &HeaderMap, peer: Option<PeerAddress>, trusted: &[Network]) -> bool {
+    headers.contains_key(FORWARDED_FOR)
+        && peer.is_some_and(|PeerAddress(peer)| !trusted.iter().any(|network| network.contains(peer.ip())))
 }
 
 /// Finds the source of a request. Whom a trusted proxy names is believed, and
 /// nobody else: the header's other entries are whatever the caller wrote.
-pub(super) fn find(headers: &HeaderMap, extensions: &Extensions, trusted: &[Network]) -> SourceAddress {
-    let Some(peer) = extensions.get::<PeerAddress>() else { return SourceAddress::NONE };
+pub(super) fn find(headers: &HeaderMap, peer: Option<PeerAddress>, trusted: &[Network]) -> SourceAddress {
+    let Some(peer) = peer else { return SourceAddress::NONE };
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut source = peer.0.ip();
     let mut hops = headers.get_all(FORWARDED_FOR).iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
@@ -59,10 +59,9 @@ mod tests {
         for line in lines {
             headers.append(FORWARDED_FOR, line.parse().unwrap());
         }
-        let mut extensions = Extensions::new();
-        extensions.insert(PeerAddress(SocketAddr::new(peer.parse().unwrap(), 1)));
+        let peer = PeerAddress(SocketAddr::new(peer.parse().unwrap(), 1));
         let trusted: Vec<Network> = trusted.iter().map(|address| Network::host(address.parse().unwrap())).collect();
-        find(&headers, &extensions, &trusted).to_string()
+        find(&headers, Some(peer), &trusted).to_string()
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Authenticating a client: by its secret (RFC 6749 section 2.3.1), or by its signature
 //! (`client_assertion.rs`).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use countersign_protocol::{
@@ -14,8 +13,8 @@ use tracing::Instrument as _;
 use super::client_assertion;
 use crate::app::App;
 use crate::catalog::{ResolvedMount, SecretHashers};
-use crate::clients::{Client, Credential, CredentialKind, SecretHash};
-use crate::ids::{CredentialId, HashKeyId};
+use crate::clients::{Client, Credential, CredentialKind};
+use crate::ids::CredentialId;
 use crate::limits::{Exhausted, Lookup};
 use crate::source_address::SourceAddress;
 use crate::store::StoreError;
@@ -152,7 +151,9 @@ async fn judge(
         PresentedCredentials::Assertion(presented) => {
             let assertion = presented.parse()?;
             let attempt = Attempt::admit(app, source, assertion.client_id(), now)?;
-            attempt.settle(app, client_assertion::authenticate(app, mount, &assertion, attempt.lookup, now).await)
+            // On the heap: it is large, and most clients use secrets.
+            let authenticated = Box::pin(client_assertion::authenticate(app, mount, &assertion, attempt.lookup, now)).await;
+            attempt.settle(app, authenticated)
         }
         PresentedCredentials::Secret(secret) => {
             let attempt = Attempt::admit(app, source, &secret.client_id, now)?;
@@ -257,13 +258,16 @@ fn find_matching(
     now: Timestamp,
 ) -> Result<Option<CredentialId>, ClientAuthError> {
     let active = hashers.active().ok_or(ClientAuthError::HashKeyMissing)?;
-    let mut hashes: HashMap<&HashKeyId, SecretHash> = HashMap::from([(active.id(), active.hash(secret))]);
+    let mut hashes = vec![(active.id(), active.hash(secret))];
     let mut matched = None;
     for credential in credentials {
         let CredentialKind::Secret { hash_key_id, hash } = &credential.kind else { continue };
-        let hasher = hashers.find(hash_key_id).ok_or(ClientAuthError::HashKeyMissing)?;
-        let presented = hashes.entry(hasher.id()).or_insert_with(|| hasher.hash(secret));
-        if presented.equals(hash) && credential.is_live(now) {
+        if !hashes.iter().any(|(id, _)| *id == hash_key_id) {
+            let hasher = hashers.find(hash_key_id).ok_or(ClientAuthError::HashKeyMissing)?;
+            hashes.push((hasher.id(), hasher.hash(secret)));
+        }
+        let presented = hashes.iter().find(|(id, _)| *id == hash_key_id);
+        if presented.is_some_and(|(_, presented)| presented.equals(hash)) && credential.is_live(now) {
             matched = Some(credential.id.clone());
         }
     }

@@ -35,7 +35,7 @@ async fn judge(
     let holder = app.find_client(&token.client_id).await?;
     let known = Known {
         may_see: server
-            .find_audience(&token.audience)
+            .find_audience(token.audience.as_str())
             .is_some_and(|audience| *caller == token.client_id || server.may_introspect(caller, &audience.id)),
         // After the last wait: what was acknowledged before counts.
         is_revoked: token.is_revoked(app),

@@ -88,7 +88,7 @@ pub enum IssueError {
 /// Makes the access token that `spec` describes.
 pub(super) async fn access_token(app: &App, spec: &AccessTokenSpec) -> Result<TokenResponse, IssueError> {
     let (scope, token_id) = (spec.scope.to_string(), base64url::encode(&random::<16>(app.entropy.as_ref())));
-    let claims = claims(app, spec, &scope, &token_id);
+    let claims = claims(app, spec, &scope, &token_id).to_json();
     let access_token = match spec.resource_server.token_format {
         TokenFormat::Jwt => sign(spec, &claims).await?,
         TokenFormat::Opaque => seal(spec, &claims)?,
@@ -96,19 +96,17 @@ pub(super) async fn access_token(app: &App, spec: &AccessTokenSpec) -> Result<To
     Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: spec.lifetime_seconds, scope })
 }
 
-async fn sign(spec: &AccessTokenSpec, claims: &AccessTokenClaims<'_>) -> Result<String, IssueError> {
+async fn sign(spec: &AccessTokenSpec, claims: &str) -> Result<String, IssueError> {
     let key = spec.server.keys.active(spec.signing_alg).ok_or(IssueError::NoSigningKey(spec.signing_alg))?;
-    let input = SigningInput::new(key.algorithm(), key.key_id().as_str(), ACCESS_TOKEN_TYPE, claims);
-    let input = input.map_err(SignError::from)?;
+    let input = SigningInput::of_json(key.algorithm(), key.key_id().as_str(), ACCESS_TOKEN_TYPE, claims);
     let signature = key.sign(input.as_str()).instrument(span!("sign", algorithm = %spec.signing_alg)).await?;
     Ok(input.with_signature(&signature))
 }
 
 /// The same claims for introspection alone.
-fn seal(spec: &AccessTokenSpec, claims: &AccessTokenClaims<'_>) -> Result<String, IssueError> {
+fn seal(spec: &AccessTokenSpec, claims: &str) -> Result<String, IssueError> {
     let key = spec.server.token_keys.active(spec.now).ok_or(IssueError::NoTokenKey)?;
-    let claims = serde_json::to_vec(claims).map_err(|_| SealingError::Seal)?;
-    Ok(key.seal(&spec.server.id, &claims)?)
+    Ok(key.seal(&spec.server.id, claims.as_bytes())?)
 }
 
 fn claims<'a>(app: &App, spec: &'a AccessTokenSpec, scope: &'a str, token_id: &'a str) -> AccessTokenClaims<'a> {

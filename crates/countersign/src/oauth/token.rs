@@ -1,6 +1,5 @@
 //! The token endpoint's steps, in order.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use countersign_protocol::jose::Algorithm;
@@ -51,7 +50,7 @@ pub enum TokenError {
 /// [`TokenError`], with the client as far as it was authenticated.
 pub async fn token<'h>(
     app: &App,
-    mount: &ResolvedMount,
+    mount: &Arc<ResolvedMount>,
     source: SourceAddress,
     authorization: impl IntoIterator<Item = &'h [u8]>,
     parameters: &Parameters,
@@ -65,7 +64,7 @@ pub async fn token<'h>(
     if let Err(exhausted) = app.limits.take_client_request(&client.client().id, source, now) {
         return (Some(client), Err(TokenError::TooManyRequests(exhausted)));
     }
-    let mut known = Known { client, mount: Cow::Borrowed(mount), client_changes };
+    let mut known = Known { client, mount: Arc::clone(mount), client_changes };
     let issued = match TokenRequest::parse(parameters) {
         Ok(TokenRequest::ClientCredentials(ask)) => issue_alive(app, &mut known, &ask, now).await,
         Err(error) => Err(error.into()),
@@ -77,14 +76,14 @@ pub async fn token<'h>(
 }
 
 /// What a token is decided by, as this node has heard of it.
-struct Known<'m> {
+struct Known {
     client: AuthenticatedClient,
-    mount: Cow<'m, ResolvedMount>,
+    mount: Arc<ResolvedMount>,
     /// Counted before the client was read.
     client_changes: u64,
 }
 
-impl Known<'_> {
+impl Known {
     fn is_current(&self, app: &App) -> bool {
         app.client_changes() == self.client_changes && app.catalog().holds(&self.mount.server)
     }
@@ -93,7 +92,7 @@ impl Known<'_> {
     async fn renew(&mut self, app: &App) -> Result<(), TokenError> {
         self.client_changes = app.client_changes();
         self.client = authenticate_again(app, &self.client).await?;
-        self.mount = Cow::Owned(app.catalog().refreshed(&self.mount).ok_or(TokenError::MountGone)?);
+        self.mount = app.catalog().refreshed(&self.mount).ok_or(TokenError::MountGone)?;
         Ok(())
     }
 
@@ -115,7 +114,7 @@ struct Issued {
 /// ahead, the request waits for it: at most a second and the backdating.
 async fn issue_alive(
     app: &App,
-    known: &mut Known<'_>,
+    known: &mut Known,
     ask: &ClientCredentialsRequest,
     mut now: Timestamp,
 ) -> Result<Issued, TokenError> {
@@ -139,12 +138,7 @@ async fn issue_alive(
 }
 
 /// Whether the same would be decided now. Most of what changes is about others.
-async fn is_still_due(
-    app: &App,
-    known: &mut Known<'_>,
-    ask: &ClientCredentialsRequest,
-    birth: &Birth<'_>,
-) -> Result<bool, TokenError> {
+async fn is_still_due(app: &App, known: &mut Known, ask: &ClientCredentialsRequest, birth: &Birth<'_>) -> Result<bool, TokenError> {
     for _ in 0..MAX_ROUNDS {
         if known.is_current(app) {
             return Ok(true);

@@ -66,7 +66,7 @@ pub async fn revoke_audience(
     audience: &Audience,
 ) -> Result<(), ChangeError> {
     let catalog = app.catalog();
-    let resource_server = catalog.authorization_server(server).and_then(|server| server.find_audience(audience));
+    let resource_server = catalog.authorization_server(server).and_then(|server| server.find_audience(audience.as_str()));
     let resource_server =
         resource_server.ok_or_else(|| ChangeError::NotFound { kind: "resource server", id: audience.to_string() })?;
     let event = by.event("resource_server.tokens_revoked", "resource_server", resource_server.id.as_str());

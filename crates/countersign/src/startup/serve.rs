@@ -9,7 +9,7 @@ use super::tls::SecureListeners;
 use crate::app::App;
 use crate::change_feed::Follower;
 use crate::config::Config;
-use crate::http::{Endpoint, Listeners, ServeOptions, challenge_router, metrics_router, router, serve, serve_all};
+use crate::http::{Endpoint, Listeners, ServeOptions, challenge_router, metrics_router, serve, serve_all, site};
 use crate::jobs::{Jobs, rotate_signing_keys};
 
 /// The sockets of a server.
@@ -88,21 +88,20 @@ pub async fn serve_app(
 }
 
 fn endpoints(app: &Arc<App>, plain: Listeners, secure: Option<SecureListeners>, config: &Config) -> Vec<Endpoint> {
-    let router = router(app, config.server.request_timeout);
+    let site = site(app, config.server.request_timeout);
     let Some(SecureListeners { listeners, bases, other_bases, terms, challenges, keeping: _ }) = secure else {
-        return vec![Endpoint { listeners: plain, router, bases: None, tls: None }];
+        return vec![Endpoint { listeners: plain, site, bases: None, tls: None }];
     };
     let mut endpoints = Vec::new();
-    let router = match challenges {
+    let site = match challenges {
         Some(challenges) => {
-            let router_of_challenges = challenge_router(app);
-            let only = router_of_challenges.clone();
-            endpoints.push(Endpoint { listeners: challenges, router: only, bases: None, tls: None });
-            router_of_challenges.fallback_service(router)
+            let only = challenge_router(app);
+            endpoints.push(Endpoint { listeners: challenges, site: only.clone().into(), bases: None, tls: None });
+            site.after(only)
         }
-        None => router,
+        None => site,
     };
-    endpoints.push(Endpoint { listeners: plain, router: router.clone(), bases: Some(other_bases), tls: None });
-    endpoints.push(Endpoint { listeners, router, bases: Some(bases), tls: Some(terms) });
+    endpoints.push(Endpoint { listeners: plain, site: site.clone(), bases: Some(other_bases), tls: None });
+    endpoints.push(Endpoint { listeners, site, bases: Some(bases), tls: Some(terms) });
     endpoints
 }

@@ -9,6 +9,11 @@ pub fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// Encodes `bytes` at the end of `text`.
+pub(crate) fn encode_to(bytes: impl AsRef<[u8]>, text: &mut String) {
+    URL_SAFE_NO_PAD.encode_string(bytes, text);
+}
+
 /// Decodes `text`; `None` for anything that is not the one canonical encoding.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()

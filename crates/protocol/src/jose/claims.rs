@@ -1,13 +1,13 @@
 //! The claims of access tokens (RFC 7519 section 4.1, RFC 9068 section 2.2).
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::json::{JsonError, strict_object};
+use super::json_object::JsonObject;
 use crate::{Check, Timestamp};
 
 /// The claims of a JWT access token as Countersign writes them.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct AccessTokenClaims<'a> {
     /// The mount that was used.
     pub iss: &'a str,
@@ -26,11 +26,26 @@ pub struct AccessTokenClaims<'a> {
     /// Unique token id.
     pub jti: &'a str,
     /// Space-separated scope; omitted when empty.
-    #[serde(skip_serializing_if = "str::is_empty")]
     pub scope: &'a str,
     /// Members that a profile adds.
-    #[serde(flatten)]
     pub profile: Map<String, Value>,
+}
+
+impl AccessTokenClaims<'_> {
+    /// The claims as a JSON object.
+    pub fn to_json(&self) -> String {
+        let mut claims = JsonObject::with_capacity(512);
+        claims.text("iss", self.iss).text("sub", self.sub).text("aud", self.aud);
+        claims.text("client_id", self.client_id).text("cred", self.cred);
+        claims.number("iat", self.iat).number("exp", self.exp).text("jti", self.jti);
+        if !self.scope.is_empty() {
+            claims.text("scope", self.scope);
+        }
+        for (name, value) in &self.profile {
+            claims.value(name, value);
+        }
+        claims.end()
+    }
 }
 
 /// `aud` as it was sent: one string or several (RFC 7519 section 4.1.3).

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::json::JsonError;
+use super::json_object::JsonObject;
 use super::{Algorithm, Header, SigningKey, SigningKeyError, VerificationKey, base64url};
 use crate::Check;
 
@@ -124,24 +125,25 @@ fn decode(part: &str) -> Result<Vec<u8>, JwsError> {
 pub struct SigningInput(String);
 
 impl SigningInput {
+    /// The input for `claims`, a JSON object, under a header that has `alg`, `kid` and `typ`.
+    pub fn of_json(algorithm: Algorithm, key_id: &str, typ: &str, claims: &str) -> Self {
+        let mut header = JsonObject::with_capacity(128);
+        header.text("alg", algorithm.as_str()).text("kid", key_id).text("typ", typ);
+        // Room for the signature too: that of a 4096-bit RSA key.
+        let mut input = String::with_capacity((claims.len() + 128) * 4 / 3 + 700);
+        base64url::encode_to(header.end(), &mut input);
+        input.push('.');
+        base64url::encode_to(claims, &mut input);
+        Self(input)
+    }
+
     /// The input for `claims` under a header that has `alg`, `kid` and `typ`.
     ///
     /// # Errors
     /// [`SigningKeyError::Claims`].
     pub fn new(algorithm: Algorithm, key_id: &str, typ: &str, claims: &impl Serialize) -> Result<Self, SigningKeyError> {
-        #[derive(Serialize)]
-        struct WrittenHeader<'a> {
-            alg: &'a str,
-            kid: &'a str,
-            typ: &'a str,
-        }
-        let header = WrittenHeader { alg: algorithm.as_str(), kid: key_id, typ };
-        let header = serde_json::to_vec(&header).map_err(|_| SigningKeyError::Claims)?;
-        let claims = serde_json::to_vec(claims).map_err(|_| SigningKeyError::Claims)?;
-        let mut input = base64url::encode(&header);
-        input.push('.');
-        input.push_str(&base64url::encode(&claims));
-        Ok(Self(input))
+        let claims = serde_json::to_string(claims).map_err(|_| SigningKeyError::Claims)?;
+        Ok(Self::of_json(algorithm, key_id, typ, &claims))
     }
 
     /// What is signed.
@@ -153,7 +155,7 @@ impl SigningInput {
     pub fn with_signature(self, signature: &[u8]) -> String {
         let mut token = self.0;
         token.push('.');
-        token.push_str(&base64url::encode(signature));
+        base64url::encode_to(signature, &mut token);
         token
     }
 }

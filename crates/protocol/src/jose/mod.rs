@@ -9,6 +9,7 @@ mod claims;
 mod ed25519_weakness;
 mod header;
 pub mod json;
+pub(crate) mod json_object;
 mod jwk;
 mod jwks;
 mod jws;

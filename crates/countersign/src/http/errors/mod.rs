@@ -47,7 +47,12 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
         Ok(bytes) => bytes,
         Err(error) => return fault(ErrorCode::Internal, error.to_string()),
     };
-    let mut response = Response::new(Body::from(bytes));
+    json_text(status, bytes)
+}
+
+/// The same with JSON that is written.
+pub(super) fn json_text(status: StatusCode, text: impl Into<Body>) -> Response {
+    let mut response = Response::new(text.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

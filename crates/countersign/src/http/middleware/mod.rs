@@ -4,7 +4,7 @@
 mod collapse_slashes;
 mod request_log;
 
-pub(super) use request_log::RequestId;
+pub(super) use request_log::{Line, RequestId};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,7 +35,7 @@ pub(super) struct RequestPolicy {
 pub(super) fn apply(routes: Router, policy: RequestPolicy) -> Router {
     let inner = routes
         .layer(from_fn_with_state(policy.timeout, bound_time))
-        .layer(CatchPanicLayer::custom(|_| fault(ErrorCode::Internal, "a handler panicked".to_owned())))
+        .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(from_fn_with_state(policy, request_log::log_request));
     // Middleware of a router runs after routing; a router around it runs before.
     Router::new().fallback_service(inner).layer(from_fn(collapse_slashes::collapse_slashes))
@@ -44,8 +44,18 @@ pub(super) fn apply(routes: Router, policy: RequestPolicy) -> Router {
 async fn bound_time(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(timeout, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => fault(ErrorCode::Unavailable, format!("the request took longer than {timeout:?}")),
+        Err(_) => overdue(timeout),
     }
+}
+
+/// The answer of a handler that takes too long.
+pub(super) fn overdue(timeout: Duration) -> Response {
+    fault(ErrorCode::Unavailable, format!("the request took longer than {timeout:?}"))
+}
+
+/// The answer of a handler that panics.
+pub(super) fn panicked() -> Response {
+    fault(ErrorCode::Internal, "a handler panicked".to_owned())
 }
 
 /// Nobody may keep a token or the refusal of one (RFC 6749 section 5.1).

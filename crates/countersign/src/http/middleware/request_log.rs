@@ -1,7 +1,7 @@
 //! One structured line per request. The path is the route's pattern: what was
 //! asked for may hold a token or a secret, in the query or in the path itself.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -9,15 +9,16 @@ use axum::middleware::Next;
 use axum::response::Response;
 use countersign_protocol::ErrorCode;
 use countersign_protocol::jose::base64url;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
 use super::RequestPolicy;
-use crate::app::App;
 use crate::entropy::random;
+use crate::http::answer::Answer;
 use crate::http::errors::{Outcome, with_request_id};
 use crate::http::{PeerAddress, source_address};
+use crate::oauth::AuthenticatedClient;
 use crate::source_address::SourceAddress;
 use crate::traces::{self, span};
 
@@ -30,35 +31,22 @@ pub(in crate::http) struct RequestId(pub(in crate::http) String);
 const REQUEST_ID_HEADER: &str = "x-request-id";
 
 pub(super) async fn log_request(State(policy): State<RequestPolicy>, mut request: Request, next: Next) -> Response {
-    let mut line = Line::begin(&policy, &request);
-    warn_of_unknown_proxy(&policy, &request);
+    let route = request.extensions().get::<MatchedPath>().map_or("(no route)", MatchedPath::as_str).to_owned();
+    let mut line = Line::begin(&policy, route.into(), &request, request.extensions().get().copied());
     request.extensions_mut().insert(line.source);
     request.extensions_mut().insert(RequestId(line.request_id.clone()));
-    let span = line.span();
-    traces::continue_trace(&span, request.headers());
-    line.trace_id = traces::trace_id(&span);
-    let mut response = next.run(request).instrument(span.clone()).await;
-    record(&span, response.status());
-    let outcome = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
-    if let (Some(code), Some(_)) = (outcome.code, &outcome.cause) {
-        response = with_request_id(response, code, &line.request_id);
-    }
-    if let Ok(value) = HeaderValue::from_str(&line.request_id) {
-        response.headers_mut().insert(REQUEST_ID_HEADER, value);
-    }
-    line.status = Some(response.status());
-    line.outcome = outcome;
-    response
+    let span = line.span(request.headers());
+    let response = next.run(request).instrument(span.clone()).await;
+    line.finish(&span, response.into())
 }
 
 /// Once: a caller can make this line appear, but not fill the log.
-fn warn_of_unknown_proxy(policy: &RequestPolicy, request: &Request) {
-    let (headers, extensions) = (request.headers(), request.extensions());
-    if source_address::is_named_by_untrusted(headers, extensions, &policy.app.trusted_proxies)
+fn warn_of_unknown_proxy(policy: &RequestPolicy, request: &Request, peer: Option<PeerAddress>) {
+    if source_address::is_named_by_untrusted(request.headers(), peer, &policy.app.trusted_proxies)
         && !policy.warned_of_proxy.swap(true, Ordering::Relaxed)
     {
         tracing::warn!(
-            peer = extensions.get::<PeerAddress>().map(|peer| display(peer.0)),
+            peer = peer.map(|peer| display(peer.0)),
             "X-Forwarded-For from an address that is not in server.trusted_proxies: it is ignored, and if a proxy is there, \
              all its callers share one budget"
         );
@@ -74,54 +62,88 @@ fn record(span: &Span, status: StatusCode) {
 
 /// One request's line, written when it is over: also when the client went away and
 /// nobody waits for the answer any more.
-struct Line {
-    app: Arc<App>,
+pub(in crate::http) struct Line<'p> {
+    policy: &'p RequestPolicy,
     request_id: String,
     method: Method,
-    path: String,
+    /// The route's pattern.
+    path: Cow<'static, str>,
     source: SourceAddress,
     started: Instant,
     status: Option<StatusCode>,
+    client: Option<AuthenticatedClient>,
     outcome: Outcome,
     trace_id: Option<String>,
 }
 
-impl Line {
-    fn begin(policy: &RequestPolicy, request: &Request) -> Self {
+impl<'p> Line<'p> {
+    pub(in crate::http) fn begin(
+        policy: &'p RequestPolicy,
+        path: Cow<'static, str>,
+        request: &Request,
+        peer: Option<PeerAddress>,
+    ) -> Self {
+        let app = &policy.app;
+        warn_of_unknown_proxy(policy, request, peer);
         Self {
-            app: Arc::clone(&policy.app),
-            request_id: base64url::encode(&random::<12>(policy.app.entropy.as_ref())),
+            policy,
+            request_id: base64url::encode(&random::<12>(app.entropy.as_ref())),
             method: request.method().clone(),
-            path: request.extensions().get::<MatchedPath>().map_or("(no route)", MatchedPath::as_str).to_owned(),
-            source: source_address::find(request.headers(), request.extensions(), &policy.app.trusted_proxies),
+            path,
+            source: source_address::find(request.headers(), peer, &app.trusted_proxies),
             started: Instant::now(),
             status: None,
+            client: None,
             outcome: Outcome::default(),
             trace_id: None,
         }
     }
 
+    /// Where the request comes from.
+    pub(in crate::http) const fn source(&self) -> SourceAddress {
+        self.source
+    }
+
     /// The span of the request. Its path too is the route's pattern.
-    fn span(&self) -> Span {
+    pub(in crate::http) fn span(&mut self, headers: &HeaderMap) -> Span {
         let Self { request_id, method, path, .. } = self;
-        span!(
+        let span = span!(
             "request",
             otel.name = format!("{method} {path}"),
             otel.kind = "server",
             http.request.method = method.as_str(),
-            http.route = path.as_str(),
+            http.route = &**path,
             request_id = request_id.as_str(),
             http.response.status_code = tracing::field::Empty,
             otel.status_code = tracing::field::Empty,
-        )
+        );
+        traces::continue_trace(&span, headers);
+        self.trace_id = traces::trace_id(&span);
+        span
+    }
+
+    /// The response as it is sent, with the request's id.
+    pub(in crate::http) fn finish(mut self, span: &Span, answer: Answer) -> Response {
+        let Answer { mut response, client } = answer;
+        record(span, response.status());
+        let outcome = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
+        if let (Some(code), Some(_)) = (outcome.code, &outcome.cause) {
+            response = with_request_id(response, code, &self.request_id);
+        }
+        if let Ok(value) = HeaderValue::from_str(&self.request_id) {
+            response.headers_mut().insert(REQUEST_ID_HEADER, value);
+        }
+        (self.status, self.client, self.outcome) = (Some(response.status()), client, outcome);
+        response
     }
 }
 
-impl Drop for Line {
+impl Drop for Line<'_> {
     fn drop(&mut self) {
-        let Self { app: _, request_id, method, path, source, started, status, outcome, trace_id } = self;
+        let Self { policy, request_id, method, path, source, started, status, client, outcome, trace_id } = self;
         let duration = started.elapsed();
-        let metrics = &self.app.metrics.requests;
+        let metrics = &policy.app.metrics.requests;
+        let client_id = client.as_ref().map(|client| client.client().id.as_str()).or(outcome.client_id.as_deref());
         metrics.served(path, method, *status, duration);
         if let Some(code) = outcome.code {
             metrics.refused(path, code);
@@ -133,11 +155,11 @@ impl Drop for Line {
                 tracing::$level!(
                     request_id = request_id.as_str(),
                     method = method.as_str(),
-                    path = path.as_str(),
+                    path = &**path,
                     source = (*source != SourceAddress::NONE).then(|| display(source)),
                     status = status.map(|status| status.as_u16()),
                     duration_ms,
-                    client.id = outcome.client_id.as_deref(),
+                    client.id = client_id,
                     code = outcome.code.map(ErrorCode::as_str),
                     reason = outcome.reason.or(gone),
                     error = outcome.cause.as_deref(),

@@ -11,16 +11,22 @@ use serde::Serialize;
 
 use super::record_use;
 use crate::app::App;
+use crate::http::answer::Answer;
 use crate::http::body::{Accepts, read_parameters};
-use crate::http::errors::{OAuthRefusal, Outcome, inquiry_refusal, json};
+use crate::http::errors::{OAuthRefusal, inquiry_refusal, json};
 use crate::http::middleware::forbid_storing;
 use crate::oauth::TokenInquiry;
 use crate::source_address::SourceAddress;
 
 /// Reads the parameters; a token is taken from nowhere but the body.
-pub(super) async fn read(app: &App, request: Request, accepts: Accepts) -> Result<(Parts, Parameters), Response> {
+pub(super) async fn read(
+    app: &App,
+    source: SourceAddress,
+    request: Request,
+    accepts: Accepts,
+) -> Result<(Parts, Parameters), Response> {
     let (parts, body) = request.into_parts();
-    if let Err(exhausted) = app.limits.take_source_request(source_of(&parts), app.clock.now()) {
+    if let Err(exhausted) = app.limits.take_source_request(source, app.clock.now()) {
         return Err(OAuthRefusal::over_budget(ErrorCode::TooManyRequests, exhausted).into_response());
     }
     if is_in_query(&parts.uri) {
@@ -37,19 +43,19 @@ fn is_in_query(uri: &Uri) -> bool {
     names.into_iter().any(|name| matches!(name, "client_secret" | "client_assertion" | "token"))
 }
 
-/// Where the request comes from.
-pub(super) fn source_of(parts: &Parts) -> SourceAddress {
-    parts.extensions.get().copied().unwrap_or(SourceAddress::NONE)
-}
-
 /// The values of the `Authorization` header.
 pub(super) fn authorization(parts: &Parts) -> impl Iterator<Item = &[u8]> {
     parts.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes)
 }
 
 /// Renders the answer.
-pub(super) fn respond<T: Serialize>(app: &App, parts: &Parts, (client, answered): TokenInquiry<T>) -> Response {
-    let mut response = match answered {
+pub(super) fn respond<T: Serialize>(
+    app: &App,
+    source: SourceAddress,
+    parts: &Parts,
+    (client, answered): TokenInquiry<T>,
+) -> Answer {
+    let response = match answered {
         Ok(answer) => {
             let mut response = json(StatusCode::OK, &answer);
             forbid_storing(response.headers_mut());
@@ -57,10 +63,8 @@ pub(super) fn respond<T: Serialize>(app: &App, parts: &Parts, (client, answered)
         }
         Err(error) => inquiry_refusal(&error, parts.headers.contains_key(AUTHORIZATION)),
     };
-    if let Some(client) = client {
-        record_use(app, parts, &client);
-        let known = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
-        Outcome { client_id: Some(client.client().id.to_string()), ..known }.attach(response.extensions_mut());
+    if let Some(client) = &client {
+        record_use(app, source, &parts.headers, client);
     }
-    response
+    Answer { response, client }
 }

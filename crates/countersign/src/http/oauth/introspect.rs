@@ -3,32 +3,40 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::response::Response;
 
-use super::inquiry::{authorization, read, respond, source_of};
+use super::inquiry::{authorization, read, respond};
 use super::{ArrivedAt, NestedMount, resolve};
 use crate::app::App;
+use crate::http::answer::Answer;
+use crate::http::arrival::Arrival;
 use crate::http::body::Accepts;
 use crate::http::errors::unknown_path;
 use crate::oauth;
 
 /// The introspection endpoint of the root mount.
-pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, request: Request) -> Response {
-    introspect(&app, "/", request).await
+pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, arrival: Arrival, request: Request) -> Answer {
+    introspect(&app, "/", &arrival, request).await
 }
 
 /// The introspection endpoint of a mount below `/oauth2/`.
-pub(in crate::http) async fn at_server(State(app): State<Arc<App>>, NestedMount(path): NestedMount, request: Request) -> Response {
-    introspect(&app, &path, request).await
+pub(in crate::http) async fn at_server(
+    State(app): State<Arc<App>>,
+    NestedMount(path): NestedMount,
+    arrival: Arrival,
+    request: Request,
+) -> Answer {
+    introspect(&app, &path, &arrival, request).await
 }
 
-async fn introspect(app: &App, path: &str, request: Request) -> Response {
-    let arrived_at = ArrivedAt::of(app, request.uri(), request.headers(), request.extensions());
-    let Some(mount) = resolve(app, &arrived_at, path) else { return unknown_path() };
-    let (parts, parameters) = match read(app, request, Accepts::Form).await {
+/// The introspection endpoint of the mount at `path`.
+pub(in crate::http) async fn introspect(app: &App, path: &str, arrival: &Arrival, request: Request) -> Answer {
+    let arrived_at = ArrivedAt::of(app, request.uri(), request.headers(), arrival.bases.as_ref());
+    let Some(mount) = resolve(app, &arrived_at, path) else { return unknown_path().into() };
+    let source = arrival.source;
+    let (parts, parameters) = match read(app, source, request, Accepts::Form).await {
         Ok(read) => read,
-        Err(response) => return response,
+        Err(response) => return response.into(),
     };
-    let answered = oauth::introspect(app, &mount, source_of(&parts), authorization(&parts), &parameters).await;
-    respond(app, &parts, answered)
+    let answered = oauth::introspect(app, &mount, source, authorization(&parts), &parameters).await;
+    respond(app, source, &parts, answered)
 }

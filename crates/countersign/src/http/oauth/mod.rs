@@ -14,7 +14,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::response::Response;
 use http::header::{HOST, USER_AGENT};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, Uri};
+use http::{HeaderMap, Uri};
 
 use super::errors::unknown_path;
 use super::serve::ListenerBases;
@@ -26,7 +26,7 @@ use crate::oauth::AuthenticatedClient;
 use crate::source_address::SourceAddress;
 
 /// The mount that a request reached: `path` below the base that it arrived at.
-fn resolve(app: &App, arrived_at: &ArrivedAt, path: &str) -> Option<ResolvedMount> {
+fn resolve(app: &App, arrived_at: &ArrivedAt, path: &str) -> Option<Arc<ResolvedMount>> {
     app.catalog().mount(arrived_at.0.as_ref()?, path)
 }
 
@@ -34,11 +34,10 @@ fn resolve(app: &App, arrived_at: &ArrivedAt, path: &str) -> Option<ResolvedMoun
 pub(super) struct ArrivedAt(Option<BaseUrl>);
 
 impl ArrivedAt {
-    pub(super) fn of(app: &App, uri: &Uri, headers: &HeaderMap, extensions: &Extensions) -> Self {
+    pub(super) fn of(app: &App, uri: &Uri, headers: &HeaderMap, own: Option<&ListenerBases>) -> Self {
         // HTTP/2 puts the authority into the URI.
         let host = uri.authority().map(http::uri::Authority::as_str);
         let host = host.or_else(|| headers.get(HOST).and_then(|value| value.to_str().ok()));
-        let own = extensions.get::<ListenerBases>();
         Self(bases::select(own.map_or(&*app.bases, |own| &*own.0), host).cloned())
     }
 }
@@ -47,7 +46,7 @@ impl FromRequestParts<Arc<App>> for ArrivedAt {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        Ok(Self::of(app, &parts.uri, &parts.headers, &parts.extensions))
+        Ok(Self::of(app, &parts.uri, &parts.headers, parts.extensions.get()))
     }
 }
 
@@ -65,8 +64,8 @@ impl<S: Send + Sync> FromRequestParts<S> for NestedMount {
 }
 
 /// Notes whence and by what the client authenticated.
-fn record_use(app: &App, parts: &Parts, client: &AuthenticatedClient) {
-    let source = parts.extensions.get::<SourceAddress>().filter(|source| **source != SourceAddress::NONE).map(|source| source.ip());
-    let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+fn record_use(app: &App, source: SourceAddress, headers: &HeaderMap, client: &AuthenticatedClient) {
+    let source = (source != SourceAddress::NONE).then(|| source.ip());
+    let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     app.credential_uses.record(client.credential_id(), app.clock.now(), client.method(), source, user_agent);
 }

@@ -58,18 +58,19 @@ fn find_grant<'a>(
     mount: &ResolvedMount,
     asked: Option<&str>,
 ) -> Result<(Arc<ResourceServer>, &'a ClientGrant), ClientCredentialsError> {
-    let mut granted = client.client().grants.iter().filter_map(|grant| {
+    let grants = &client.client().grants;
+    if let Some(audience) = asked.or_else(|| mount.default_audience.as_ref().map(countersign_protocol::Audience::as_str)) {
+        let resource_server = mount.server.find_audience(audience).ok_or(ClientCredentialsError::AudienceNotGranted)?;
+        let grant = grants.iter().find(|grant| grant.resource_server_id == resource_server.id);
+        return Ok((Arc::clone(resource_server), grant.ok_or(ClientCredentialsError::AudienceNotGranted)?));
+    }
+    let mut granted = grants.iter().filter_map(|grant| {
         let resource_server = mount.server.find_resource_server(&grant.resource_server_id)?;
         Some((Arc::clone(resource_server), grant))
     });
-    match asked.or_else(|| mount.default_audience.as_ref().map(countersign_protocol::Audience::as_str)) {
-        Some(audience) => granted
-            .find(|(resource_server, _)| resource_server.audience.as_str() == audience)
-            .ok_or(ClientCredentialsError::AudienceNotGranted),
-        None => match (granted.next(), granted.next()) {
-            (Some(only), None) => Ok(only),
-            _ => Err(ClientCredentialsError::AudienceMissing),
-        },
+    match (granted.next(), granted.next()) {
+        (Some(only), None) => Ok(only),
+        _ => Err(ClientCredentialsError::AudienceMissing),
     }
 }
 

@@ -96,7 +96,7 @@ impl AcmeServer {
             wrong_name: AtomicBool::new(false),
         });
         let (stop, stopped) = watch::channel(false);
-        let endpoint = Endpoint { listeners, router: router(&state), bases: None, tls: Some(terms) };
+        let endpoint = Endpoint { listeners, site: router(&state).into(), bases: None, tls: Some(terms) };
         let seconds = std::time::Duration::from_secs;
         let options = ServeOptions { header_timeout: seconds(60), drain_timeout: seconds(1) };
         tokio::spawn(serve_all(vec![endpoint], options, stopped));

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use countersign::app::{App, AppParts, StartError};
 use countersign::config::{BaseUrl, BudgetsConfig, Network};
 use countersign::entropy::SeededEntropy;
-use countersign::http::{metrics_router, router};
+use countersign::http::{Site, metrics_router, site};
 use countersign::outbound::{Outbound, OutboundOptions};
 use countersign::sealing::MasterKey;
 use countersign::store::Store;
@@ -52,7 +51,7 @@ pub(crate) struct TestApp {
     pub(crate) app: Arc<App>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) timer: Arc<TestTimer>,
-    router: Router,
+    site: Site,
     setup: Setup,
     // Last: the database goes when every node is gone.
     pub(crate) database: Arc<Database>,
@@ -100,7 +99,7 @@ impl TestApp {
             Some(signers) => App::start_with(parts, Arc::new(signers.clone())).await?,
             None => App::start(parts).await?,
         };
-        Ok(Self { router: router(&app, Duration::from_secs(30)), app, clock, timer, setup, database })
+        Ok(Self { site: site(&app, Duration::from_secs(30)), app, clock, timer, setup, database })
     }
 
     /// Another node of the same instance, on the same clock.
@@ -112,7 +111,7 @@ impl TestApp {
     /// A request to the same node through a router that soon loses patience. Only
     /// for what must run into that: on a busy machine, any request may.
     pub(crate) fn impatient_post(&self, uri: &str) -> Request {
-        Request::new(router(&self.app, Duration::from_millis(50)), Method::POST, uri)
+        Request::new(site(&self.app, Duration::from_millis(50)), Method::POST, uri)
     }
 
     /// The text of a scrape.
@@ -121,7 +120,7 @@ impl TestApp {
     }
 
     pub(crate) fn request(&self, method: Method, uri: &str) -> Request {
-        Request::new(self.router.clone(), method, uri)
+        Request::new(self.site.clone(), method, uri)
     }
 
     pub(crate) fn get(&self, uri: &str) -> Request {

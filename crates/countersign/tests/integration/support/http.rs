@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use countersign::http::PeerAddress;
+use countersign::http::{PeerAddress, Site};
 use countersign_protocol::ErrorCode;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -23,16 +22,16 @@ pub(crate) const JSON: &str = "application/json";
 
 /// A request in the making. Its Host is `as.test` unless it gets another.
 pub(crate) struct Request {
-    router: Router,
+    site: Site,
     parts: http::request::Parts,
     body: Body,
 }
 
 impl Request {
-    pub(super) fn new(router: Router, method: Method, uri: &str) -> Self {
+    pub(super) fn new(site: Site, method: Method, uri: &str) -> Self {
         let request = http::Request::builder().method(method).uri(uri).header("host", "as.test");
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        Self { router, parts, body: Body::empty() }.from("198.51.100.1")
+        Self { site, parts, body: Body::empty() }.from("198.51.100.1")
     }
 
     /// Adds a header, to one of the same name if there is one.
@@ -71,7 +70,7 @@ impl Request {
     }
 
     pub(crate) async fn send(self) -> Answer {
-        let response = self.router.oneshot(http::Request::from_parts(self.parts, self.body)).await.unwrap();
+        let response = self.site.oneshot(http::Request::from_parts(self.parts, self.body)).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let answer = Answer { status: parts.status, headers: parts.headers, body };
