@@ -3,6 +3,8 @@
 mod job;
 mod load;
 mod median;
+mod ours;
+mod scale;
 mod servers;
 mod usage;
 
@@ -38,10 +40,13 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         );
     }
     ensure!(usage::cores()? >= 2, "the benchmark needs two cores: one for the server, one for the load");
+    if options.job.as_deref() == Some("scale") {
+        return scale::run(options.pairs);
+    }
     let servers = Servers::start()?;
     let jobs: Vec<Job> =
         servers.jobs()?.into_iter().filter(|job| options.job.as_ref().is_none_or(|only| only == job.name)).collect();
-    ensure!(!jobs.is_empty(), "there is no such job: token-rs256 token-es256 token-eddsa introspect-es256");
+    ensure!(!jobs.is_empty(), "there is no such job: token-rs256 token-es256 token-eddsa introspect-es256 scale");
     let mut rows = Vec::new();
     for job in &jobs {
         rows.push(measure(job, options.pairs)?);
@@ -49,6 +54,11 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
     print::line(&table(&rows));
     print::line(&format!("idle memory after all of it: {} MB", usage::resident_megabytes(servers.ours_id())?));
     Ok(())
+}
+
+fn build() -> Result<()> {
+    let packages = ["--package", "countersign", "--package", "countersign-bench"];
+    process::run(&mut process::cargo(["build", "--release", "--locked"].into_iter().chain(packages)))
 }
 
 /// The runs of one job.
