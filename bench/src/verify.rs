@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 use anyhow::{Context as _, anyhow, ensure};
+use countersign_protocol::Clock as _;
 use countersign_protocol::jose::{Algorithm, Jwk, VerificationKey, base64url};
-use countersign_protocol::{Clock as _, SystemClock};
-use countersign_verify::Verifier;
 use countersign_verify::testing::TestIssuer;
+use countersign_verify::{SystemClock, Verifier};
 use serde_json::Value;
 
 const AUDIENCE: &str = "https://api.example.com";
@@ -86,8 +86,8 @@ fn key_of(issuer: &TestIssuer, algorithm: Algorithm) -> anyhow::Result<Verificat
     let set: Value = serde_json::from_str(&issuer.jwk_set())?;
     let keys = set.get("keys").and_then(Value::as_array).context("a key set has keys")?;
     let jwk = keys.iter().find(|key| key.get("alg").and_then(Value::as_str) == Some(algorithm.as_str()));
-    let jwk: Jwk = serde_json::from_value(jwk.context("the key is not published")?.clone())?;
-    VerificationKey::from_jwk(&jwk).map_err(|error| anyhow!("{error:?}"))
+    let jwk = Jwk::parse(jwk.and_then(Value::as_object).context("the key is not published")?)?;
+    Ok(VerificationKey::from_jwk(&jwk)?)
 }
 
 fn split(token: &str) -> Option<(Vec<u8>, Vec<u8>)> {

@@ -1,5 +1,6 @@
 //! Measuring: the floor, ours and a peer, interleaved, each on the same core.
 
+mod conversation;
 mod job;
 mod load;
 mod median;
@@ -7,6 +8,7 @@ mod ours;
 mod scale;
 mod servers;
 mod usage;
+mod verify;
 
 use anyhow::{Result, ensure};
 
@@ -40,13 +42,15 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         );
     }
     ensure!(usage::cores()? >= 2, "the benchmark needs two cores: one for the server, one for the load");
-    if options.job.as_deref() == Some("scale") {
-        return scale::run(options.pairs);
+    match options.job.as_deref() {
+        Some("scale") => return scale::run(options.pairs),
+        Some("verify") => return verify::run(options.pairs),
+        _ => {}
     }
     let servers = Servers::start()?;
     let jobs: Vec<Job> =
         servers.jobs()?.into_iter().filter(|job| options.job.as_ref().is_none_or(|only| only == job.name)).collect();
-    ensure!(!jobs.is_empty(), "there is no such job: token-rs256 token-es256 token-eddsa introspect-es256 scale");
+    ensure!(!jobs.is_empty(), "there is no such job: token-rs256 token-es256 token-eddsa introspect-es256 scale verify");
     let mut rows = Vec::new();
     for job in &jobs {
         rows.push(measure(job, options.pairs)?);
@@ -56,9 +60,12 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
     Ok(())
 }
 
+/// Ours as it is shipped, and then, with features of their own, the programs beside it.
 fn build() -> Result<()> {
-    let packages = ["--package", "countersign", "--package", "countersign-bench"];
-    process::run(&mut process::cargo(["build", "--release", "--locked"].into_iter().chain(packages)))
+    for package in ["countersign", "countersign-bench"] {
+        process::run(&mut process::cargo(["build", "--release", "--locked", "--package", package]))?;
+    }
+    Ok(())
 }
 
 /// The runs of one job.
