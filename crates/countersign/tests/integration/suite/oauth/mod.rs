@@ -4,5 +4,7 @@ use super::ENGINE;
 
 mod introspect;
 mod opaque;
+mod phantom;
 mod revoke;
+mod signed_introspection;
 mod token;
