@@ -8,3 +8,4 @@ mod phantom;
 mod revoke;
 mod signed_introspection;
 mod token;
+mod token_keys;
