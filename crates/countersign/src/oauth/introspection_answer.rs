@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use countersign_protocol::{INTROSPECTION_JWT_TYPE, IntrospectionResponse, SignedIntrospectionClaims};
+use countersign_protocol::{INTROSPECTION_JWT_TYPE, IntrospectionResponse, Secret, SignedIntrospectionClaims};
 
 use super::inquiry::TokenInquiryError;
 use super::introspect::{Active, Question};
@@ -33,7 +33,7 @@ pub enum IntrospectionAnswer {
     /// RFC 9701 section 5.
     SignedResponse(String),
     /// The JWT, if there is one for the caller.
-    AccessToken(Option<String>),
+    AccessToken(Option<Secret<String>>),
 }
 
 /// Answers a question. A signature may take a while: what was revoked meanwhile, be it

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use countersign_protocol::Secret;
 use quick_cache::sync::Cache;
 
 use super::introspect::Active;
@@ -22,9 +23,8 @@ pub struct PhantomTokens {
     made: OnceLock<Cache<Box<str>, Arc<Phantom>>>,
 }
 
-#[derive(Debug)]
 struct Phantom {
-    jwt: String,
+    jwt: Secret<String>,
     signed_by: SigningKeyId,
 }
 
@@ -37,24 +37,15 @@ impl PhantomTokens {
     fn keep(&self, token: &str, phantom: &Arc<Phantom>) {
         self.made.get_or_init(|| Cache::new(CAPACITY)).insert(token.into(), Arc::clone(phantom));
     }
-
-    fn forget(&self, token: &str) {
-        if let Some(made) = self.made.get() {
-            made.remove(token);
-        }
-    }
 }
 
 /// The JWT that stands for `text`; `None`: it is not active, or not for this caller to
 /// have. A JWT stands for itself. Only who introspects for the API gets one for an opaque
 /// token: its client would trade what can be revoked at once for what cannot.
-pub(super) async fn phantom_token(app: &App, text: &str, active: Option<&Active>) -> Result<Option<String>, IssueError> {
-    let Some(Active { token, audience, introspects }) = active else {
-        app.phantom_tokens.forget(text);
-        return Ok(None);
-    };
+pub(super) async fn phantom_token(app: &App, text: &str, active: Option<&Active>) -> Result<Option<Secret<String>>, IssueError> {
+    let Some(Active { token, audience, introspects }) = active else { return Ok(None) };
     match token.format {
-        TokenFormat::Jwt => return Ok(Some(text.to_owned())),
+        TokenFormat::Jwt => return Ok(Some(Secret::new(text.to_owned()))),
         TokenFormat::Opaque if !introspects => return Ok(None),
         TokenFormat::Opaque => {}
     }
@@ -64,7 +55,7 @@ pub(super) async fn phantom_token(app: &App, text: &str, active: Option<&Active>
         return Ok(Some(made.jwt.clone()));
     }
     let jwt = sign_as(ACCESS_TOKEN_TYPE, &token.server, algorithm, &token.claims.all).await?;
-    let made = Arc::new(Phantom { jwt, signed_by: key });
+    let made = Arc::new(Phantom { jwt: Secret::new(jwt), signed_by: key });
     app.phantom_tokens.keep(text, &made);
     Ok(Some(made.jwt.clone()))
 }

@@ -59,7 +59,7 @@ pub(in crate::http) async fn introspect(app: &App, path: &str, arrival: &Arrival
     respond(app, source, &parts, answered, |answer| match answer {
         IntrospectionAnswer::Response(response) => json(StatusCode::OK, &response),
         IntrospectionAnswer::SignedResponse(jwt) => as_type(SIGNED_RESPONSE, jwt),
-        IntrospectionAnswer::AccessToken(Some(jwt)) => as_type(JWT, jwt),
+        IntrospectionAnswer::AccessToken(Some(jwt)) => as_type(JWT, jwt.expose().clone()),
         IntrospectionAnswer::AccessToken(None) => no_content(),
     })
 }
