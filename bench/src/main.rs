@@ -1,8 +1,9 @@
 //! The floor: a server that does the unavoidable work of each job and nothing else.
-//! Prints its port and a token, then serves until it is killed.
+//! Prints its port and a token of each kind, then serves until it is killed.
 #![expect(clippy::print_stdout, reason = "whoever starts it reads where it is")]
 
 mod keys;
+mod sealer;
 mod work;
 
 use std::convert::Infallible;
@@ -32,6 +33,7 @@ async fn serve() -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?.port());
     println!("{}", work.token()?);
+    println!("{}", work.opaque_token()?);
     tokio::task::LocalSet::new()
         .run_until(async move {
             loop {

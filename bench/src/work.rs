@@ -1,7 +1,7 @@
 //! The unavoidable work of each job: read the form, hash the secret, sign or verify,
-//! write the answer.
+//! seal or open, write the answer.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use aws_lc_rs::{hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,6 +9,7 @@ use countersign_protocol::Parameters;
 use serde_json::{Value, json};
 
 use crate::keys::{Algorithm, Keys};
+use crate::sealer::Sealer;
 
 /// As many characters as a client secret has.
 const SECRET: &str = "csec_0123456789ab0123456789012345678901234567890123456789012abcdef";
@@ -16,6 +17,7 @@ const SECRET: &str = "csec_0123456789ab01234567890123456789012345678901234567890
 /// What the server works with.
 pub(crate) struct Work {
     keys: Keys,
+    sealer: Sealer,
     hash_key: hmac::Key,
     secret_hash: hmac::Tag,
 }
@@ -24,12 +26,17 @@ impl Work {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let hash_key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
         let secret_hash = hmac::sign(&hash_key, SECRET.as_bytes());
-        Ok(Self { keys: Keys::generate()?, hash_key, secret_hash })
+        Ok(Self { keys: Keys::generate()?, sealer: Sealer::new()?, hash_key, secret_hash })
     }
 
     /// A token to introspect.
     pub(crate) fn token(&self) -> anyhow::Result<String> {
         self.make_token(Algorithm::Es256).context("no token can be made")
+    }
+
+    /// An opaque one.
+    pub(crate) fn opaque_token(&self) -> anyhow::Result<String> {
+        self.seal_token().context("no token can be sealed")
     }
 
     /// The answer to a form at a path; `None`: it is refused.
@@ -41,28 +48,27 @@ impl Work {
             "/token/rs256" => self.issue(Algorithm::Rs256),
             "/token/es256" => self.issue(Algorithm::Es256),
             "/token/eddsa" => self.issue(Algorithm::EdDsa),
+            "/token/opaque" => Some(response(&self.seal_token()?)),
             "/introspect" => self.introspect(form.find("token")?),
+            "/introspect/opaque" => describe(&self.sealer.open(form.find("token")?)?),
             _ => None,
         }
     }
 
     fn issue(&self, algorithm: Algorithm) -> Option<String> {
-        let token = self.make_token(algorithm)?;
-        Some(format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":600,"scope":"list:users"}}"#))
+        Some(response(&self.make_token(algorithm)?))
+    }
+
+    fn seal_token(&self) -> Option<String> {
+        self.sealer.seal(claims()?)
     }
 
     fn make_token(&self, algorithm: Algorithm) -> Option<String> {
-        let mut id = [0; 16];
-        rand::fill(&mut id).ok()?;
         let header = format!(r#"{{"alg":"{}","kid":"sk_01mcc5rmqefqpaxn197mkhbvqb","typ":"at+jwt"}}"#, algorithm.as_str());
-        let claims = format!(
-            r#"{{"iss":"http://localhost:8787/","sub":"demo-client","aud":"http://api.localhost","client_id":"demo-client","cred":"cred_01mcc5rmqefqpaxn197mkhbvqb","iat":1800000000,"exp":1800000600,"jti":"{}","scope":"list:users"}}"#,
-            URL_SAFE_NO_PAD.encode(id)
-        );
         let mut token = String::with_capacity(1_024);
         URL_SAFE_NO_PAD.encode_string(header, &mut token);
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+        URL_SAFE_NO_PAD.encode_string(claims()?, &mut token);
         let signature = self.keys.sign(algorithm, token.as_bytes())?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
@@ -75,11 +81,28 @@ impl Work {
         if !self.keys.verifies(message.as_bytes(), &signature) {
             return None;
         }
-        let claims = URL_SAFE_NO_PAD.decode(message.split_once('.')?.1).ok()?;
-        let mut claims: Value = serde_json::from_slice(&claims).map_err(|error| anyhow!(error)).ok()?;
-        let members = claims.as_object_mut()?;
-        members.insert("active".to_owned(), json!(true));
-        members.insert("token_type".to_owned(), json!("Bearer"));
-        Some(claims.to_string())
+        describe(&URL_SAFE_NO_PAD.decode(message.split_once('.')?.1).ok()?)
     }
+}
+
+fn claims() -> Option<String> {
+    let mut id = [0; 16];
+    rand::fill(&mut id).ok()?;
+    Some(format!(
+        r#"{{"iss":"http://localhost:8787/","sub":"demo-client","aud":"http://api.localhost","client_id":"demo-client","cred":"cred_01mcc5rmqefqpaxn197mkhbvqb","iat":1800000000,"exp":1800000600,"jti":"{}","scope":"list:users"}}"#,
+        URL_SAFE_NO_PAD.encode(id)
+    ))
+}
+
+fn response(token: &str) -> String {
+    format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":600,"scope":"list:users"}}"#)
+}
+
+/// The answer to an introspection of a good token.
+fn describe(claims: &[u8]) -> Option<String> {
+    let mut claims: Value = serde_json::from_slice(claims).ok()?;
+    let members = claims.as_object_mut()?;
+    members.insert("active".to_owned(), json!(true));
+    members.insert("token_type".to_owned(), json!("Bearer"));
+    Some(claims.to_string())
 }

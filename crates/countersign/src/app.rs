@@ -15,7 +15,7 @@ use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::oauth::DecoyKeys;
+use crate::oauth::{DecoyKeys, PhantomTokens};
 use crate::outbound::Outbound;
 use crate::revocation::Revocations;
 use crate::sealing::MasterKey;
@@ -88,6 +88,8 @@ pub struct App {
     pub credential_uses: CredentialUses,
     /// Tried where there is no key to try.
     pub decoy_keys: DecoyKeys,
+    /// JWTs that stand for opaque tokens.
+    pub phantom_tokens: PhantomTokens,
     catalog: ArcSwap<Catalog>,
     /// Opened keys, and the lock that keeps an older snapshot from replacing a newer one.
     opened_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<dyn Signer>>>,
@@ -159,6 +161,7 @@ impl App {
             client_keys,
             credential_uses: CredentialUses::default(),
             decoy_keys: DecoyKeys::new(),
+            phantom_tokens: PhantomTokens::default(),
             outbound: parts.outbound,
             catalog: ArcSwap::from_pointee(catalog),
             opened_keys: tokio::sync::Mutex::new(opened),

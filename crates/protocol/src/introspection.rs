@@ -57,6 +57,24 @@ impl Serialize for IntrospectionResponse {
     }
 }
 
+/// The `typ` of a signed introspection response (RFC 9701 section 5).
+pub const INTROSPECTION_JWT_TYPE: &str = "token-introspection+jwt";
+
+/// The claims of a signed introspection response (RFC 9701 section 5). What is said of the
+/// token is a member of its own, and there is neither `sub` nor `exp` beside it: nobody is
+/// to take the response for the token.
+#[derive(Debug, Serialize)]
+pub struct SignedIntrospectionClaims<'a> {
+    /// The mount that was asked.
+    pub iss: &'a str,
+    /// The client that asked.
+    pub aud: &'a str,
+    /// Seconds since the epoch.
+    pub iat: i64,
+    /// The answer.
+    pub token_introspection: &'a IntrospectionResponse,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

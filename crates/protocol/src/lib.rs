@@ -6,6 +6,7 @@
 //! [`jose::VerificationKey`].
 #![warn(missing_docs)]
 
+mod accept;
 mod audience;
 mod check;
 mod client_assertion;
@@ -28,6 +29,7 @@ mod time;
 #[cfg(weakened)]
 pub mod weakened;
 
+pub use accept::preferred;
 pub use audience::{Audience, InvalidAudience};
 pub use check::Check;
 pub use client_assertion::{
@@ -43,7 +45,9 @@ pub use error::{BearerChallenge, OAuthErrorCode};
 pub use error_code::ErrorCode;
 pub use form::{BodyError, Parameters, form_encode};
 pub use grant::{ClientCredentialsRequest, GrantType, TokenRequest, TokenRequestError, TokenResponse};
-pub use introspection::{IntrospectionResponse, PresentedToken, TokenParameterMissing};
+pub use introspection::{
+    INTROSPECTION_JWT_TYPE, IntrospectionResponse, PresentedToken, SignedIntrospectionClaims, TokenParameterMissing,
+};
 pub use issuer::{InvalidIssuer, Issuer};
 pub use metadata::{AuthorizationServerMetadata, EndpointPaths};
 pub use protected_resource::{InvalidProtectedResource, ProtectedResource, ProtectedResourceMetadata};

@@ -43,6 +43,8 @@ pub struct AuthorizationServerMetadata {
     pub introspection_endpoint: String,
     /// Client authentication methods of the introspection endpoint.
     pub introspection_endpoint_auth_methods_supported: Vec<&'static str>,
+    /// The algorithms of signed introspection responses (RFC 9701 section 7).
+    pub introspection_signing_alg_values_supported: Vec<&'static str>,
     /// URL of the revocation endpoint (RFC 7009).
     pub revocation_endpoint: String,
     /// Client authentication methods of the revocation endpoint.
@@ -67,6 +69,7 @@ impl AuthorizationServerMetadata {
     pub fn new(issuer: &Issuer, paths: EndpointPaths, algorithms: &[Algorithm]) -> Self {
         // One function authenticates clients at every endpoint.
         let auth_methods = ClientAuthMethod::ALL.map(ClientAuthMethod::as_str).to_vec();
+        let algorithms: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
         let auth_algorithms = Algorithm::ALL.map(Algorithm::as_str).to_vec();
         Self {
             issuer: issuer.to_string(),
@@ -75,6 +78,7 @@ impl AuthorizationServerMetadata {
             grant_types_supported: GrantType::ALL.map(GrantType::as_str).to_vec(),
             introspection_endpoint: issuer.endpoint(paths.introspection),
             introspection_endpoint_auth_methods_supported: auth_methods.clone(),
+            introspection_signing_alg_values_supported: algorithms.clone(),
             revocation_endpoint: issuer.endpoint(paths.revocation),
             revocation_endpoint_auth_methods_supported: auth_methods.clone(),
             token_endpoint_auth_methods_supported: auth_methods,
@@ -83,7 +87,7 @@ impl AuthorizationServerMetadata {
             token_endpoint_auth_signing_alg_values_supported: auth_algorithms,
             response_types_supported: [],
             subject_types_supported: ["public"],
-            id_token_signing_alg_values_supported: algorithms.iter().map(|algorithm| algorithm.as_str()).collect(),
+            id_token_signing_alg_values_supported: algorithms,
         }
     }
 }

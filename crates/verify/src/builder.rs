@@ -22,7 +22,7 @@ use crate::policy::Policy;
 use crate::token_cache::TokenCache;
 use crate::trusted_issuer::{KeyLocation, TrustedIssuer};
 use crate::verifier::Inner;
-use crate::{ResourceMetadata, SystemClock, Verifier};
+use crate::{Method, ResourceMetadata, SystemClock, Verifier};
 
 /// Most issuers of one verifier.
 const MAX_ISSUERS: usize = 1_000;
@@ -72,6 +72,10 @@ pub enum BuildError {
     #[cfg(feature = "http")]
     #[error("keys cannot be fetched: {0}")]
     Http(crate::HttpError),
+    /// [`Introspection::as_jwt`](crate::Introspection::as_jwt) of an issuer that is not trusted by its keys.
+    #[cfg(feature = "introspection")]
+    #[error("introspection as JWT: the issuer is not one whose keys are trusted")]
+    IntrospectionKeys,
     /// The issuer is no issuer.
     #[error("issuer: {0}")]
     Issuer(InvalidIssuer),
@@ -248,7 +252,7 @@ impl VerifierBuilder {
 
         #[cfg(feature = "introspection")]
         let introspector = match self.introspection.take() {
-            Some(asked) => Some(asked.build(&audience, leeway_seconds, Arc::clone(&clock), way.client.as_ref())?),
+            Some(asked) => Some(asked.build(&audience, leeway_seconds, Arc::clone(&clock), way.client.as_ref(), &issuers)?),
             None => None,
         };
         #[cfg_attr(not(feature = "introspection"), expect(unused_mut, reason = "introspection adds an issuer"))]
@@ -378,6 +382,7 @@ impl Making<'_> {
             accept_untyped: trusted.accept_untyped,
             accept_incomplete: trusted.accept_incomplete,
             allow: trusted.allow,
+            method: Method::Jwt,
         };
         Ok(TrustedKeys { policy, keys })
     }

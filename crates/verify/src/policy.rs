@@ -13,6 +13,7 @@ const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 const GENERIC_TYPE: &str = "jwt";
 
 /// The rules for the tokens of one issuer.
+#[derive(Clone)]
 pub(crate) struct Policy {
     pub(crate) issuer: Issuer,
     /// One of them is enough; there is at least one.
@@ -23,6 +24,8 @@ pub(crate) struct Policy {
     pub(crate) accept_untyped: bool,
     pub(crate) accept_incomplete: bool,
     pub(crate) allow: Option<Allow>,
+    /// How its tokens are verified.
+    pub(crate) method: Method,
 }
 
 /// Why a token is refused.
@@ -66,17 +69,17 @@ impl Policy {
             if is_asked { check_complete(&claims) } else { Ok(()) }
         };
         match self.check_claims(&claims, now).and_then(|()| is_whole()) {
-            Ok(()) => self.admit(claims, jws.header().key_id.clone(), Method::Jwt),
+            Ok(()) => self.admit(claims, jws.header().key_id.clone()),
             Err(code) => Err(Refused { code, claims: Some(Box::new(claims)) }),
         }
     }
 
     /// The last checks of claims that passed [`check_claims`](Self::check_claims).
-    pub(crate) fn admit(&self, claims: Claims, key_id: Option<String>, method: Method) -> Result<Verified, Refused> {
+    pub(crate) fn admit(&self, claims: Claims, key_id: Option<String>) -> Result<Verified, Refused> {
         if self.allow.as_ref().is_some_and(|allow| !allow(&claims)) {
             return Err(Refused { code: ErrorCode::ClaimMismatch, claims: Some(Box::new(claims)) });
         }
-        Verified::new(claims, key_id, method).map_err(|_| ErrorCode::ClaimMissing.into())
+        Verified::new(claims, key_id, self.method).map_err(|_| ErrorCode::ClaimMissing.into())
     }
 
     /// Issuer, audience, times, and that the token is no more than a bearer token.

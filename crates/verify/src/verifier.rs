@@ -83,6 +83,22 @@ impl Verifier {
         Self(Arc::new(inner))
     }
 
+    /// A verifier for tokens that come from elsewhere than requests: it remembers none.
+    #[cfg(feature = "introspection")]
+    pub(crate) fn of_issuer(policy: policy::Policy, keys: Arc<KeyCache>, audience: Audience, clock: Arc<dyn Clock>) -> Self {
+        Self::new(Inner {
+            issuers: Issuers::new(TrustedKeys { policy, keys }, Box::default()),
+            audience,
+            challenger: Challenger { realm: String::new(), metadata_url: None },
+            metadata: None,
+            tokens: TokenCache::new(0),
+            clock,
+            introspector: None,
+            #[cfg(feature = "metrics")]
+            observer: None,
+        })
+    }
+
     /// The issuer whose tokens are accepted; of several the first.
     pub fn issuer(&self) -> &Issuer {
         &self.0.issuers.first().policy.issuer
@@ -229,6 +245,16 @@ impl Verifier {
         #[cfg(feature = "metrics")]
         watch.stop(&judgement);
         self.conclude(judgement)
+    }
+
+    /// The verdict alone, for who asks on behalf of another token.
+    #[cfg(feature = "introspection")]
+    pub(crate) async fn verdict(&self, token: &str) -> Result<Verified, Fault> {
+        match self.look(token, None) {
+            Look::Judged(judgement) => judgement.verdict,
+            Look::Wait(Pending::Keys { issuer, need }) => self.judge_after(token, issuer, need).await.verdict,
+            Look::Wait(Pending::Introspection(flight)) => flight.land().await,
+        }
     }
 
     async fn judge_after(&self, token: &str, issuer: u16, need: Need) -> Judgement<'_> {

@@ -50,7 +50,10 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
     let servers = Servers::start()?;
     let jobs: Vec<Job> =
         servers.jobs()?.into_iter().filter(|job| options.job.as_ref().is_none_or(|only| only == job.name)).collect();
-    ensure!(!jobs.is_empty(), "there is no such job: token-rs256 token-es256 token-eddsa introspect-es256 scale verify");
+    ensure!(
+        !jobs.is_empty(),
+        "there is no such job: token-rs256 token-es256 token-eddsa token-opaque introspect-es256 introspect-opaque scale verify"
+    );
     let mut rows = Vec::new();
     for job in &jobs {
         rows.push(measure(job, options.pairs)?);

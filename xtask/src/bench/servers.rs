@@ -17,11 +17,15 @@ const FLOOR_SECRET: &str = "csec_0123456789ab01234567890123456789012345678901234
 const AUDIENCES: [(&str, &str); 3] =
     [("RS256", "http://rs256.test"), ("ES256", "http://es256.test"), ("EdDSA", "http://eddsa.test")];
 
+/// A resource server whose tokens are opaque, here and at the peer.
+const OPAQUE: &str = "http://opaque.test";
+
 /// All of them. Dropping it ends them.
 pub(super) struct Servers {
     floor: Background,
     floor_url: String,
     floor_token: String,
+    floor_opaque_token: String,
     ours: Ours,
     peer: Background,
     peer_url: String,
@@ -35,14 +39,15 @@ impl Servers {
         process::run(Command::new("npm").current_dir(&peers).args(["ci", "--no-audit", "--no-fund"]))?;
         let (folder, programs) = (TempFolder::create("bench")?, workspace::target()?.join("release"));
         let floor = Background::reading_stdout(pinned(&programs.join("floor")).env_clear(), &folder.path().join("floor.log"))?;
-        let (floor_port, floor_token) = (line(&floor)?, line(&floor)?);
+        let (floor_port, floor_token, floor_opaque_token) = (line(&floor)?, line(&floor)?, line(&floor)?);
         let mut node = pinned(Path::new("node"));
         node.arg(peers.join("oidc-provider.mjs")).env("CLIENT_SECRET", FLOOR_SECRET).env("NODE_ENV", "production");
         let peer = Background::reading_stdout(&mut node, &folder.path().join("peer.log"))?;
         let peer_port = line(&peer)?;
         let ours = Ours::start(&programs.join("countersign"), folder.path())?;
         let local = |port: &str| format!("http://127.0.0.1:{port}");
-        Ok(Self { floor, floor_url: local(&floor_port), floor_token, ours, peer, peer_url: local(&peer_port), folder })
+        let (floor_url, peer_url) = (local(&floor_port), local(&peer_port));
+        Ok(Self { floor, floor_url, floor_token, floor_opaque_token, ours, peer, peer_url, folder })
     }
 
     pub(super) fn ours_id(&self) -> u32 {
@@ -57,14 +62,21 @@ impl Servers {
             self.ours.run(&["grant", "create", "demo-client", audience])?;
             jobs.push(self.token_job(algorithm, audience)?);
         }
-        jobs.push(self.introspection_job()?);
+        self.ours.run(&["resource-server", "create", OPAQUE, "--token-format", "opaque", "--scope", "list:users"])?;
+        self.ours.run(&["grant", "create", "demo-client", OPAQUE])?;
+        jobs.push(self.token_job("opaque", OPAQUE)?);
+        let (_, signed) = AUDIENCES.get(1).copied().unwrap_or_default();
+        jobs.push(self.introspection_job("introspect-es256", signed, ("/introspect", &self.floor_token))?);
+        jobs.push(self.introspection_job("introspect-opaque", OPAQUE, ("/introspect/opaque", &self.floor_opaque_token))?);
         Ok(jobs)
     }
 
+    /// `algorithm` may be `opaque`: then the token is not signed.
     fn token_job(&self, algorithm: &str, audience: &str) -> Result<Job> {
         let name = match algorithm {
             "RS256" => "token-rs256",
             "ES256" => "token-es256",
+            "opaque" => "token-opaque",
             _ => "token-eddsa",
         };
         let form = |secret: &str, parameter: &str| {
@@ -95,24 +107,23 @@ impl Servers {
         })
     }
 
-    fn introspection_job(&self) -> Result<Job> {
-        let (_, audience) = AUDIENCES.get(1).copied().unwrap_or_default();
+    fn introspection_job(&self, name: &'static str, audience: &str, (path, floor_token): (&str, &str)) -> Result<Job> {
         let env_file = self.ours.env_file();
         let token = self.ours.run(&["token", "get", "--audience", audience, "--env-file", &env_file.to_string_lossy()])?;
         let form = |secret: &str, token: &str| format!("token={token}&client_id=demo-client&client_secret={secret}");
         let ours = form(&self.ours.value("CLIENT_SECRET")?, token.trim());
         let peer_token = self.peer_token()?;
         Ok(Job {
-            name: "introspect-es256",
+            name,
             floor: self.target(
-                "introspect-floor",
+                &format!("{name}-floor"),
                 self.floor.id(),
-                format!("{}/introspect", self.floor_url),
-                &form(FLOOR_SECRET, &self.floor_token),
+                format!("{}{path}", self.floor_url),
+                &form(FLOOR_SECRET, floor_token),
             )?,
-            ours: self.target("introspect", self.ours.id(), self.ours.at("/oauth/introspect")?, &ours)?,
+            ours: self.target(name, self.ours.id(), self.ours.at("/oauth/introspect")?, &ours)?,
             peer: Some(self.target(
-                "introspect-peer",
+                &format!("{name}-peer"),
                 self.peer.id(),
                 format!("{}/token/introspection", self.peer_url),
                 &form(FLOOR_SECRET, &peer_token),
@@ -123,7 +134,7 @@ impl Servers {
     /// An opaque one: the peer does not introspect its JWTs.
     fn peer_token(&self) -> Result<String> {
         let form = format!(
-            "grant_type=client_credentials&resource=http://opaque.test&scope=list:users&client_id=demo-client&client_secret={FLOOR_SECRET}"
+            "grant_type=client_credentials&resource={OPAQUE}&scope=list:users&client_id=demo-client&client_secret={FLOOR_SECRET}"
         );
         let said = process::read(Command::new("curl").args(["-sS", "-d", &form, &format!("{}/token", self.peer_url)]))?;
         let token = said.split_once("\"access_token\":\"").and_then(|(_, rest)| rest.split_once('"'));

@@ -130,7 +130,7 @@ pub(super) const CASES: &[Case] = &[
     server('C', 52, "a client has nothing at an authorization server without a grant there", "CVE-2026-33132"),
     server('F', 87, "an API sees all of its own token", "RFC 7662 section 2.2"),
     server('F', 88, "another API's client learns nothing", "RFC 7662 section 4, CVE-2026-37979"),
-    later('F', 89, "answers are JSON only", "a signed answer about a foreign token holds no claims", "RFC 9701 section 5"),
+    server('F', 89, "a signed answer about a foreign token holds no claims", "RFC 9701 section 5; CVE-2026-18208"),
     server('F', 90, "nobody asks or revokes without credentials", "RFC 7662 section 2.1, RFC 7009 section 2.1"),
     server('F', 91, "a client that is no API sees only its own tokens", "RFC 7662 section 4"),
     server('F', 92, "whatever is not a live token of ours is inactive", "RFC 7662 section 2.2, CVE-2026-27840"),

@@ -33,6 +33,7 @@ mod secrets_file;
 mod serve;
 mod signing_key;
 mod token;
+mod token_key;
 mod verbs;
 mod view;
 
@@ -114,6 +115,9 @@ enum Command {
     /// Get or decode access tokens
     #[command(subcommand, after_help = token::EXAMPLES)]
     Token(token::TokenCommand),
+    /// Manage the keys that seal opaque tokens
+    #[command(subcommand, after_help = token_key::EXAMPLES)]
+    TokenKey(token_key::TokenKeyCommand),
     /// Read and verify the audit log
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
@@ -170,6 +174,7 @@ async fn run(command: Command, printer: Printer) -> anyhow::Result<()> {
         Command::MasterKey(command) => master_key::run(command, printer).await,
         Command::Revoke(command) => revoke::run(command, printer).await,
         Command::Token(command) => token::run(command, printer).await,
+        Command::TokenKey(command) => token_key::run(command, printer).await,
         Command::Audit(command) => audit::run(command, printer).await,
         Command::Openapi => openapi::run(printer),
         Command::Completions(arguments) => {

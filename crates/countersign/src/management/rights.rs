@@ -39,8 +39,8 @@ rights! {
     CredentialsRotateOwn = "credentials:rotate_own", "Rotate the caller's own credentials";
     GrantsRead = "grants:read", "Read client grants";
     GrantsWrite = "grants:write", "Create, change and delete client grants";
-    SigningKeysRead = "signing_keys:read", "Read the state of signing keys";
-    SigningKeysWrite = "signing_keys:write", "Rotate signing keys";
+    SigningKeysRead = "signing_keys:read", "Read the state of signing keys and token keys";
+    SigningKeysWrite = "signing_keys:write", "Rotate signing keys and token keys";
     TokensRevoke = "tokens:revoke", "Revoke tokens by client, subject, credential, key or audience";
     AuditRead = "audit:read", "Read and verify the audit log";
     OperatorsWrite = "operators:write", "Grant rights on this API to clients";

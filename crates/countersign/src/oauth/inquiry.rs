@@ -3,6 +3,7 @@
 use countersign_protocol::{ClientId, Parameters, PresentedToken, TokenParameterMissing};
 
 use super::client_auth::{AuthenticatedClient, ClientAuthError, authenticate};
+use super::issue::IssueError;
 use crate::app::App;
 use crate::catalog::ResolvedMount;
 use crate::limits::Exhausted;
@@ -18,6 +19,9 @@ pub enum TokenInquiryError {
     /// The client is not authenticated.
     #[error(transparent)]
     ClientAuth(#[from] ClientAuthError),
+    /// The answer was not signed.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,12 +1,16 @@
 //! The introspection endpoint's steps, in order (RFC 7662).
 
-use countersign_protocol::{ClientId, IntrospectionResponse, Parameters, PresentedToken, Timestamp};
+use std::sync::Arc;
+
+use countersign_protocol::{ClientId, Parameters, Timestamp};
 
 use super::inquiry::{TokenInquiry, TokenInquiryError, inquire};
+use super::introspection_answer::{IntrospectionAnswer, IntrospectionFormat, answer};
 use super::issued_token::{IssuedToken, read_of_mount};
 use crate::app::App;
 use crate::catalog::ResolvedMount;
 use crate::clients::Client;
+use crate::resource_servers::ResourceServer;
 use crate::source_address::SourceAddress;
 
 /// Answers an introspection.
@@ -19,29 +23,48 @@ pub async fn introspect<'h>(
     source: SourceAddress,
     authorization: impl IntoIterator<Item = &'h [u8]>,
     parameters: &Parameters,
-) -> TokenInquiry<IntrospectionResponse> {
-    inquire(app, mount, source, authorization, parameters, async |caller, presented| judge(app, mount, caller, presented).await)
-        .await
+    format: IntrospectionFormat,
+) -> TokenInquiry<IntrospectionAnswer> {
+    inquire(app, mount, source, authorization, parameters, async |caller, presented| {
+        answer(&Question { app, caller, token: presented.expose() }, mount, format).await
+    })
+    .await
 }
 
-async fn judge(
-    app: &App,
-    mount: &ResolvedMount,
-    caller: &ClientId,
-    presented: &PresentedToken,
-) -> Result<IntrospectionResponse, TokenInquiryError> {
-    let server = &mount.server;
-    let Ok(token) = read_of_mount(app, server, presented.expose()) else { return Ok(IntrospectionResponse::Inactive) };
-    let holder = app.find_client(&token.client_id).await?;
-    let known = Known {
-        may_see: server
-            .find_audience(token.audience.as_str())
-            .is_some_and(|audience| *caller == token.client_id || server.may_introspect(caller, &audience.id)),
-        // After the last wait: what was acknowledged before counts.
-        is_revoked: token.is_revoked(app),
-        holder: holder.as_deref(),
-    };
-    Ok(decide(token, &known, app.clock.now()))
+/// Who asks about which token.
+pub(super) struct Question<'q> {
+    pub(super) app: &'q App,
+    pub(super) caller: &'q ClientId,
+    pub(super) token: &'q str,
+}
+
+impl Question<'_> {
+    /// The token, if it is active for the caller at this moment.
+    pub(super) async fn judge(&self, mount: &ResolvedMount) -> Result<Option<Active>, TokenInquiryError> {
+        let (app, server) = (self.app, &mount.server);
+        let Ok(token) = read_of_mount(app, server, self.token) else { return Ok(None) };
+        let Some(audience) = server.find_audience(token.audience.as_str()) else { return Ok(None) };
+        let introspects = server.may_introspect(self.caller, &audience.id);
+        let holder = app.find_client(&token.client_id).await?;
+        let known = Known {
+            may_see: introspects || *self.caller == token.client_id,
+            // After the last wait: what was acknowledged before counts.
+            is_revoked: token.is_revoked(app),
+            holder: holder.as_deref(),
+        };
+        let is_active = is_active(&token, &known, app.clock.now());
+        Ok(is_active.then(|| Active { audience: Arc::clone(audience), introspects, token }))
+    }
+}
+
+/// A token that is active for who asks.
+pub(super) struct Active {
+    pub(super) token: IssuedToken,
+    /// Whom it is for.
+    pub(super) audience: Arc<ResourceServer>,
+    /// Whether the caller introspects for that resource server, and is not only the
+    /// client that the token was issued to.
+    pub(super) introspects: bool,
 }
 
 /// What the instance knows about a token besides what the token says.
@@ -58,12 +81,9 @@ struct Known<'a> {
 /// Whether a token is active. A token whose client is disabled, or whose credential
 /// is revoked, is not, whenever it was issued: a node that had not heard of it yet
 /// may have issued it since. Pure.
-fn decide(token: IssuedToken, known: &Known<'_>, now: Timestamp) -> IntrospectionResponse {
+fn is_active(token: &IssuedToken, known: &Known<'_>, now: Timestamp) -> bool {
     let has_credential =
         |client: &Client| client.credentials.iter().any(|own| own.id == token.credential_id && own.revoked_at.is_none());
     let may_hold = known.holder.is_some_and(|client| client.disabled_at.is_none() && has_credential(client));
-    if known.may_see && may_hold && !known.is_revoked && now < token.claims.expires_at {
-        return IntrospectionResponse::Active(token.claims.all);
-    }
-    IntrospectionResponse::Inactive
+    known.may_see && may_hold && !known.is_revoked && now < token.claims.expires_at
 }

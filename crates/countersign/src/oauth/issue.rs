@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use countersign_protocol::jose::{AccessTokenClaims, Algorithm, SigningInput, base64url};
+use countersign_protocol::jose::{AccessTokenClaims, Algorithm, SigningInput, SigningKeyError, base64url};
 use countersign_protocol::{ClientId, Issuer, Scope, Timestamp, TokenResponse};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tracing::Instrument as _;
 
@@ -97,9 +98,29 @@ pub(super) async fn access_token(app: &App, spec: &AccessTokenSpec) -> Result<To
 }
 
 async fn sign(spec: &AccessTokenSpec, claims: &str) -> Result<String, IssueError> {
-    let key = spec.server.keys.active(spec.signing_alg).ok_or(IssueError::NoSigningKey(spec.signing_alg))?;
-    let input = SigningInput::of_json(key.algorithm(), key.key_id().as_str(), ACCESS_TOKEN_TYPE, claims);
-    let signature = key.sign(input.as_str()).instrument(span!("sign", algorithm = %spec.signing_alg)).await?;
+    sign_json(ACCESS_TOKEN_TYPE, &spec.server, spec.signing_alg, claims).await
+}
+
+/// A JWT with the header `typ` of these claims, signed by the active key.
+pub(super) async fn sign_as(
+    typ: &str,
+    server: &LoadedAuthorizationServer,
+    algorithm: Algorithm,
+    claims: &impl Serialize,
+) -> Result<String, IssueError> {
+    let claims = serde_json::to_string(claims).map_err(|_| SignError::from(SigningKeyError::Claims))?;
+    sign_json(typ, server, algorithm, &claims).await
+}
+
+async fn sign_json(
+    typ: &str,
+    server: &LoadedAuthorizationServer,
+    algorithm: Algorithm,
+    claims: &str,
+) -> Result<String, IssueError> {
+    let key = server.keys.active(algorithm).ok_or(IssueError::NoSigningKey(algorithm))?;
+    let input = SigningInput::of_json(key.algorithm(), key.key_id().as_str(), typ, claims);
+    let signature = key.sign(input.as_str()).instrument(span!("sign", %algorithm)).await?;
     Ok(input.with_signature(&signature))
 }
 

@@ -11,6 +11,7 @@ use super::issue::ACCESS_TOKEN_TYPE;
 use crate::app::App;
 use crate::catalog::{Catalog, LoadedAuthorizationServer};
 use crate::ids::{AuthorizationServerId, CredentialId};
+use crate::resource_servers::TokenFormat;
 use crate::revocation::TokenFacts;
 use crate::token_keys::TOKEN_PREFIX;
 
@@ -36,6 +37,8 @@ pub struct IssuedToken {
     pub token_id: String,
     /// `iat`.
     pub issued_at: Timestamp,
+    /// Whether it was signed or sealed.
+    pub format: TokenFormat,
     /// Which key signed or sealed it.
     pub key_id: String,
 }
@@ -57,16 +60,16 @@ impl IssuedToken {
         let key = server.keys.key_set().find(Some(&key_id)).ok_or(ErrorCode::UnknownKey)?;
         let payload = jws.verify(key).map_err(|_| ErrorCode::BadSignature)?;
         let claims = Claims::parse(&payload).map_err(|_| ErrorCode::ClaimMissing)?;
-        Self::from_claims(server, key_id, claims).ok_or(ErrorCode::ClaimMissing)
+        Self::from_claims(server, TokenFormat::Jwt, key_id, claims).ok_or(ErrorCode::ClaimMissing)
     }
 
     fn open(server: &Arc<LoadedAuthorizationServer>, token: &str) -> Result<Self, ErrorCode> {
         let (key_id, claims) = server.token_keys.read(&server.id, token).ok_or(ErrorCode::UnknownKey)?;
         let claims = Claims::parse(&claims).map_err(|_| ErrorCode::ClaimMissing)?;
-        Self::from_claims(server, key_id.to_string(), claims).ok_or(ErrorCode::ClaimMissing)
+        Self::from_claims(server, TokenFormat::Opaque, key_id.to_string(), claims).ok_or(ErrorCode::ClaimMissing)
     }
 
-    fn from_claims(server: &Arc<LoadedAuthorizationServer>, key_id: String, claims: Claims) -> Option<Self> {
+    fn from_claims(server: &Arc<LoadedAuthorizationServer>, format: TokenFormat, key_id: String, claims: Claims) -> Option<Self> {
         let text = |name: &str| claims.all.get(name).and_then(Value::as_str);
         Some(Self {
             server: Arc::clone(server),
@@ -77,6 +80,7 @@ impl IssuedToken {
             subject: text("sub")?.to_owned(),
             token_id: text("jti")?.to_owned(),
             issued_at: claims.issued_at?,
+            format,
             key_id,
             claims,
         })

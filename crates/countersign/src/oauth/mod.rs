@@ -7,9 +7,11 @@ mod decoy_keys;
 pub mod grants;
 mod inquiry;
 mod introspect;
+mod introspection_answer;
 mod issue;
 mod issued_token;
 mod own_credentials;
+mod phantom_token;
 mod revoke;
 mod token;
 
@@ -17,8 +19,10 @@ pub use client_auth::{AuthenticatedClient, ClientAuthError, RefusalReason, authe
 pub use decoy_keys::DecoyKeys;
 pub use inquiry::{TokenInquiry, TokenInquiryError};
 pub use introspect::introspect;
+pub use introspection_answer::{IntrospectionAnswer, IntrospectionFormat};
 pub use issue::{AccessTokenSpec, IssueError};
 pub use issued_token::{IssuedToken, read_issued};
 pub use own_credentials::rotate_own;
+pub use phantom_token::PhantomTokens;
 pub use revoke::revoke;
 pub use token::{TokenError, token};

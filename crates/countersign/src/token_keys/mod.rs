@@ -1,12 +1,14 @@
 //! Token keys: opaque tokens are their claims, sealed under one of them.
 
 mod key;
+mod rotate;
 mod schedule;
 
 use std::sync::Arc;
 
 use countersign_protocol::{Secret, Timestamp};
 
+use crate::audit::Actor;
 use crate::entropy::{Entropy, random};
 use crate::ids::{AuthorizationServerId, TokenKeyId};
 use crate::instance::hold_master_key;
@@ -14,6 +16,7 @@ use crate::sealing::{MasterKey, SealingError};
 use crate::store::{Store, StoreError};
 
 pub use key::{TOKEN_PREFIX, TokenKey};
+pub use rotate::{RotatedTokenKey, TokenKeyState, list, replace_compromised, rotate};
 pub use schedule::apply_due;
 
 /// A token key as stored.
@@ -57,9 +60,10 @@ impl TokenKeys {
         Ok(Self { oldest_first })
     }
 
-    /// The key that seals new tokens at `now`.
+    /// The key that seals new tokens at `now`. By a clock that is behind, the only key may
+    /// seem to wait.
     pub fn active(&self, now: Timestamp) -> Option<&Arc<TokenKey>> {
-        self.oldest_first.iter().rev().find(|key| key.seals_from() <= now)
+        self.oldest_first.iter().rev().find(|key| key.seals_from() <= now).or_else(|| self.oldest_first.first())
     }
 
     /// A key that is not destroyed.
@@ -87,11 +91,14 @@ where
         return Ok(());
     }
     let key = make(master_key, "", now, now, entropy)?;
+    let event = Actor::system("start").event("token_key.created", "token_key", key.id.as_str());
     let master_key = master_key.clone();
     let written = store.write(move |tx| {
         Box::pin(async move {
             let held = hold_master_key::<FirstKeyError>(tx, &master_key).await?;
-            Ok(tx.insert_token_key(&held, &key).await?)
+            tx.insert_token_key(&held, &key).await?;
+            tx.record_event(event, now);
+            Ok(())
         })
     });
     match written.await {

@@ -15,7 +15,7 @@ use crate::store::{ChangeKind, StoreError};
 const SEALS_FOR_SECONDS: i64 = 86_400;
 /// How long a key is known before it seals: a node that has not heard of it by then
 /// has not read the feed for longer than it may answer at all.
-const KNOWN_BEFORE_SECONDS: i64 = 6 * MAX_FEED_SILENCE_SECONDS;
+pub(super) const KNOWN_BEFORE_SECONDS: i64 = 6 * MAX_FEED_SILENCE_SECONDS;
 /// How long a key is kept after its last token has expired: clocks of nodes differ.
 const KEPT_AFTER_SECONDS: i64 = 300;
 
@@ -33,7 +33,8 @@ fn due(keys: &[StoredTokenKey], is_worn: impl Fn(&TokenKeyId) -> bool, now: Time
     let Some(newest) = keys.iter().max_by_key(|key| key.seals_from) else { return vec![Step::Make(None)] };
     let is_old = newest.seals_from.plus_seconds(SEALS_FOR_SECONDS) <= now;
     let makes = newest.seals_from <= now && (is_old || is_worn(&newest.id));
-    let sealed_until = |key: &StoredTokenKey| keys.iter().find(|next| next.follows == key.id.as_str()).map(|next| next.seals_from);
+    // Its own successor may have been withdrawn: until then, then.
+    let sealed_until = |key: &StoredTokenKey| keys.iter().map(|next| next.seals_from).filter(|from| *from > key.seals_from).min();
     let is_dead = |until: Timestamp| until.plus_seconds(MAX_TOKEN_LIFETIME_SECONDS + KEPT_AFTER_SECONDS) <= now;
     let dead = keys.iter().filter(|key| sealed_until(key).is_some_and(is_dead));
     let destroys = dead.map(|key| Step::Destroy(key.id.clone()));
@@ -53,14 +54,15 @@ pub async fn apply_due(app: &App, by: &Actor) -> Result<usize, ChangeError> {
     for step in due(&keys, is_worn, app.clock.now()) {
         let done = match step {
             Step::Destroy(id) => destroy(app, by, id).await?,
-            Step::Make(follows) => succeed(app, by, follows).await?,
+            Step::Make(follows) => succeed(app, by, follows).await?.is_some(),
         };
         made += usize::from(done);
     }
     Ok(made)
 }
 
-async fn succeed(app: &App, by: &Actor, follows: Option<TokenKeyId>) -> Result<bool, ChangeError> {
+/// Makes the key after `follows`; `None`: there is one.
+pub(super) async fn succeed(app: &App, by: &Actor, follows: Option<TokenKeyId>) -> Result<Option<StoredTokenKey>, ChangeError> {
     let now = app.clock.now();
     let seals_from = if follows.is_some() { now.plus_seconds(KNOWN_BEFORE_SECONDS) } else { now };
     let follows = follows.as_ref().map_or("", TokenKeyId::as_str);
@@ -73,12 +75,12 @@ async fn succeed(app: &App, by: &Actor, follows: Option<TokenKeyId>) -> Result<b
             tx.insert_token_key(&held, &key).await?;
             tx.record_event(event, now);
             tx.record_change(ChangeKind::Catalog, key.id.as_str(), now);
-            Ok(true)
+            Ok(Some(key))
         })
     });
     match written.await {
         // Each key is followed once: another node was first.
-        Err(ChangeError::Store(StoreError::UniqueViolation)) => Ok(false),
+        Err(ChangeError::Store(StoreError::UniqueViolation)) => Ok(None),
         other => other,
     }
 }
@@ -135,5 +137,14 @@ mod tests {
         let keys = [key("tk_1", "", 0), key("tk_2", "tk_1", 100), key("tk_3", "tk_2", 86_000)];
         assert_eq!(due_at(&keys, "", 100 + 86_400 + 299), []);
         assert_eq!(due_at(&keys, "", 100 + 86_400 + 300), [Step::Destroy(keys[0].id.clone())]);
+    }
+
+    #[test]
+    fn a_key_whose_successor_was_withdrawn_is_destroyed_all_the_same() {
+        // tk_2 is gone; tk_3 seals in its place.
+        let keys = [key("tk_1", "", 0), key("tk_3", "tk_2", 86_000)];
+        assert_eq!(due_at(&keys, "", 86_000 + 86_399), []);
+        let (destroys, makes) = (Step::Destroy(keys[0].id.clone()), Step::Make(Some(keys[1].id.clone())));
+        assert_eq!(due_at(&keys, "", 86_000 + 86_400 + 300), [destroys, makes]);
     }
 }

@@ -318,6 +318,33 @@ async fn signing_keys_are_managed_through_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn token_keys_are_listed_rotated_and_withdrawn_with_and_without_a_server() {
+    let (instance, mut server) = served().await;
+    let first = strings(&server.json(&["token-key", "list"]).await, "id")[0].to_owned();
+    let rotated = server.json(&["token-key", "rotate", "--key", &first]).await;
+    assert_eq!((rotated["active"].as_str(), &rotated["withdrawn"]), (Some(&*first), &json!([])));
+    let again = server.run(&["token-key", "rotate"]).await.refusal();
+    assert!(again.contains("has a successor already"), "{again}");
+    let listed = server.json(&["token-key", "list"]).await;
+    assert_eq!(strings(&listed, "state"), ["active", "waiting"]);
+    let outcome = server.json(&["token-key", "rotate", "--emergency", "--key", &first]).await;
+    assert_eq!(outcome["withdrawn"], json!([first, rotated["successor"]]));
+    let gone = server.run(&["token-key", "rotate", "--emergency", "--key", &first]).await.refusal();
+    assert!(gone.contains("is destroyed"), "{gone}");
+    let unknown = server.run(&["token-key", "rotate", "--key", "tk_none"]).await.refusal();
+    assert!(unknown.contains("tk_none"), "{unknown}");
+    server.process.stop().await;
+
+    let listed = instance.json(&["token-key", "list", "--offline"]).await;
+    assert_eq!(strings(&listed, "id"), [outcome["active"].as_str().unwrap()]);
+    let offline = instance.json(&["token-key", "rotate", "--offline", "--emergency"]).await;
+    assert_eq!(offline["withdrawn"], json!([outcome["active"]]));
+    let text = instance.run(&["token-key", "rotate", "--offline"]).await.success();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert_eq!((words.len(), words[1], words[5]), (6, offline["active"].as_str().unwrap(), "none"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_revoked_through_the_server() {
     let (_instance, mut server) = served().await;
     let client = server.client("revoked-client").await;

@@ -9,7 +9,7 @@ use countersign_protocol::{ErrorCode, Timestamp};
 
 use crate::decision::Fault;
 use crate::policy::Policy;
-use crate::{Method, Verified};
+use crate::{Verified, Verifier};
 
 /// Why a response is none: the token was not judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +39,24 @@ pub(super) fn judge(policy: &Policy, body: &[u8], now: Timestamp, ask_again_at: 
         Fault::NotJudged(ErrorCode::IntrospectionUnavailable)
     })?;
     policy.check_claims(&claims, now)?;
-    Ok(policy.admit(claims, None, Method::Introspection)?)
+    Ok(policy.admit(claims, None)?)
+}
+
+/// Judges the token that a JWT stands for; no JWT: it is not active. What `verifier` refuses
+/// before it knows the claims to be the issuer's is no answer.
+pub(super) async fn judge_jwt(verifier: &Verifier, body: &[u8]) -> Result<Verified, Fault> {
+    if body.is_empty() {
+        return Err(ErrorCode::TokenInactive.into());
+    }
+    let unusable = |code: ErrorCode| {
+        tracing::warn!(issuer = verifier.issuer().as_str(), code = code.as_str(), "the issuer's answer cannot be used");
+        Fault::NotJudged(ErrorCode::IntrospectionUnavailable)
+    };
+    let jwt = std::str::from_utf8(body).map_err(|_| unusable(ErrorCode::TokenMalformed))?;
+    verifier.verdict(jwt).await.map_err(|fault| match fault {
+        Fault::Refused(refused) if refused.claims.is_none() => unusable(refused.code),
+        Fault::Refused(_) | Fault::NotJudged(_) => fault,
+    })
 }
 
 /// The members of an answer about an active token; `None` when it is not active.

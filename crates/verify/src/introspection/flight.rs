@@ -12,11 +12,11 @@ use tokio::sync::{Semaphore, watch};
 use countersign_protocol::{Clock, ErrorCode, Timestamp};
 
 use super::Introspect;
-use super::answer::judge;
-use crate::Verified;
+use super::answer::{judge, judge_jwt};
 use crate::decision::{Fault, Judgement};
 use crate::policy::Policy;
 use crate::token_cache::{Life, Origin, TokenCache};
+use crate::{Verified, Verifier};
 
 /// How long a refusal is remembered at most, in seconds.
 const MAX_REFUSED_SECONDS: i64 = 5;
@@ -28,6 +28,8 @@ type Verdict = Result<Verified, Fault>;
 /// Asks an issuer about tokens and remembers what it said.
 pub(crate) struct Introspector {
     policy: Policy,
+    /// Verifies the JWTs that are asked for; `None`: claims are.
+    jwt_verifier: Option<Verifier>,
     introspect: Arc<dyn Introspect>,
     clock: Arc<dyn Clock>,
     cache_seconds: i64,
@@ -67,7 +69,7 @@ const fn not_judged() -> Verdict {
 
 impl Introspector {
     pub(super) fn new(
-        policy: Policy,
+        (policy, jwt_verifier): (Policy, Option<Verifier>),
         introspect: Arc<dyn Introspect>,
         clock: Arc<dyn Clock>,
         (cache_entries, cache_seconds): (usize, i64),
@@ -76,6 +78,7 @@ impl Introspector {
     ) -> Self {
         Self {
             policy,
+            jwt_verifier,
             introspect,
             clock,
             cache_seconds,
@@ -155,9 +158,13 @@ impl Introspector {
                 return not_judged();
             }
         };
-        let now = self.clock.now();
-        let verdict = judge(&self.policy, &body, now, now.plus_seconds(self.cache_seconds));
-        self.remember(token, &verdict, now);
+        let asked_at = self.clock.now();
+        let verdict = match &self.jwt_verifier {
+            Some(verifier) => judge_jwt(verifier, &body).await,
+            None => judge(&self.policy, &body, asked_at, asked_at.plus_seconds(self.cache_seconds)),
+        };
+        // Waiting for keys must not lengthen the life of an answer.
+        self.remember(token, &verdict, asked_at);
         verdict
     }
 

@@ -14,6 +14,8 @@ use crate::{FetchError, HttpClient, HttpError, Limits};
 
 /// Largest response, in bytes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
+/// The media type of a JWT (RFC 7519 section 10.3.1).
+const JWT: &str = "application/jwt";
 
 /// Asks an introspection endpoint with an [`HttpClient`], authenticated by
 /// `client_secret_basic`. A connection that fails is tried once more.
@@ -22,6 +24,7 @@ pub struct HttpIntrospection {
     url: Uri,
     authorization: HeaderValue,
     limits: Limits,
+    asks_for_jwt: bool,
 }
 
 impl HttpIntrospection {
@@ -41,7 +44,16 @@ impl HttpIntrospection {
         // Base64 is always a header value.
         let mut authorization = HeaderValue::from_str(basic.expose()).map_err(|_| HttpError::Url)?;
         authorization.set_sensitive(true);
-        Ok(Self { client, url, authorization, limits: Limits { timeout, max_body_bytes: MAX_RESPONSE_BYTES } })
+        let limits = Limits { timeout, max_body_bytes: MAX_RESPONSE_BYTES };
+        Ok(Self { client, url, authorization, limits, asks_for_jwt: false })
+    }
+
+    /// Asks for a JWT that stands for the token; see
+    /// [`Introspection::as_jwt`](crate::Introspection::as_jwt).
+    #[must_use]
+    pub const fn as_jwt(mut self) -> Self {
+        self.asks_for_jwt = true;
+        self
     }
 
     fn request(&self, token: &str) -> Request<Bytes> {
@@ -52,7 +64,7 @@ impl HttpIntrospection {
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.authorization.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static(if self.asks_for_jwt { JWT } else { "application/json" }));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("countersign-verify/", env!("CARGO_PKG_VERSION"))));
         request
     }
@@ -65,6 +77,7 @@ impl HttpIntrospection {
         };
         match response.status() {
             StatusCode::OK => Ok(response.into_body().to_vec()),
+            StatusCode::NO_CONTENT if self.asks_for_jwt => Ok(Vec::new()),
             // 401 too: it is this API that was not let in, not its caller.
             other => Err(HttpError::Status(other)),
         }

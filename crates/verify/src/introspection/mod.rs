@@ -13,9 +13,10 @@ use std::time::Duration;
 use countersign_protocol::jose::Claims;
 use countersign_protocol::{Audience, Clock, InvalidIssuer, Issuer, Secret};
 
+use crate::issuers::Issuers;
 use crate::policy::Policy;
 use crate::trusted_issuer::Allow;
-use crate::{BuildError, FetchError, HttpClient};
+use crate::{BuildError, FetchError, HttpClient, Method, Verifier};
 
 pub(crate) use flight::{Asked, Flight, Introspector};
 pub use http::HttpIntrospection;
@@ -33,7 +34,8 @@ pub type IntrospectFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Fetc
 /// Asks an issuer about a token. The default asks over HTTP(S).
 pub trait Introspect: Send + Sync + 'static {
     /// The body of the introspection response (RFC 7662 section 2.2). An error is
-    /// whatever is no such response; the token then is not judged.
+    /// whatever is no such response; the token then is not judged. For
+    /// [`Introspection::as_jwt`] the JWT that stands for the token, or nothing.
     fn introspect<'a>(&'a self, token: &'a str) -> IntrospectFuture<'a>;
 }
 
@@ -59,6 +61,7 @@ pub struct Introspection {
     issuer: Result<Issuer, InvalidIssuer>,
     asked: Way,
     jwts: bool,
+    as_jwt: bool,
     cache_entries: usize,
     cache_seconds: u16,
     timeout: Duration,
@@ -93,6 +96,7 @@ impl Introspection {
             issuer: Issuer::try_from(issuer.to_string().as_str()),
             asked,
             jwts: false,
+            as_jwt: false,
             cache_entries: DEFAULT_CACHE_ENTRIES,
             cache_seconds: DEFAULT_CACHE_SECONDS,
             timeout: DEFAULT_TIMEOUT,
@@ -103,6 +107,16 @@ impl Introspection {
     /// Also asks about JWTs that name this issuer, unless it is trusted by its keys.
     pub const fn and_jwts(mut self) -> Self {
         self.jwts = true;
+        self
+    }
+
+    /// Asks for a JWT that stands for the token (`Accept: application/jwt`, answered with 204
+    /// for one that is not active), and verifies it as any other, with the keys of the
+    /// issuer: what is accepted is what the issuer has signed. The issuer must be one that
+    /// the verifier trusts by its keys. An answer that the issuer did not sign judges
+    /// nothing: 503.
+    pub const fn as_jwt(mut self) -> Self {
+        self.as_jwt = true;
         self
     }
 
@@ -144,28 +158,38 @@ impl Introspection {
         leeway_seconds: u8,
         clock: Arc<dyn Clock>,
         client: Option<&HttpClient>,
+        trusted: &Issuers,
     ) -> Result<Arc<Introspector>, BuildError> {
         let issuer = self.issuer.map_err(BuildError::Issuer)?;
+        let keys = match trusted.find(issuer.as_str()) {
+            Some((_, found)) if self.as_jwt => Some(found),
+            None if self.as_jwt => return Err(BuildError::IntrospectionKeys),
+            _ => None,
+        };
         let introspect = match (self.asked, client) {
             (Way::Given(introspect), _) => introspect,
             (Way::Http { url, client_id, client_secret }, Some(client)) => {
                 client.check_url(&url).map_err(BuildError::Http)?;
                 let asking = HttpIntrospection::new(client.clone(), &url, &client_id, &client_secret, self.timeout);
-                Arc::new(asking.map_err(BuildError::Http)?)
+                let asking = asking.map_err(BuildError::Http)?;
+                Arc::new(if self.as_jwt { asking.as_jwt() } else { asking })
             }
             (Way::Http { .. }, None) => return Err(BuildError::Fetch),
         };
         let policy = Policy {
             issuer,
             audiences: Box::new([audience.clone()]),
-            algorithms: None,
+            algorithms: keys.and_then(|own| own.policy.algorithms.clone()),
             leeway_seconds,
             accept_untyped: false,
             accept_incomplete: false,
             allow: self.allow,
+            method: Method::Introspection,
         };
+        let jwt_verifier =
+            keys.map(|own| Verifier::of_issuer(policy.clone(), Arc::clone(&own.keys), audience.clone(), Arc::clone(&clock)));
         let (entries, seconds) = (self.cache_entries, i64::from(self.cache_seconds));
-        Ok(Arc::new(Introspector::new(policy, introspect, clock, (entries, seconds), self.timeout, self.jwts)))
+        Ok(Arc::new(Introspector::new((policy, jwt_verifier), introspect, clock, (entries, seconds), self.timeout, self.jwts)))
     }
 }
 

@@ -390,3 +390,137 @@ async fn a_check_of_the_application_sees_the_answer() {
     Asking::with(&active(&json!({ "tier": "gold" })), gold).await.verify(TOKEN).await.unwrap();
     assert_eq!(Asking::with(&active(&json!({ "tier": "silver" })), gold).await.refusal(TOKEN).await, ("CS-1205", 401));
 }
+
+/// An issuer that answers with JWTs that stand for tokens.
+async fn phantom() -> Asking {
+    let asking = Asking::with(&json!({}), Introspection::as_jwt).await;
+    asking.say(asking.world.token(&json!({})));
+    asking
+}
+
+impl Asking {
+    fn say(&self, body: impl Into<String>) {
+        self.endpoint.say(Answer::Body(body.into()));
+    }
+}
+
+#[tokio::test]
+async fn a_jwt_that_stands_for_a_token_is_verified_like_any_and_remembered_like_an_answer() {
+    let asking = phantom().await;
+    for _ in 0..3 {
+        let verified = asking.verify(TOKEN).await.unwrap();
+        assert_eq!(
+            (verified.client_id(), verified.token_id(), verified.key_id()),
+            (Some("demo-client"), Some("jti-1"), Some("k1"))
+        );
+        assert_eq!(verified.method(), Method::Introspection);
+        asking.verifier().require(&verified, &Requirements::all(["list:users"])).unwrap();
+    }
+    assert_eq!((asking.endpoint.asked(), asking.world.issuer.fetches()), (1, 1));
+    // By itself it is a token like another: the issuer is not asked about it.
+    assert_eq!(asking.verify(&asking.world.token(&json!({}))).await.unwrap().method(), Method::Jwt);
+    assert_eq!(asking.endpoint.asked(), 1);
+    asking.say("");
+    asking.world.advance_millis(30_000);
+    assert_eq!(asking.refusal(TOKEN).await, INACTIVE);
+    assert_eq!(asking.endpoint.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_jwt_that_stands_for_a_token_is_remembered_until_its_own_end() {
+    let asking = phantom().await;
+    asking.say(asking.world.token_for(10));
+    asking.verify(TOKEN).await.unwrap();
+    asking.world.advance_millis(9_999);
+    asking.verify(TOKEN).await.unwrap();
+    assert_eq!(asking.endpoint.asked(), 1);
+    asking.say("");
+    asking.world.advance_millis(1);
+    assert_eq!(asking.refusal(TOKEN).await, INACTIVE);
+}
+
+#[tokio::test]
+async fn a_jwt_that_stands_for_a_token_has_to_be_for_this_api_and_alive() {
+    let asking = phantom().await;
+    let elsewhere = json!({ "aud": "https://elsewhere.test" });
+    for (number, (changes, refused)) in [
+        (elsewhere, ("CS-1204", 401)),
+        (json!({ "iss": "https://elsewhere.test" }), ("CS-1201", 401)),
+        (json!({ "exp": NOW - 10 }), ("CS-1102", 401)),
+        (json!({ "nbf": NOW + 60 }), ("CS-1101", 401)),
+        (json!({ "client_id": null }), ("CS-1202", 401)),
+        (json!({ "cnf": { "jkt": "x" } }), ("CS-1206", 401)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        asking.say(asking.world.token(&changes));
+        assert_eq!(asking.refusal(&format!("{TOKEN}{number}")).await, refused, "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_issuer_did_not_sign_as_an_access_token_judges_nothing() {
+    let asking = phantom().await;
+    let good = asking.world.token(&json!({}));
+    let stranger = new_key(countersign_verify::Algorithm::EdDSA);
+    let signed = |key, typ: &str| {
+        sign_raw(key, &json!({ "alg": "EdDSA", "kid": "k1", "typ": typ }).to_string(), &claims(&json!({})).to_string())
+    };
+    let unsigned = format!("{}.", good.rsplit_once('.').unwrap().0);
+    for body in [
+        signed(&stranger, "at+jwt"),
+        // A signed answer is no token (RFC 9701).
+        signed(&asking.world.key, "token-introspection+jwt"),
+        signed(&asking.world.key, "JWT"),
+        unsigned,
+        good[..good.len() - 1].to_owned(),
+        active(&json!({})).to_string(),
+        json!({ "active": false }).to_string(),
+        TOKEN.to_owned(),
+        " ".to_owned(),
+    ] {
+        asking.say(&body);
+        assert_eq!(asking.refusal(TOKEN).await, UNAVAILABLE, "{body}");
+    }
+    // Nothing of it is remembered.
+    asking.say(good);
+    asking.verify(TOKEN).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_jwt_that_stands_for_a_token_waits_for_the_keys_of_the_issuer() {
+    let endpoint = Endpoint::new(&json!({}));
+    let introspection = Introspection::with(ISSUER, endpoint.clone()).as_jwt();
+    let world = World::cold(|builder| builder.introspection(introspection));
+    endpoint.say(Answer::Body(world.token(&json!({}))));
+    world.issuer.hold();
+    let verifier = world.verifier.clone();
+    let asked = tokio::spawn(async move { verifier.verify_token(TOKEN).await });
+    settle().await;
+    assert!(!asked.is_finished());
+    world.issuer.release();
+    asked.await.unwrap().unwrap();
+    assert_eq!(endpoint.asked(), 1);
+}
+
+#[tokio::test]
+async fn without_the_keys_a_jwt_that_stands_for_a_token_is_503() {
+    let asking = phantom().await;
+    asking.world.issuer.mood(crate::support::Mood::Down);
+    // Fetched keys are used for a day, should the issuer be down.
+    asking.world.advance_millis(25 * 3_600_000);
+    assert_eq!(asking.refusal(TOKEN).await, crate::support::NOT_JUDGED);
+}
+
+#[test]
+fn only_an_issuer_whose_keys_are_trusted_can_be_asked_for_jwts() {
+    let asked = |issuer: &str| {
+        let introspection = Introspection::with(issuer, Endpoint::new(&json!({}))).as_jwt();
+        let documents = crate::support::Documents::default();
+        Verifier::builder(ISSUER, AUDIENCE).fetch(documents).introspection(introspection).build()
+    };
+    asked(ISSUER).unwrap();
+    let refused = asked("https://elsewhere.test").unwrap_err();
+    assert!(matches!(refused, countersign_verify::BuildError::IntrospectionKeys), "{refused}");
+}

@@ -68,3 +68,16 @@ fn nothing_shows_the_secret() {
     let introspection = Introspection::new(ISSUER, "https://as.test/introspect", "users-api", SECRET);
     assert!(!format!("{introspection:?}").contains(SECRET));
 }
+
+#[tokio::test]
+async fn as_jwt_asks_for_one_and_takes_no_content_as_inactive() {
+    for (status, refused) in [(204, ("CS-1016", 401)), (200, ("CS-1016", 401)), (202, ("CS-1017", 503)), (401, ("CS-1017", 503))] {
+        let server = Server::start(move |_| respond(status, String::new())).await;
+        let introspection = Introspection::new(ISSUER, server.url("/introspect"), "users-api", SECRET).as_jwt();
+        let fetch = Documents::default();
+        let verifier = Verifier::builder(ISSUER, AUDIENCE).fetch(fetch).introspection(introspection).build().unwrap();
+        assert_eq!(refusal(verifier.verify_token("opaque").await), refused, "{status}");
+        let seen = server.seen.lock().unwrap().clone();
+        assert_eq!((seen.len(), seen[0].headers["accept"].as_bytes()), (1, b"application/jwt".as_slice()));
+    }
+}

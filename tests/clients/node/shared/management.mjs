@@ -22,6 +22,19 @@ export async function createClientWithKeys(name, keys) {
   return client.client_id;
 }
 
+// An API whose tokens are opaque, with SCOPE granted to a client. Returns who may introspect for it.
+export async function createOpaqueApi(audience, clientId) {
+  const rights = 'clients:write grants:write resource_servers:write';
+  const { access_token: token } = await requestOperatorToken(rights);
+  const create = (path, body) => call(token, 'POST', path, 201, body);
+
+  const scopes = [{ scope: env.SCOPE }];
+  const api = await create('/resource-servers', { audience, name: audience, token_format: 'opaque', scopes });
+  await create(`/clients/${clientId}/grants`, { resource_server_id: api.id, scope: env.SCOPE });
+  const client = await create(`/resource-servers/${api.id}/introspection-clients`);
+  return { id: client.client_id, secret: client.client_secret };
+}
+
 async function call(token, method, path, status, body) {
   const response = await fetch(env.MANAGEMENT_URL + path, {
     method,

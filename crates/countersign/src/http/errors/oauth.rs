@@ -117,6 +117,7 @@ pub(in crate::http) fn inquiry_refusal(error: &TokenInquiryError, used_header: b
     match error {
         TokenInquiryError::Behind => fault(ErrorCode::Unavailable, chain(error)),
         TokenInquiryError::ClientAuth(error) => client_refusal(error, used_header),
+        TokenInquiryError::Issue(error) => issue_fault(error),
         TokenInquiryError::Store(error) => store_fault(error),
         TokenInquiryError::TokenMissing(_) => {
             OAuthRefusal::new(OAuthErrorCode::InvalidRequest, ErrorCode::TokenParameterMissing).into_response()

@@ -22,6 +22,7 @@ mod revocations;
 mod router;
 mod signing_keys;
 mod time;
+mod token_keys;
 mod version;
 
 pub use openapi::document;

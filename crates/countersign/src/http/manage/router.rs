@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use super::{
     audit, authorization_servers, clients, credentials, grants, introspection_clients, mounts, openapi, organizations,
-    resource_servers, revocations, signing_keys,
+    resource_servers, revocations, signing_keys, token_keys,
 };
 use crate::app::App;
 
@@ -53,6 +53,8 @@ pub(super) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(signing_keys::list_signing_keys, signing_keys::add_signing_algorithm))
         .routes(routes!(signing_keys::remove_signing_algorithm))
         .routes(routes!(signing_keys::rotate_signing_keys))
+        .routes(routes!(token_keys::list_token_keys))
+        .routes(routes!(token_keys::rotate_token_keys))
         .routes(routes!(revocations::list_revocations, revocations::create_revocation))
         .routes(routes!(audit::list_audit_events))
         .routes(routes!(audit::verify_audit_log))

@@ -4,16 +4,15 @@
 use axum::extract::Request;
 use axum::response::Response;
 use countersign_protocol::{ErrorCode, OAuthErrorCode, Parameters};
+use http::Uri;
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::request::Parts;
-use http::{StatusCode, Uri};
-use serde::Serialize;
 
 use super::record_use;
 use crate::app::App;
 use crate::http::answer::Answer;
 use crate::http::body::{Accepts, read_parameters};
-use crate::http::errors::{OAuthRefusal, inquiry_refusal, json};
+use crate::http::errors::{OAuthRefusal, inquiry_refusal};
 use crate::http::middleware::forbid_storing;
 use crate::oauth::TokenInquiry;
 use crate::source_address::SourceAddress;
@@ -49,15 +48,16 @@ pub(super) fn authorization(parts: &Parts) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Renders the answer.
-pub(super) fn respond<T: Serialize>(
+pub(super) fn respond<T>(
     app: &App,
     source: SourceAddress,
     parts: &Parts,
     (client, answered): TokenInquiry<T>,
+    render: impl FnOnce(T) -> Response,
 ) -> Answer {
     let response = match answered {
         Ok(answer) => {
-            let mut response = json(StatusCode::OK, &answer);
+            let mut response = render(answer);
             forbid_storing(response.headers_mut());
             response
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use http::StatusCode;
 
 use super::inquiry::{authorization, read, respond};
 use super::{ArrivedAt, NestedMount, resolve};
@@ -11,7 +12,7 @@ use crate::audit::Actor;
 use crate::http::answer::Answer;
 use crate::http::arrival::Arrival;
 use crate::http::body::Accepts;
-use crate::http::errors::unknown_path;
+use crate::http::errors::{json, unknown_path};
 use crate::http::middleware::RequestId;
 use crate::oauth;
 use crate::source_address::SourceAddress;
@@ -42,5 +43,5 @@ async fn revoke(app: &App, path: &str, accepts: Accepts, arrival: &Arrival, requ
     let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let by = |client| Actor::client(client, request_id, (source != SourceAddress::NONE).then(|| source.ip()));
     let answered = oauth::revoke(app, &mount, source, authorization(&parts), &parameters, by).await;
-    respond(app, source, &parts, answered)
+    respond(app, source, &parts, answered, |done| json(StatusCode::OK, &done))
 }

@@ -88,7 +88,7 @@ async fn one_node_obtains_any_node_answers_and_every_node_serves_it() {
     assert_eq!((acme.server.accounts(), acme.server.orders()), (1, 1));
     assert_eq!(acme.server.contact(), json!(["mailto:operator@as.test"]));
     let actions = acme.app.database.texts("SELECT action FROM audit_events ORDER BY seq").await;
-    assert_eq!(actions, ["acme_account.created", "certificate.issued"]);
+    assert_eq!(actions, ["token_key.created", "acme_account.created", "certificate.issued"]);
 }
 
 #[tokio::test]

@@ -4,5 +4,8 @@ use super::ENGINE;
 
 mod introspect;
 mod opaque;
+mod phantom;
 mod revoke;
+mod signed_introspection;
 mod token;
+mod token_keys;

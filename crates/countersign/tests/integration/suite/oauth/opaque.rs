@@ -261,7 +261,7 @@ async fn a_token_key_is_followed_and_destroyed_and_every_node_hears_of_it() {
     app.app.resync().await.unwrap();
     follower.catch_up().await.unwrap();
     assert_eq!(living_keys(app).await.len(), 2);
-    assert_eq!(app.database.count("SELECT count(*) FROM audit_events WHERE action = 'token_key.created'").await, 1);
+    assert_eq!(app.database.count("SELECT count(*) FROM audit_events WHERE action = 'token_key.created'").await, 2);
     let old = world.token().await;
     app.clock.advance_seconds(59);
     assert_eq!(key_of(&world.token().await), key_of(&old));

@@ -33,6 +33,7 @@ fn expected(issuer: &str, token: &str, keys: &str, alg: &str) -> Value {
         "introspection_endpoint": token.replace("token", "introspect"),
         "introspection_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+        "introspection_signing_alg_values_supported": [alg],
         "revocation_endpoint": token.replace("token", "revoke"),
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
