@@ -15,7 +15,7 @@ use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::oauth::{DecoyKeys, PhantomTokens};
+use crate::oauth::{DecoyKeys, PhantomTokens, ReadTokens};
 use crate::outbound::Outbound;
 use crate::revocation::Revocations;
 use crate::sealing::MasterKey;
@@ -90,6 +90,8 @@ pub struct App {
     pub decoy_keys: DecoyKeys,
     /// JWTs that stand for opaque tokens.
     pub phantom_tokens: PhantomTokens,
+    /// Tokens of our own that were read lately.
+    pub read_tokens: ReadTokens,
     catalog: ArcSwap<Catalog>,
     /// Opened keys, and the lock that keeps an older snapshot from replacing a newer one.
     opened_keys: tokio::sync::Mutex<HashMap<SigningKeyId, Arc<dyn Signer>>>,
@@ -162,6 +164,7 @@ impl App {
             credential_uses: CredentialUses::default(),
             decoy_keys: DecoyKeys::new(),
             phantom_tokens: PhantomTokens::default(),
+            read_tokens: ReadTokens::default(),
             outbound: parts.outbound,
             catalog: ArcSwap::from_pointee(catalog),
             opened_keys: tokio::sync::Mutex::new(opened),

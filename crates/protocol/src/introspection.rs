@@ -1,9 +1,11 @@
 //! Token introspection (RFC 7662) and what it shares with revocation (RFC 7009).
 
 use serde::Serialize;
-use serde::ser::SerializeMap as _;
+use serde::ser::Error as _;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::jose::json_object::JsonObject;
 use crate::{Parameters, Secret};
 
 /// A request about one token (RFC 7662 section 2.1, RFC 7009 section 2.1).
@@ -40,20 +42,27 @@ pub enum IntrospectionResponse {
     Inactive,
 }
 
+impl IntrospectionResponse {
+    /// The response as a JSON object.
+    pub fn to_json(&self) -> String {
+        let mut members = JsonObject::with_capacity(512);
+        match self {
+            Self::Inactive => members.flag("active", false),
+            Self::Active(claims) => {
+                members.flag("active", true).text("token_type", "Bearer");
+                for (name, value) in claims.iter().filter(|(name, _)| !matches!(name.as_str(), "active" | "token_type")) {
+                    members.value(name, value);
+                }
+                &mut members
+            }
+        };
+        members.end()
+    }
+}
+
 impl Serialize for IntrospectionResponse {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_map(None)?;
-        match self {
-            Self::Inactive => members.serialize_entry("active", &false)?,
-            Self::Active(claims) => {
-                members.serialize_entry("active", &true)?;
-                members.serialize_entry("token_type", "Bearer")?;
-                for (name, value) in claims.iter().filter(|(name, _)| !matches!(name.as_str(), "active" | "token_type")) {
-                    members.serialize_entry(name, value)?;
-                }
-            }
-        }
-        members.end()
+        RawValue::from_string(self.to_json()).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 

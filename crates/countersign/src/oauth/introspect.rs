@@ -59,7 +59,7 @@ impl Question<'_> {
 
 /// A token that is active for who asks.
 pub(super) struct Active {
-    pub(super) token: IssuedToken,
+    pub(super) token: Arc<IssuedToken>,
     /// Whom it is for.
     pub(super) audience: Arc<ResourceServer>,
     /// Whether the caller introspects for that resource server, and is not only the

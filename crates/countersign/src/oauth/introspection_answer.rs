@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use countersign_protocol::{INTROSPECTION_JWT_TYPE, IntrospectionResponse, Secret, SignedIntrospectionClaims};
 
 use super::inquiry::TokenInquiryError;
@@ -28,8 +29,8 @@ pub enum IntrospectionFormat {
 /// The answer to an introspection.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IntrospectionAnswer {
-    /// RFC 7662 section 2.2.
-    Response(IntrospectionResponse),
+    /// RFC 7662 section 2.2: a JSON object.
+    Response(Bytes),
     /// RFC 9701 section 5.
     SignedResponse(String),
     /// The JWT, if there is one for the caller.
@@ -49,8 +50,8 @@ pub(super) async fn answer(
         let active = question.judge(mount).await?;
         let was_active = active.is_some();
         let answer = match format {
-            IntrospectionFormat::Response => return Ok(IntrospectionAnswer::Response(response(active))),
-            IntrospectionFormat::SignedResponse => sign_response(question, mount, &response(active)).await?,
+            IntrospectionFormat::Response => return Ok(IntrospectionAnswer::Response(json(active.as_ref()))),
+            IntrospectionFormat::SignedResponse => sign_response(question, mount, &response(active.as_ref())).await?,
             IntrospectionFormat::AccessToken => {
                 IntrospectionAnswer::AccessToken(phantom_token(question.app, question.token, active.as_ref()).await?)
             }
@@ -66,8 +67,12 @@ pub(super) async fn answer(
     Err(IssueError::Overtaken.into())
 }
 
-fn response(active: Option<Active>) -> IntrospectionResponse {
-    active.map_or(IntrospectionResponse::Inactive, |active| IntrospectionResponse::Active(active.token.claims.all))
+fn json(active: Option<&Active>) -> Bytes {
+    active.map_or_else(|| IntrospectionResponse::Inactive.to_json().into(), |active| active.token.active_answer())
+}
+
+fn response(active: Option<&Active>) -> IntrospectionResponse {
+    active.map_or(IntrospectionResponse::Inactive, |active| IntrospectionResponse::Active(active.token.claims.all.clone()))
 }
 
 /// Signed as the authorization server signs, whatever its resource server says: an answer

@@ -1,10 +1,11 @@
 //! Reading an access token of our own: the same checks as any verifier's, with the
 //! keys, the clients and what is revoked at hand.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use countersign_protocol::jose::{Claims, UnverifiedJws};
-use countersign_protocol::{Audience, ClientId, ErrorCode, Scope, Timestamp};
+use countersign_protocol::{Audience, ClientId, ErrorCode, IntrospectionResponse, Scope, Timestamp};
 use serde_json::Value;
 
 use super::issue::ACCESS_TOKEN_TYPE;
@@ -41,6 +42,8 @@ pub struct IssuedToken {
     pub format: TokenFormat,
     /// Which key signed or sealed it.
     pub key_id: String,
+    /// The answer to who introspects it while it is active, once somebody has.
+    answer: OnceLock<Bytes>,
 }
 
 impl IssuedToken {
@@ -83,7 +86,14 @@ impl IssuedToken {
             format,
             key_id,
             claims,
+            answer: OnceLock::new(),
         })
+    }
+
+    /// The answer of RFC 7662 section 2.2 while it is active: a JSON object.
+    pub(super) fn active_answer(&self) -> Bytes {
+        let render = || IntrospectionResponse::Active(self.claims.all.clone()).to_json().into();
+        self.answer.get_or_init(render).clone()
     }
 
     /// Whether a mark, or a revocation of its own, is about it.
@@ -105,8 +115,19 @@ impl IssuedToken {
 ///
 /// # Errors
 /// The code of the first check that fails.
-pub(super) fn read_of_mount(app: &App, server: &Arc<LoadedAuthorizationServer>, token: &str) -> Result<IssuedToken, ErrorCode> {
-    let token = IssuedToken::read(server, token)?;
+pub(super) fn read_of_mount(
+    app: &App,
+    server: &Arc<LoadedAuthorizationServer>,
+    token: &str,
+) -> Result<Arc<IssuedToken>, ErrorCode> {
+    let token = match app.read_tokens.find(token, server) {
+        Some(known) => known,
+        None => {
+            let read = Arc::new(IssuedToken::read(server, token)?);
+            app.read_tokens.keep(token, &read);
+            read
+        }
+    };
     check_issuer(app, &app.catalog(), server, &token.claims.issuer)?;
     Ok(token)
 }
@@ -116,7 +137,7 @@ pub(super) fn read_of_mount(app: &App, server: &Arc<LoadedAuthorizationServer>, 
 ///
 /// # Errors
 /// The code of the first check that fails.
-pub fn read_issued(app: &App, server: &AuthorizationServerId, token: &str, now: Timestamp) -> Result<IssuedToken, ErrorCode> {
+pub fn read_issued(app: &App, server: &AuthorizationServerId, token: &str, now: Timestamp) -> Result<Arc<IssuedToken>, ErrorCode> {
     let catalog = app.catalog();
     let server = catalog.authorization_server(server).ok_or(ErrorCode::IssuerMismatch)?;
     let token = read_of_mount(app, server, token)?;

@@ -12,6 +12,7 @@ mod issue;
 mod issued_token;
 mod own_credentials;
 mod phantom_token;
+mod read_tokens;
 mod revoke;
 mod token;
 
@@ -24,5 +25,6 @@ pub use issue::{AccessTokenSpec, IssueError};
 pub use issued_token::{IssuedToken, read_issued};
 pub use own_credentials::rotate_own;
 pub use phantom_token::PhantomTokens;
+pub use read_tokens::ReadTokens;
 pub use revoke::revoke;
 pub use token::{TokenError, token};

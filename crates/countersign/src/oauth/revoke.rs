@@ -41,7 +41,8 @@ async fn revoke_own(
     if token.client_id != *client {
         return Ok(());
     }
-    let revoked = RevokedToken { server: mount.server.id.clone(), token_id: token.token_id, expires_at: token.claims.expires_at };
+    let revoked =
+        RevokedToken { server: mount.server.id.clone(), token_id: token.token_id.clone(), expires_at: token.claims.expires_at };
     revoke_token(app, &by(token.client_id.clone()), revoked, &token.client_id).await?;
     Ok(())
 }

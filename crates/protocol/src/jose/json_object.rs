@@ -23,6 +23,13 @@ impl JsonObject {
         self
     }
 
+    /// `true` or `false`. `name` needs no escape.
+    pub(crate) fn flag(&mut self, name: &'static str, value: bool) -> &mut Self {
+        self.name(name);
+        self.0.push_str(if value { "true" } else { "false" });
+        self
+    }
+
     /// A number. `name` needs no escape.
     pub(crate) fn number(&mut self, name: &'static str, value: i64) -> &mut Self {
         self.name(name);
@@ -81,10 +88,10 @@ mod tests {
         let every: String = (0..0x3000_u32).filter_map(char::from_u32).collect();
         for text in ["", "plain", "\"", "\\", "\u{7f}", "a\u{0}b", "caf\u{e9}", every.as_str()] {
             let mut object = JsonObject::with_capacity(0);
-            object.text("a", text).number("b", i64::MIN).value(text, &json!([1, { "c": text }]));
+            object.text("a", text).number("b", i64::MIN).flag("t", true).flag("f", false).value(text, &json!([1, { "c": text }]));
             let read: Value = serde_json::from_str(&object.end()).unwrap();
             assert_eq!(read["a"], text);
-            assert_eq!(read["b"], i64::MIN);
+            assert_eq!((&read["b"], &read["t"], &read["f"]), (&json!(i64::MIN), &json!(true), &json!(false)));
             assert_eq!(read[text][1]["c"], text);
         }
     }

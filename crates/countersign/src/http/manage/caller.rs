@@ -116,8 +116,8 @@ impl FromRequestParts<Arc<App>> for Caller {
         let client = client.filter(|client| is_live(app, client, &token)).ok_or_else(|| invalid(ErrorCode::ClientRevoked))?;
         Ok(Self {
             client,
-            scope: token.scope,
-            credential_id: token.credential_id,
+            scope: token.scope.clone(),
+            credential_id: token.credential_id.clone(),
             request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
             source: parts.extensions.get().copied().unwrap_or(SourceAddress::NONE),
         })
@@ -125,7 +125,7 @@ impl FromRequestParts<Arc<App>> for Caller {
 }
 
 /// Only tokens of `default` for this API are accepted.
-fn read_token(app: &App, token: &str) -> Result<IssuedToken, ErrorCode> {
+fn read_token(app: &App, token: &str) -> Result<Arc<IssuedToken>, ErrorCode> {
     let token = read_issued(app, &AuthorizationServerId::default_server(), token, app.clock.now())?;
     let catalog = app.catalog();
     let own = catalog.resource_server(&resource_server_id()).ok_or(ErrorCode::AudienceMismatch)?;

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::http::answer::Answer;
 use crate::http::arrival::Arrival;
 use crate::http::body::Accepts;
-use crate::http::errors::{json, unknown_path};
+use crate::http::errors::{json_text, unknown_path};
 use crate::oauth::{self, IntrospectionAnswer, IntrospectionFormat};
 
 /// The media type of a signed introspection response (RFC 9701 section 5).
@@ -57,7 +57,7 @@ pub(in crate::http) async fn introspect(app: &App, path: &str, arrival: &Arrival
     let format = wanted_format(&parts.headers);
     let answered = oauth::introspect(app, &mount, source, authorization(&parts), &parameters, format).await;
     respond(app, source, &parts, answered, |answer| match answer {
-        IntrospectionAnswer::Response(response) => json(StatusCode::OK, &response),
+        IntrospectionAnswer::Response(response) => json_text(StatusCode::OK, response),
         IntrospectionAnswer::SignedResponse(jwt) => as_type(SIGNED_RESPONSE, jwt),
         IntrospectionAnswer::AccessToken(Some(jwt)) => as_type(JWT, jwt.expose().clone()),
         IntrospectionAnswer::AccessToken(None) => no_content(),

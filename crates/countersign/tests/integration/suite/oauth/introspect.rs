@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use countersign::change_feed::Follower;
 use countersign::clients;
+use countersign::oauth::read_issued;
 use countersign::resource_servers::{self, Profile};
 use countersign_protocol::ErrorCode;
 use countersign_protocol::jose::{Algorithm, SigningInput};
@@ -37,6 +38,31 @@ async fn f87_a_resource_servers_client_sees_everything_that_the_token_says() {
     }
     // Whom it was issued to sees it too.
     assert!(app.is_active(&a, &token.text).await);
+}
+
+#[tokio::test]
+async fn a_token_is_read_once_and_again_when_keys_may_have_changed() {
+    let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let text = token(&app, &a).await;
+    let read = || read_issued(&app.app, &issuer_id("default"), &text, app.app.clock.now()).unwrap();
+    let first = read();
+    assert!(Arc::ptr_eq(&first, &read()));
+    app.resource_server(api("https://another.test", "s")).await;
+    let second = read();
+    assert!(!Arc::ptr_eq(&first, &second));
+    assert!(Arc::ptr_eq(&second, &read()));
+}
+
+#[tokio::test]
+async fn a_token_that_is_remembered_ends_like_any_other() {
+    let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let (revoked, expired) = (token(&app, &a).await, token(&app, &a).await);
+    assert!(app.is_active(&a, &revoked).await && app.is_active(&a, &expired).await);
+    app.revoke(&a, &revoked).await;
+    assert!(!app.is_active(&a, &revoked).await);
+    assert!(app.is_active(&a, &expired).await);
+    app.clock.advance_seconds(600);
+    assert!(!app.is_active(&a, &expired).await);
 }
 
 #[tokio::test]
