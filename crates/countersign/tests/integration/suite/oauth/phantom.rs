@@ -270,10 +270,8 @@ async fn the_two_are_one_token_to_introspection_and_revocation() {
     assert!(world.app.is_active(&world.gateway, &token).await);
 }
 
-#[tokio::test]
-async fn nothing_is_handed_out_that_was_revoked_during_the_signature() {
-    let world = World::start().await;
-    let token = world.token().await;
+/// What is handed out for `token` when `change` was acknowledged while it waited for its signature.
+async fn overtaken_by(world: &World, token: &str, change: impl Future<Output = ()>) -> Option<String> {
     let form = format!("token={token}&client_id={}&client_secret={}", world.gateway.id, world.gateway.secret);
     let parameters = Parameters::from_form(form.as_bytes()).unwrap();
     let app = &world.app.app;
@@ -285,10 +283,29 @@ async fn nothing_is_handed_out_that_was_revoked_during_the_signature() {
     let format = IntrospectionFormat::AccessToken;
     let mut asking = std::pin::pin!(oauth::introspect(app, &mount, SourceAddress::NONE, [], &parameters, format));
     assert!(asking.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    revoke_any_token(app, &by(), &token).await.unwrap();
+    change.await;
     world.signers.set(Service::Answers);
     let answered = asking.await.1;
-    assert!(matches!(answered, Ok(IntrospectionAnswer::AccessToken(None))), "{answered:?}");
+    let Ok(IntrospectionAnswer::AccessToken(phantom)) = answered else { panic!("{answered:?}") };
+    phantom.map(|phantom| phantom.expose().clone())
+}
+
+#[tokio::test]
+async fn nothing_is_handed_out_that_was_revoked_during_the_signature() {
+    let world = World::start().await;
+    let (token, app) = (world.token().await, &world.app.app);
+    let revoke = async || drop(revoke_any_token(app, &by(), &token).await.unwrap());
+    assert_eq!(overtaken_by(&world, &token, revoke()).await, None);
+}
+
+#[tokio::test]
+async fn nothing_is_handed_out_by_a_key_that_was_withdrawn_during_the_signature() {
+    let world = World::start().await;
+    let (token, stolen) = (world.token().await, world.active_key(Algorithm::ES256));
+    let withdraw = async || drop(replace_compromised(&world.app.app, &by(), &stolen, false).await.unwrap());
+    let phantom = overtaken_by(&world, &token, withdraw()).await.unwrap();
+    verifier(&world.app).await.verify_token(&phantom).await.unwrap();
+    assert_eq!(world.phantom(&token).await.unwrap().kid(), world.active_key(Algorithm::ES256).as_str());
 }
 
 #[tokio::test]
