@@ -20,6 +20,7 @@ pub mod config;
 pub mod declaration;
 mod dev;
 pub mod entropy;
+pub mod error_pages;
 pub mod http;
 pub mod ids;
 pub mod instance;

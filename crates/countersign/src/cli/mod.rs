@@ -14,6 +14,7 @@ mod config;
 mod credential;
 mod declaration;
 mod dev;
+mod error_page;
 mod grant;
 mod init;
 mod instance;
@@ -125,6 +126,8 @@ enum Command {
     Openapi,
     /// Print the completions of a shell
     Completions(completions::CompletionsArgs),
+    /// Print what an error code means and what to do, or the list of all codes
+    ErrorPage(error_page::ErrorPageArgs),
     /// Print the reference page of every command
     #[command(hide = true)]
     Reference,
@@ -181,6 +184,7 @@ async fn run(command: Command, printer: Printer) -> anyhow::Result<()> {
             completions::run(&arguments, printer);
             Ok(())
         }
+        Command::ErrorPage(arguments) => error_page::run(&arguments, printer),
         Command::Reference => {
             reference::run(printer);
             Ok(())

@@ -5,6 +5,7 @@ mod acme;
 mod answer;
 mod arrival;
 mod body;
+mod error_pages;
 mod errors;
 mod health;
 mod hot;

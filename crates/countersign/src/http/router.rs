@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 
 use super::middleware::{self, RequestPolicy};
 use super::site::Site;
-use super::{errors, health, manage, oauth};
+use super::{error_pages, errors, health, manage, oauth};
 use crate::app::App;
 
 /// Everything that the public listener serves, with what is around each request.
@@ -16,6 +16,7 @@ pub fn site(app: &Arc<App>, request_timeout: Duration) -> Site {
     let routes = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/errors/{code}", get(error_pages::show))
         // The root mount.
         .route("/oauth/token", post(oauth::token::at_root))
         .route("/oauth/introspect", post(oauth::introspect::at_root))

@@ -19,6 +19,7 @@ mod declaration;
 mod dev;
 mod drain;
 mod durability;
+mod error_pages;
 mod logs;
 mod node_changes;
 mod partner;
