@@ -15,6 +15,7 @@ mod credential;
 mod declaration;
 mod dev;
 mod error_page;
+mod explain;
 mod grant;
 mod init;
 mod instance;
@@ -119,6 +120,9 @@ enum Command {
     /// Manage the keys that seal opaque tokens
     #[command(subcommand, after_help = token_key::EXAMPLES)]
     TokenKey(token_key::TokenKeyCommand),
+    /// Say of a token, check by check, why an API accepts or refuses it
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::ExplainArgs),
     /// Read and verify the audit log
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
@@ -145,13 +149,13 @@ pub fn main() -> ExitCode {
         Err(error) => return printer.failure(&error.into()),
     };
     match runtime.block_on(Box::pin(run(cli.command, printer))) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => printer.failure(&error),
     }
 }
 
-async fn run(command: Command, printer: Printer) -> anyhow::Result<()> {
-    match command {
+async fn run(command: Command, printer: Printer) -> anyhow::Result<ExitCode> {
+    let done: anyhow::Result<()> = match command {
         Command::Dev(arguments) => Box::pin(dev::run(arguments, printer)).await,
         Command::Serve(arguments) => Box::pin(serve::run(arguments)).await,
         Command::Init(arguments) => init::run(arguments, printer).await,
@@ -189,7 +193,10 @@ async fn run(command: Command, printer: Printer) -> anyhow::Result<()> {
             reference::run(printer);
             Ok(())
         }
-    }
+        // What it finds out is its exit code.
+        Command::Explain(arguments) => return Ok(explain::run(arguments, printer).await),
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// The command line's definition, for the tests that read its help.

@@ -20,6 +20,7 @@ mod dev;
 mod drain;
 mod durability;
 mod error_pages;
+mod explain;
 mod logs;
 mod node_changes;
 mod partner;
