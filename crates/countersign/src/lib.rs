@@ -19,6 +19,7 @@ pub mod clients;
 pub mod config;
 pub mod declaration;
 mod dev;
+mod doctor;
 pub mod entropy;
 pub mod error_pages;
 pub mod explain;

@@ -14,6 +14,7 @@ mod config;
 mod credential;
 mod declaration;
 mod dev;
+mod doctor;
 mod error_page;
 mod explain;
 mod grant;
@@ -120,6 +121,9 @@ enum Command {
     /// Manage the keys that seal opaque tokens
     #[command(subcommand, after_help = token_key::EXAMPLES)]
     TokenKey(token_key::TokenKeyCommand),
+    /// Look at an issuer or an API from outside, and throw forged tokens at it
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::DoctorArgs),
     /// Say of a token, check by check, why an API accepts or refuses it
     #[command(after_help = explain::EXAMPLES)]
     Explain(explain::ExplainArgs),
@@ -193,7 +197,8 @@ async fn run(command: Command, printer: Printer) -> anyhow::Result<ExitCode> {
             reference::run(printer);
             Ok(())
         }
-        // What it finds out is its exit code.
+        // What they find out is their exit code.
+        Command::Doctor(arguments) => return Ok(doctor::run(arguments, printer).await),
         Command::Explain(arguments) => return Ok(explain::run(arguments, printer).await),
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use countersign_protocol::{Clock, Timestamp};
 use countersign_verify::{HttpError, Limits};
 use http::header::{ACCEPT, DATE, USER_AGENT};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 
 pub(crate) use issuer::{IssuerDocuments, IssuerFault};
-pub(crate) use resource::find_resource_metadata;
+pub(crate) use resource::{find_resource_metadata, read_resource_metadata};
 
 use crate::log::chain;
 use crate::outbound::Outbound;
@@ -21,6 +21,7 @@ use crate::outbound::Outbound;
 pub(crate) struct Answer {
     pub(crate) url: String,
     pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// How far the clock of whoever answered is ahead of ours, if it says so.
     pub(crate) ahead_millis: Option<i64>,
@@ -33,17 +34,30 @@ pub(crate) struct Observer<'a> {
 }
 
 impl Observer<'_> {
-    /// Sends one request; redirects are not followed. The error is for people.
     pub(crate) async fn get(&self, url: &str) -> Result<Answer, String> {
-        let request = Request::get(url).header(ACCEPT, "application/json");
-        let request = request.header(USER_AGENT, concat!("countersign/", env!("CARGO_PKG_VERSION")));
+        self.get_with(url, &[]).await
+    }
+
+    /// Sends one request; redirects are not followed. The error is for people.
+    pub(crate) async fn get_with(&self, url: &str, headers: &[(HeaderName, HeaderValue)]) -> Result<Answer, String> {
+        let mut request = Request::get(url).header(ACCEPT, "application/json");
+        request = request.header(USER_AGENT, concat!("countersign/", env!("CARGO_PKG_VERSION")));
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
         let request = request.body(Bytes::new()).map_err(|error| error.to_string())?;
         let asked_at = self.clock.now();
         let response = self.outbound.send(request, Limits::default()).await.map_err(|error: HttpError| chain(&error))?;
         let answered_at = self.clock.now();
         let (head, body) = response.into_parts();
         let ahead_millis = ahead(&head.headers, asked_at, answered_at);
-        Ok(Answer { url: url.to_owned(), status: head.status, body, ahead_millis })
+        Ok(Answer { url: url.to_owned(), status: head.status, headers: head.headers, body, ahead_millis })
+    }
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 }
 
@@ -64,8 +78,6 @@ fn ahead(headers: &HeaderMap, asked_at: Timestamp, answered_at: Timestamp) -> Op
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]

@@ -22,7 +22,7 @@ pub(crate) async fn find_resource_metadata(observer: &Observer<'_>, url: &str) -
     let own = resource.metadata_url();
     let of_host = own.strip_suffix(resource.path()).map(str::to_owned).filter(|of_host| *of_host != own);
     for candidate in [Some(own.clone()), of_host].into_iter().flatten() {
-        if let Some(found) = read(observer, &candidate).await {
+        if let Some(found) = read_resource_metadata(observer, &candidate).await {
             return Some(found);
         }
     }
@@ -30,7 +30,7 @@ pub(crate) async fn find_resource_metadata(observer: &Observer<'_>, url: &str) -
 }
 
 /// The metadata at exactly this URL.
-pub(crate) async fn read(observer: &Observer<'_>, url: &str) -> Option<ResourceMetadata> {
+pub(crate) async fn read_resource_metadata(observer: &Observer<'_>, url: &str) -> Option<ResourceMetadata> {
     let answer = observer.get(url).await.ok().filter(|answer| answer.status == StatusCode::OK)?;
     let members = strict_object(&answer.body).ok()?;
     let resource = members.get("resource")?.as_str()?.to_owned();

@@ -17,6 +17,7 @@ mod config;
 mod database_tls;
 mod declaration;
 mod dev;
+mod doctor;
 mod drain;
 mod durability;
 mod error_pages;
