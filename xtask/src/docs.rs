@@ -1,5 +1,6 @@
 //! Writes the pages that come from the program itself and from its tests.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -19,6 +20,9 @@ const PAGES: &[(&str, &[&str])] = &[
 /// The page about the security catalogue, which comes from the tests.
 const SECURITY_CASES: &str = "docs/security-cases.md";
 
+/// Where the pages of the error codes are.
+const ERROR_PAGES: &str = "docs/errors";
+
 pub(crate) fn run(check: bool) -> Result<()> {
     settle(check, SECURITY_CASES, &security_cases::page(workspace::root())?)?;
     let binary = binary::build()?;
@@ -26,12 +30,37 @@ pub(crate) fn run(check: bool) -> Result<()> {
         let text = process::read(Command::new(&binary).args(*arguments))?;
         settle(check, page, &text)?;
     }
+    error_pages(&binary, check)
+}
+
+/// The list of the codes, and the page of each code in it; a page of no code is a fault.
+fn error_pages(binary: &Path, check: bool) -> Result<()> {
+    let folder = workspace::root().join(ERROR_PAGES);
+    let index = process::read(Command::new(binary).arg("error-page"))?;
+    let mut pages = BTreeSet::from(["README.md".to_owned()]);
+    settle(check, &format!("{ERROR_PAGES}/README.md"), &index)?;
+    for code in codes_of(&index) {
+        let text = process::read(Command::new(binary).args(["error-page", code]))?;
+        settle(check, &format!("{ERROR_PAGES}/{code}.md"), &text)?;
+        pages.insert(format!("{code}.md"));
+    }
+    for entry in fs::read_dir(&folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if !pages.contains(&name) {
+            bail!("{ERROR_PAGES}/{name} is the page of no code; remove it");
+        }
+    }
     Ok(())
 }
 
 fn settle(check: bool, page: &str, text: &str) -> Result<()> {
     let path = workspace::root().join(page);
     if check { compare(page, &path, text) } else { write(page, &path, text) }
+}
+
+/// The codes that the rows of the list begin with.
+fn codes_of(index: &str) -> impl Iterator<Item = &str> {
+    index.lines().filter_map(|line| line.strip_prefix("| [")?.split_once(']')).map(|(code, _)| code)
 }
 
 fn compare(page: &str, path: &Path, text: &str) -> Result<()> {
@@ -63,7 +92,13 @@ fn first_difference(one: &str, other: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::first_difference;
+    use super::{codes_of, first_difference};
+
+    #[test]
+    fn finds_the_codes_of_the_list() {
+        let list = "# Codes\n| code | meaning |\n| [CS-1001](CS-1001.md) | No. |\n| [CS-1002](CS-1002.md) | Two. |\n";
+        assert_eq!(codes_of(list).collect::<Vec<_>>(), ["CS-1001", "CS-1002"]);
+    }
 
     #[test]
     fn names_the_first_line_that_differs() {

@@ -36,6 +36,7 @@ fn run_steps(report: &mut Report, options: &TestOptions) -> Option<()> {
         report.tests("client libraries, PostgreSQL", || {
             client_libraries(&tools, &binary, &cluster.server_configuration("client_libraries")?)
         });
+        report.tests("pages in a browser", || browser(&tools, &binary));
         report.tests("commands of dev", || readme::run(&binary));
     }
     Some(())
@@ -45,6 +46,12 @@ fn cargo_test(filter: Option<&str>, cluster: &Cluster) -> Result<Tally> {
     let mut command = process::cargo(["test", "--workspace", "--all-features", "--no-fail-fast"]);
     command.args(filter).envs(cluster.variables());
     tally::run(&mut command, Runner::CargoTest)
+}
+
+fn browser(tools: &Tools, binary: &Path) -> Result<Tally> {
+    let mut command = Command::new("node");
+    command.current_dir(workspace::clients()).args(["browser.mjs", "--countersign"]).arg(binary);
+    tally::run(command.arg("--chromium").arg(&tools.chromium), Runner::Clients)
 }
 
 fn client_libraries(tools: &Tools, binary: &Path, configuration: &[(&str, String)]) -> Result<Tally> {

@@ -32,10 +32,15 @@ impl ProtectedResource {
         format!("{}{}", self.url.get(..self.path).unwrap_or_default(), self.metadata_path())
     }
 
+    /// The path: empty, or from its slash on.
+    pub fn path(&self) -> &str {
+        self.url.get(self.path..).unwrap_or_default()
+    }
+
     /// The path of the metadata: the well-known name, then the resource's own path.
     /// A slash that is all of the path is left out.
     pub fn metadata_path(&self) -> String {
-        let path = self.url.get(self.path..).unwrap_or_default();
+        let path = self.path();
         format!("{WELL_KNOWN}{}", if path == "/" { "" } else { path })
     }
 }

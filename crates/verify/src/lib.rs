@@ -137,6 +137,8 @@ mod builder;
 mod clock;
 mod decision;
 mod denied;
+mod examiner;
+mod explanation;
 #[cfg(feature = "introspection")]
 mod introspection;
 mod issuers;
@@ -165,6 +167,8 @@ pub use countersign_protocol::{Audience, Clock, ErrorCode, Issuer, ManualClock, 
 pub use builder::{BuildError, VerifierBuilder};
 pub use clock::SystemClock;
 pub use denied::Denied;
+pub use examiner::Aspect;
+pub use explanation::{Conclusion, Explanation, Finding};
 #[cfg(feature = "introspection")]
 pub use introspection::{HttpIntrospection, Introspect, IntrospectFuture, Introspection};
 #[cfg(feature = "http")]

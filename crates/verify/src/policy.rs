@@ -3,6 +3,7 @@
 use countersign_protocol::jose::{Algorithm, Claims, ClaimsError, Header, JwsError, UnverifiedJws, VerificationKey};
 use countersign_protocol::{Audience, Check, ErrorCode, Issuer, Timestamp};
 
+use crate::examiner::{Aspect, Examiner};
 use crate::trusted_issuer::Allow;
 use crate::{Method, Verified};
 
@@ -43,60 +44,76 @@ impl From<ErrorCode> for Refused {
 }
 
 /// Splits a token and checks everything that needs neither key nor issuer.
-pub(crate) fn parse(token: &str) -> Result<UnverifiedJws<'_>, ErrorCode> {
-    UnverifiedJws::parse(token).map_err(jws_code)
+pub(crate) fn parse<'a>(token: &'a str, examiner: &mut impl Examiner) -> Result<UnverifiedJws<'a>, ErrorCode> {
+    examiner.gate(Aspect::Format, UnverifiedJws::parse(token).map_err(jws_code))
 }
 
 impl Policy {
     /// Checks what the header says of the token.
-    pub(crate) fn check_header(&self, header: &Header) -> Result<(), ErrorCode> {
-        if self.algorithms.as_ref().is_some_and(|allowed| !allowed.contains(&header.algorithm)) {
-            return Err(ErrorCode::AlgorithmNotAllowed);
-        }
+    pub(crate) fn check_header(&self, header: &Header, examiner: &mut impl Examiner) -> Result<(), ErrorCode> {
+        examiner.header(header);
+        examiner.check(Aspect::Algorithm, self.check_algorithm(header))?;
+        examiner.check(Aspect::Type, self.check_type(header))
+    }
+
+    fn check_algorithm(&self, header: &Header) -> Result<(), ErrorCode> {
+        let is_allowed = self.algorithms.as_ref().is_none_or(|allowed| allowed.contains(&header.algorithm));
+        if is_allowed { Ok(()) } else { Err(ErrorCode::AlgorithmNotAllowed) }
+    }
+
+    fn check_type(&self, header: &Header) -> Result<(), ErrorCode> {
         let is_accepted = is_access_token(header) || self.accept_untyped && is_untyped(header);
-        if Check::Type.is_on() && !is_accepted {
-            return Err(ErrorCode::TypeNotAllowed);
-        }
-        Ok(())
+        if Check::Type.is_on() && !is_accepted { Err(ErrorCode::TypeNotAllowed) } else { Ok(()) }
     }
 
     /// Checks the signature and then the claims.
-    pub(crate) fn judge(&self, jws: &UnverifiedJws<'_>, key: &VerificationKey, now: Timestamp) -> Result<Verified, Refused> {
-        let payload = jws.verify(key).map_err(jws_code)?;
-        let claims = Claims::parse(&payload).map_err(claims_code)?;
-        let is_whole = || {
-            let is_asked = is_access_token(jws.header()) && !self.accept_incomplete;
-            if is_asked { check_complete(&claims) } else { Ok(()) }
-        };
-        match self.check_claims(&claims, now).and_then(|()| is_whole()) {
-            Ok(()) => self.admit(claims, jws.header().key_id.clone()),
+    pub(crate) fn judge(
+        &self,
+        jws: &UnverifiedJws<'_>,
+        key: &VerificationKey,
+        now: Timestamp,
+        examiner: &mut impl Examiner,
+    ) -> Result<Verified, Refused> {
+        let payload = examiner.gate(Aspect::Signature, jws.verify(key).map_err(jws_code))?;
+        let claims = examiner.gate(Aspect::Claims, Claims::parse(&payload).map_err(claims_code))?;
+        examiner.signed(&claims);
+        let is_asked_to_be_whole = is_access_token(jws.header()) && !self.accept_incomplete;
+        let checked = self.check_claims(&claims, now, examiner).and_then(|()| {
+            let whole = if is_asked_to_be_whole { check_complete(&claims) } else { Ok(()) };
+            examiner.check(Aspect::Claims, whole)
+        });
+        match checked {
+            Ok(()) => self.admit(claims, jws.header().key_id.clone(), examiner),
             Err(code) => Err(Refused { code, claims: Some(Box::new(claims)) }),
         }
     }
 
     /// The last checks of claims that passed [`check_claims`](Self::check_claims).
-    pub(crate) fn admit(&self, claims: Claims, key_id: Option<String>) -> Result<Verified, Refused> {
-        if self.allow.as_ref().is_some_and(|allow| !allow(&claims)) {
-            return Err(Refused { code: ErrorCode::ClaimMismatch, claims: Some(Box::new(claims)) });
+    pub(crate) fn admit(&self, claims: Claims, key_id: Option<String>, examiner: &mut impl Examiner) -> Result<Verified, Refused> {
+        let allowed = if self.allow.as_ref().is_none_or(|allow| allow(&claims)) { Ok(()) } else { Err(ErrorCode::ClaimMismatch) };
+        if let Err(code) = examiner.check(Aspect::Rule, allowed).and_then(|()| examiner.conclude()) {
+            return Err(Refused { code, claims: Some(Box::new(claims)) });
         }
-        Verified::new(claims, key_id, self.method).map_err(|_| ErrorCode::ClaimMissing.into())
+        let verified = Verified::new(claims, key_id, self.method).map_err(|_| ErrorCode::ClaimMissing);
+        Ok(examiner.gate(Aspect::Claims, verified)?)
     }
 
     /// Issuer, audience, times, and that the token is no more than a bearer token.
-    pub(crate) fn check_claims(&self, claims: &Claims, now: Timestamp) -> Result<(), ErrorCode> {
-        if Check::Issuer.is_on() && claims.issuer != self.issuer.as_str() {
-            return Err(ErrorCode::IssuerMismatch);
-        }
-        if Check::Audience.is_on() && !self.audiences.iter().any(|audience| claims.audience.names(audience.as_str())) {
-            return Err(ErrorCode::AudienceMismatch);
-        }
-        self.check_times(claims, now)?;
-        // RFC 7800 section 3.1: a request with such a token has more to prove than
-        // that it has the token, and nothing here looks at it.
-        if Check::Possession.is_on() && claims.all.contains_key("cnf") {
-            return Err(ErrorCode::PossessionNotProven);
-        }
-        Ok(())
+    pub(crate) fn check_claims(&self, claims: &Claims, now: Timestamp, examiner: &mut impl Examiner) -> Result<(), ErrorCode> {
+        examiner.check(Aspect::Issuer, self.check_issuer(claims))?;
+        examiner.check(Aspect::Audience, self.check_audience(claims))?;
+        examiner.check(Aspect::Time, self.check_times(claims, now))?;
+        examiner.check(Aspect::Binding, check_binding(claims))
+    }
+
+    fn check_issuer(&self, claims: &Claims) -> Result<(), ErrorCode> {
+        let is_other = Check::Issuer.is_on() && claims.issuer != self.issuer.as_str();
+        if is_other { Err(ErrorCode::IssuerMismatch) } else { Ok(()) }
+    }
+
+    fn check_audience(&self, claims: &Claims) -> Result<(), ErrorCode> {
+        let is_named = self.audiences.iter().any(|audience| claims.audience.names(audience.as_str()));
+        if Check::Audience.is_on() && !is_named { Err(ErrorCode::AudienceMismatch) } else { Ok(()) }
     }
 
     /// RFC 7519 sections 4.1.4 to 4.1.6; with a leeway of 0 a token is expired in
@@ -115,6 +132,13 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// RFC 7800 section 3.1: a request with a bound token has more to prove than that it
+/// has the token, and nothing here looks at it.
+fn check_binding(claims: &Claims) -> Result<(), ErrorCode> {
+    let is_bound = Check::Possession.is_on() && claims.all.contains_key("cnf");
+    if is_bound { Err(ErrorCode::PossessionNotProven) } else { Ok(()) }
 }
 
 fn is_access_token(header: &Header) -> bool {

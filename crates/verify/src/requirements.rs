@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
-use countersign_protocol::{Check, ErrorCode};
+use countersign_protocol::jose::Claims;
+use countersign_protocol::{Check, ErrorCode, Scope};
 
 use crate::Verified;
+use crate::verified::read_scopes;
 
 /// Scopes and claim values that a token must have. All parts must hold.
 ///
@@ -72,16 +74,31 @@ impl Requirements {
         self
     }
 
+    /// Whether any good token will do.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.claims.is_empty()
+    }
+
     /// Whether `verified` has what is asked.
     ///
     /// # Errors
     /// [`Insufficient`], which says what would have been enough.
     pub fn check(&self, verified: &Verified) -> Result<(), Insufficient> {
-        let satisfied = |group: &Vec<Box<str>>| group.iter().any(|scope| verified.has(scope));
+        self.compare(verified.scopes(), verified.claims())
+    }
+
+    /// The same for claims that are signed and perhaps no good otherwise.
+    pub(crate) fn check_claims(&self, claims: &Claims) -> Result<(), Insufficient> {
+        let scopes = read_scopes(claims).map_err(|_| self.insufficient(ErrorCode::InsufficientScope))?;
+        self.compare(&scopes, claims)
+    }
+
+    fn compare(&self, scopes: &Scope, claims: &Claims) -> Result<(), Insufficient> {
+        let satisfied = |group: &Vec<Box<str>>| group.iter().any(|scope| scopes.contains(scope));
         if Check::Scope.is_on() && !self.groups.iter().all(satisfied) {
             return Err(self.insufficient(ErrorCode::InsufficientScope));
         }
-        let equal = |(name, value): &(Box<str>, Value)| verified.claims().all.get(&**name) == Some(value);
+        let equal = |(name, value): &(Box<str>, Value)| claims.all.get(&**name) == Some(value);
         if !self.claims.iter().all(equal) {
             return Err(self.insufficient(ErrorCode::ClaimMismatch));
         }

@@ -115,7 +115,7 @@ impl Verified {
 
 /// The words of all scope claims. A string is split at spaces; an element of a
 /// list is one word. Words that are no scope (RFC 6749 section 3.3) match nothing.
-fn read_scopes(claims: &Claims) -> Result<Scope, MalformedScopes> {
+pub(crate) fn read_scopes(claims: &Claims) -> Result<Scope, MalformedScopes> {
     let mut words: Vec<&str> = Vec::new();
     for name in SCOPE_CLAIMS {
         match claims.all.get(name) {

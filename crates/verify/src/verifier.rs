@@ -11,6 +11,8 @@ use countersign_protocol::{Audience, Check, Clock, ErrorCode, Issuer, Timestamp}
 
 use crate::decision::{Fault, Judgement, log_denied};
 use crate::denied::Challenger;
+use crate::examiner::{Aspect, EveryCheck, Examiner, FirstFailure};
+use crate::explanation::Explanation;
 #[cfg(feature = "introspection")]
 use crate::introspection::{Asked, Flight, Introspector};
 use crate::issuers::{Issuers, TrustedKeys, named_issuer};
@@ -157,7 +159,7 @@ impl Verifier {
     pub fn verify_token_now(&self, token: &str) -> Result<Verified, Denied> {
         #[cfg(feature = "metrics")]
         let watch = Watch::start(self.0.observer.as_deref());
-        let judgement = match self.look(token, None) {
+        let judgement = match self.look(token, None, &mut FirstFailure) {
             Look::Judged(judgement) => judgement,
             Look::Wait(pending) => self.not_waited(&pending),
         };
@@ -175,6 +177,38 @@ impl Verifier {
             let denied = Denied::insufficient(&self.0.challenger, &insufficient);
             self.deny(denied, Some(verified))
         })
+    }
+
+    /// Judges a token by the same checks as [`verify_token`](Self::verify_token), and says
+    /// of each how it came out instead of stopping at the first that fails. For people
+    /// who ask why a token is refused: nothing is remembered, logged or counted.
+    pub async fn explain(&self, token: &str, requirements: &Requirements) -> Explanation {
+        let (mut examiner, judgement) = self.examine(token).await;
+        if let Some(claims) = examiner.claims.as_ref().filter(|_| !requirements.is_empty()) {
+            let asked = requirements.check_claims(claims).map_err(|insufficient| insufficient.code());
+            let _ = examiner.check(Aspect::Scope, asked);
+        }
+        Explanation::new(examiner, &judgement)
+    }
+
+    async fn examine(&self, token: &str) -> (EveryCheck, Judgement<'_>) {
+        let mut need = None;
+        for _ in 0..MAX_WAITS {
+            let mut finished: Vec<_> = self.0.issuers.iter().map(|issuer| issuer.keys.finished()).collect();
+            let mut examiner = EveryCheck::default();
+            match self.look(token, need, &mut examiner) {
+                Look::Judged(judgement) => return (examiner, judgement),
+                #[cfg(feature = "introspection")]
+                Look::Wait(Pending::Introspection(flight)) => return (examiner, self.introspected(flight.land().await)),
+                Look::Wait(Pending::Keys { issuer, need: waited }) => {
+                    need = Some(need.unwrap_or(waited));
+                    if let Some(finished) = finished.get_mut(usize::from(issuer)) {
+                        let _ = finished.changed().await;
+                    }
+                }
+            }
+        }
+        (EveryCheck::default(), no_keys(self.0.issuers.first()))
     }
 
     /// Waits until the keys of every issuer are there, for readiness probes. Gives
@@ -223,7 +257,7 @@ impl Verifier {
     pub(crate) fn attempt(&self, token: &str) -> Attempt {
         #[cfg(feature = "metrics")]
         let watch = Watch::start(self.0.observer.as_deref());
-        match self.look(token, None) {
+        match self.look(token, None, &mut FirstFailure) {
             Look::Judged(judgement) => {
                 #[cfg(feature = "metrics")]
                 watch.stop(&judgement);
@@ -250,7 +284,7 @@ impl Verifier {
     /// The verdict alone, for who asks on behalf of another token.
     #[cfg(feature = "introspection")]
     pub(crate) async fn verdict(&self, token: &str) -> Result<Verified, Fault> {
-        match self.look(token, None) {
+        match self.look(token, None, &mut FirstFailure) {
             Look::Judged(judgement) => judgement.verdict,
             Look::Wait(Pending::Keys { issuer, need }) => self.judge_after(token, issuer, need).await.verdict,
             Look::Wait(Pending::Introspection(flight)) => flight.land().await,
@@ -262,7 +296,7 @@ impl Verifier {
         // Subscribed before each look: a fetch that ends in between is not missed.
         let mut finished = trusted.keys.finished();
         for _ in 0..MAX_WAITS {
-            if let Look::Judged(judgement) = self.look(token, Some(need)) {
+            if let Look::Judged(judgement) = self.look(token, Some(need), &mut FirstFailure) {
                 return judgement;
             }
             if finished.changed().await.is_err() {
@@ -274,37 +308,41 @@ impl Verifier {
 
     /// One look at a token, which never waits. `waited` is the need for which the
     /// caller has waited already.
-    fn look(&self, token: &str, waited: Option<Need>) -> Look<'_> {
+    fn look<E: Examiner>(&self, token: &str, waited: Option<Need>, examiner: &mut E) -> Look<'_> {
         let Inner { issuers, tokens, clock, .. } = &*self.0;
-        if Check::Size.is_on() && token.len() > MAX_TOKEN_BYTES {
-            return Look::refused(ErrorCode::TokenTooLarge);
+        let is_too_large = Check::Size.is_on() && token.len() > MAX_TOKEN_BYTES;
+        let size = if is_too_large { Err(ErrorCode::TokenTooLarge) } else { Ok(()) };
+        if let Err(code) = examiner.gate(Aspect::Format, size) {
+            return Look::refused(code);
         }
         let now = clock.now();
-        if let Some(judgement) = remembered(issuers, tokens, token, now) {
+        if E::USES_MEMORY
+            && let Some(judgement) = remembered(issuers, tokens, token, now)
+        {
             return Look::Judged(judgement);
         }
         #[cfg(feature = "introspection")]
         if let Some(introspector) = self.0.introspector.as_ref().filter(|_| is_opaque(token)) {
             return ask(introspector, token, now);
         }
-        let jws = match policy::parse(token) {
+        let jws = match policy::parse(token, examiner) {
             Ok(jws) => jws,
             Err(code) => return Look::refused(code),
         };
         let (index, trusted) = match self.only_issuer() {
             Some(only) => (0, only),
-            None => match named_issuer(&jws) {
+            None => match examiner.gate(Aspect::Issuer, named_issuer(&jws)) {
                 Ok(name) => match issuers.find(&name) {
                     Some(found) => found,
-                    None => return self.look_at_foreign(token, &name, now),
+                    None => return self.look_at_foreign(token, &name, now, examiner),
                 },
                 Err(code) => return Look::refused(code),
             },
         };
-        if let Err(code) = trusted.policy.check_header(jws.header()) {
+        if let Err(code) = trusted.policy.check_header(jws.header(), examiner) {
             return Look::Judged(Judgement::new(trusted.policy.issuer.as_str(), Err(code.into())));
         }
-        self.judge(token, &jws, (index, trusted), now, waited)
+        self.judge(token, &jws, (index, trusted), (now, waited), examiner)
     }
 
     /// The issuer, if there is only one: a token need not be looked into to choose.
@@ -318,27 +356,27 @@ impl Verifier {
 
     /// A JWT of an issuer whose keys are not trusted.
     #[cfg(feature = "introspection")]
-    fn look_at_foreign(&self, token: &str, name: &str, now: Timestamp) -> Look<'_> {
+    fn look_at_foreign(&self, token: &str, name: &str, now: Timestamp, examiner: &mut impl Examiner) -> Look<'_> {
         match self.0.introspector.as_ref().filter(|introspector| introspector.takes_jwts_of(name)) {
             Some(introspector) => ask(introspector, token, now),
-            None => Look::refused(ErrorCode::IssuerMismatch),
+            None => Look::foreign(examiner),
         }
     }
 
     #[cfg(not(feature = "introspection"))]
     #[expect(clippy::unused_self, reason = "the same shape as with introspection")]
-    fn look_at_foreign(&self, _token: &str, _name: &str, _now: Timestamp) -> Look<'_> {
-        Look::refused(ErrorCode::IssuerMismatch)
+    fn look_at_foreign(&self, _token: &str, _name: &str, _now: Timestamp, examiner: &mut impl Examiner) -> Look<'_> {
+        Look::foreign(examiner)
     }
 
     /// Judges a token by the keys of its issuer.
-    fn judge<'a>(
+    fn judge<'a, E: Examiner>(
         &'a self,
         token: &str,
         jws: &UnverifiedJws<'_>,
         (index, trusted): (u16, &'a TrustedKeys),
-        mut now: Timestamp,
-        waited: Option<Need>,
+        (mut now, waited): (Timestamp, Option<Need>),
+        examiner: &mut E,
     ) -> Look<'a> {
         let TrustedKeys { policy, keys } = trusted;
         let judged = |verdict| Look::Judged(Judgement::new(policy.issuer.as_str(), verdict));
@@ -354,8 +392,9 @@ impl Verifier {
             #[cfg(weakened)]
             let key = key.or_else(|| if Check::KeyId.is_on() { None } else { at_hand.find_by_algorithm(jws.header().algorithm) });
             if let Some(key) = key {
-                let verdict = policy.judge(jws, key, now);
-                if let Ok(verified) = &verdict {
+                let _ = examiner.check(Aspect::Key, Ok(()));
+                let verdict = policy.judge(jws, key, now, examiner);
+                if let (true, Ok(verified)) = (E::USES_MEMORY, &verdict) {
                     let life = Life::new(now, MAX_REMEMBERED_SECONDS, verified.expires_at());
                     self.0.tokens.insert(token, verified, life, Origin { issuer: index, key_set: at_hand.number() });
                 }
@@ -363,7 +402,7 @@ impl Verifier {
             }
             match keys.unknown(key_id, &at_hand, now, waited) {
                 UnknownKey::Again => now = self.0.clock.now(),
-                UnknownKey::Refuse => return judged(Err(ErrorCode::UnknownKey.into())),
+                UnknownKey::Refuse => return judged(examiner.gate(Aspect::Key, Err(ErrorCode::UnknownKey)).map_err(Fault::from)),
                 UnknownKey::Unavailable => return Look::Judged(no_keys(trusted)),
                 UnknownKey::Wait(need) => return wait(need),
             }
@@ -404,6 +443,11 @@ impl Verifier {
 }
 
 impl Look<'_> {
+    fn foreign(examiner: &mut impl Examiner) -> Self {
+        let refused: Result<(), ErrorCode> = examiner.gate(Aspect::Issuer, Err(ErrorCode::IssuerMismatch));
+        Self::Judged(Judgement::without_issuer(refused.err().unwrap_or(ErrorCode::IssuerMismatch)))
+    }
+
     fn refused(code: ErrorCode) -> Self {
         Self::Judged(Judgement::without_issuer(code))
     }

@@ -7,10 +7,10 @@ mod version;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::postgres::Programs;
-use crate::print;
+use crate::{print, process};
 use folders::Folder;
 use needs::Missing;
 
@@ -21,6 +21,8 @@ pub(crate) struct Tools {
     pub(crate) postgres: Programs,
     /// The Python that has the packages of the client tests.
     pub(crate) python: PathBuf,
+    /// The browser.
+    pub(crate) chromium: PathBuf,
 }
 
 /// Finds everything, installs what is missing if it may, and fails with the list of what is still missing.
@@ -38,7 +40,8 @@ pub(crate) fn run(install: bool) -> Result<Tools> {
     }
     let postgres = Programs::find().map_err(anyhow::Error::msg)?;
     print::line(&format!("PostgreSQL: {}", postgres.folder().display()));
-    Ok(Tools { postgres, python: folders::python() })
+    let chromium = process::find(needs::CHROMIUM).context("chromium is gone")?;
+    Ok(Tools { postgres, python: folders::python(), chromium })
 }
 
 fn prepare(folder: &Folder, install: bool) -> Result<()> {

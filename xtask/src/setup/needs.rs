@@ -20,12 +20,16 @@ struct Need {
     check: fn() -> Result<(), String>,
 }
 
+/// The browser, as Debian names it.
+pub(crate) const CHROMIUM: &str = "chromium";
+
 const NEEDS: &[Need] = &[
     Need { what: postgres::NEEDED, packages: &["postgresql"], check: || Programs::find().map(drop) },
     Need { what: "node 20.15 or newer (that of Debian 12 is older)", packages: &["nodejs"], check: node },
     Need { what: "npm", packages: &["npm"], check: || version("npm").map(drop) },
     Need { what: "python3 3.10 or newer with the module venv", packages: &["python3", "python3-venv"], check: python },
     Need { what: "cc, a C compiler with the headers of the C library", packages: &["gcc", "libc6-dev"], check: c_compiler },
+    Need { what: "chromium 120 or newer", packages: &["chromium"], check: chromium },
     Need { what: "curl", packages: &["curl"], check: || version("curl").map(drop) },
 ];
 
@@ -42,6 +46,10 @@ impl Need {
 
 fn node() -> Result<(), String> {
     version("node")?.at_least(Version(20, 15))
+}
+
+fn chromium() -> Result<(), String> {
+    version(CHROMIUM)?.at_least(Version(120, 0))
 }
 
 fn python() -> Result<(), String> {

@@ -14,6 +14,9 @@ mod config;
 mod credential;
 mod declaration;
 mod dev;
+mod doctor;
+mod error_page;
+mod explain;
 mod grant;
 mod init;
 mod instance;
@@ -118,6 +121,12 @@ enum Command {
     /// Manage the keys that seal opaque tokens
     #[command(subcommand, after_help = token_key::EXAMPLES)]
     TokenKey(token_key::TokenKeyCommand),
+    /// Look at an issuer or an API from outside, and throw forged tokens at it
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::DoctorArgs),
+    /// Say of a token, check by check, why an API accepts or refuses it
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::ExplainArgs),
     /// Read and verify the audit log
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
@@ -125,6 +134,8 @@ enum Command {
     Openapi,
     /// Print the completions of a shell
     Completions(completions::CompletionsArgs),
+    /// Print what an error code means and what to do, or the list of all codes
+    ErrorPage(error_page::ErrorPageArgs),
     /// Print the reference page of every command
     #[command(hide = true)]
     Reference,
@@ -142,13 +153,13 @@ pub fn main() -> ExitCode {
         Err(error) => return printer.failure(&error.into()),
     };
     match runtime.block_on(Box::pin(run(cli.command, printer))) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => printer.failure(&error),
     }
 }
 
-async fn run(command: Command, printer: Printer) -> anyhow::Result<()> {
-    match command {
+async fn run(command: Command, printer: Printer) -> anyhow::Result<ExitCode> {
+    let done: anyhow::Result<()> = match command {
         Command::Dev(arguments) => Box::pin(dev::run(arguments, printer)).await,
         Command::Serve(arguments) => Box::pin(serve::run(arguments)).await,
         Command::Init(arguments) => init::run(arguments, printer).await,
@@ -181,11 +192,16 @@ async fn run(command: Command, printer: Printer) -> anyhow::Result<()> {
             completions::run(&arguments, printer);
             Ok(())
         }
+        Command::ErrorPage(arguments) => error_page::run(&arguments, printer),
         Command::Reference => {
             reference::run(printer);
             Ok(())
         }
-    }
+        // What they find out is their exit code.
+        Command::Doctor(arguments) => return Ok(doctor::run(arguments, printer).await),
+        Command::Explain(arguments) => return Ok(explain::run(arguments, printer).await),
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// The command line's definition, for the tests that read its help.

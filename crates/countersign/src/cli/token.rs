@@ -105,7 +105,7 @@ struct Caller {
 }
 
 /// Trusts another certificate authority too, such as that of `dev --tls`.
-fn trusting(ca_file: Option<PathBuf>) -> anyhow::Result<OutboundOptions> {
+pub(super) fn trusting(ca_file: Option<PathBuf>) -> anyhow::Result<OutboundOptions> {
     let Some(path) = ca_file else { return Ok(OutboundOptions::default()) };
     let file = NamedFile { key: "CA_FILE", path, place: Place::Default };
     Ok(OutboundOptions { extra_roots: file.read_certificates(&Disk)?, ..OutboundOptions::default() })

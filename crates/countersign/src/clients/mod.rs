@@ -36,7 +36,7 @@ pub use jwks_uri::{ClientKeySets, JwksUri};
 pub use keys::{KeySource, NewKeys, add_keys, create_with_keys};
 pub use list::{find, list, list_grants};
 pub use rotate::{DEFAULT_OVERLAP_SECONDS, MAX_OVERLAP_SECONDS, RotatedSecret, Rotation, rotate_secret};
-pub use secrets::{CreatedSecret, NewSecret, SecretHash, SecretHasher, create_secret};
+pub use secrets::{CreatedSecret, NewSecret, SECRET_PREFIX, SecretHash, SecretHasher, create_secret};
 pub use state::{disable, enable};
 pub use update::{ClientPatch, delete, update};
 pub use uses::{CredentialUse, CredentialUses};

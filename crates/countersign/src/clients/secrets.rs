@@ -15,7 +15,7 @@ use crate::entropy::random;
 use crate::ids::{CredentialId, HashKeyId};
 
 /// What client secrets begin with.
-const PREFIX: &str = "csec";
+pub const SECRET_PREFIX: &str = "csec";
 
 /// HMAC-SHA-256 of a machine-made secret: 256 bits of entropy need no slow hash.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ pub(super) fn make_secret(app: &App, by: &Actor, new: NewSecret, now: Timestamp)
     let entropy = app.entropy.as_ref();
     let catalog = app.catalog();
     let hasher = catalog.hashers.active().ok_or_else(|| ChangeError::State("the instance has no hash key".to_owned()))?;
-    let text = CredentialText::generate(PREFIX, random(entropy), random(entropy));
+    let text = CredentialText::generate(SECRET_PREFIX, random(entropy), random(entropy));
     let credential = Credential {
         id: CredentialId::generate(now, entropy),
         label: new.label,

@@ -27,12 +27,23 @@ pub struct ServerConfig {
     pub request_timeout: Duration,
     /// How long the head of a request may take to arrive.
     pub header_timeout: Duration,
+    /// Whether the decoder page is served.
+    pub decoder: bool,
 }
 
 pub(super) static SECTION: Section = Section {
     name: "server",
     doc: "Where the server listens and under which names it is reached.",
-    settings: &[&LISTEN, &BASE_URLS, &ALLOW_PLAINTEXT, &TRUSTED_PROXIES, &DRAIN_TIMEOUT, &REQUEST_TIMEOUT, &HEADER_TIMEOUT],
+    settings: &[
+        &LISTEN,
+        &BASE_URLS,
+        &ALLOW_PLAINTEXT,
+        &TRUSTED_PROXIES,
+        &DRAIN_TIMEOUT,
+        &REQUEST_TIMEOUT,
+        &HEADER_TIMEOUT,
+        &DECODER,
+    ],
 };
 
 static LISTEN: Setting = Setting {
@@ -88,6 +99,15 @@ static HEADER_TIMEOUT: Setting = Setting {
     doc: "How long a connection may take to send the head of a request.",
 };
 
+static DECODER: Setting = Setting {
+    key: "server.decoder",
+    kind: Kind::Bool,
+    default: Fallback::Value("false"),
+    doc: "Serves `/decoder`, a page that shows what a token says and why it is accepted or refused, on the listeners of `server` \
+          and `tls`. Whoever reaches the server may use it; it tells of a genuine token whether it was revoked. \
+          `countersign dev` serves it.",
+};
+
 impl ServerConfig {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let listen = reader.list(&LISTEN, parse_address);
@@ -98,6 +118,7 @@ impl ServerConfig {
         let drain_timeout = reader.integer(&DRAIN_TIMEOUT).map(Duration::from_secs);
         let request_timeout = reader.integer(&REQUEST_TIMEOUT).map(Duration::from_secs);
         let header_timeout = reader.integer(&HEADER_TIMEOUT).map(Duration::from_secs);
+        let decoder = reader.boolean(&DECODER);
         if let Some(listen) = &listen {
             // Port 0 may repeat: each time it is another port.
             refuse_repeated(reader, &LISTEN, listen, |address| address.port() != 0);
@@ -122,6 +143,7 @@ impl ServerConfig {
             drain_timeout: drain_timeout?,
             request_timeout: request_timeout?,
             header_timeout: header_timeout?,
+            decoder: decoder?,
         })
     }
 }

@@ -141,6 +141,7 @@ fn keep_profile(base: &BaseUrl, demo: &DemoObjects) -> bool {
 fn load_config(folder: &DataFolder) -> anyhow::Result<Config> {
     let mut settings = data_folder_settings(folder.path(), &ProcessEnvironment)?;
     // What a developer registers lies on the same machine.
+    settings.push(("server.decoder".to_owned(), "true".to_owned()));
     settings.push(("outbound.allow_private_addresses".to_owned(), "true".to_owned()));
     let sources = Sources { file: ConfigFile::Nowhere, environment: &ProcessEnvironment, flags: &settings, files: &Disk };
     let Loaded { config, provenance } = config::load(&sources)?;

@@ -8,14 +8,24 @@ use axum::routing::{get, post};
 
 use super::middleware::{self, RequestPolicy};
 use super::site::Site;
-use super::{errors, health, manage, oauth};
+use super::{decoder, error_pages, errors, health, manage, oauth};
 use crate::app::App;
 
+/// What the public listeners serve.
+#[derive(Clone, Copy, Debug)]
+pub struct SiteOptions {
+    /// How long one request may take.
+    pub request_timeout: Duration,
+    /// Whether the decoder page is there.
+    pub decoder: bool,
+}
+
 /// Everything that the public listener serves, with what is around each request.
-pub fn site(app: &Arc<App>, request_timeout: Duration) -> Site {
+pub fn site(app: &Arc<App>, options: SiteOptions) -> Site {
     let routes = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/errors/{code}", get(error_pages::show))
         // The root mount.
         .route("/oauth/token", post(oauth::token::at_root))
         .route("/oauth/introspect", post(oauth::introspect::at_root))
@@ -34,9 +44,10 @@ pub fn site(app: &Arc<App>, request_timeout: Duration) -> Site {
         .route("/.well-known/openid-configuration/oauth2/{server}", get(oauth::metadata::at_server))
         .route("/.well-known/oauth-authorization-server/oauth2/{server}", get(oauth::metadata::at_server))
         .merge(manage::routes())
+        .merge(if options.decoder { decoder::routes() } else { Router::new() })
         .fallback(errors::no_such_path)
         .method_not_allowed_fallback(errors::method_not_allowed)
         .with_state(Arc::clone(app));
-    let policy = RequestPolicy { app: Arc::clone(app), timeout: request_timeout, warned_of_proxy: Arc::default() };
+    let policy = RequestPolicy { app: Arc::clone(app), timeout: options.request_timeout, warned_of_proxy: Arc::default() };
     Site::new(middleware::apply(routes, policy.clone()), policy)
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::issue::ACCESS_TOKEN_TYPE;
 use crate::app::App;
-use crate::catalog::{Catalog, LoadedAuthorizationServer};
+use crate::catalog::{Catalog, LoadedAuthorizationServer, ResolvedMount};
 use crate::ids::{AuthorizationServerId, CredentialId};
 use crate::resource_servers::TokenFormat;
 use crate::revocation::TokenFacts;
@@ -152,10 +152,14 @@ pub fn read_issued(app: &App, server: &AuthorizationServerId, token: &str, now: 
 
 /// The issuer must be one of the server's own mounts.
 fn check_issuer(app: &App, catalog: &Catalog, server: &LoadedAuthorizationServer, issuer: &str) -> Result<(), ErrorCode> {
-    let is_own = app.bases.iter().any(|base| {
-        let path = issuer.strip_prefix(base.as_str()).filter(|path| path.starts_with('/'));
-        let mount = path.and_then(|path| catalog.mount(base, path));
-        mount.is_some_and(|mount| mount.server.id == server.id && mount.issuer.as_str() == issuer)
-    });
+    let is_own = mount_named(app, catalog, issuer).is_some_and(|mount| mount.server.id == server.id);
     if is_own { Ok(()) } else { Err(ErrorCode::IssuerMismatch) }
+}
+
+/// The mount with this issuer, below whichever base.
+pub(super) fn mount_named(app: &App, catalog: &Catalog, issuer: &str) -> Option<Arc<ResolvedMount>> {
+    app.bases.iter().find_map(|base| {
+        let path = issuer.strip_prefix(base.as_str()).filter(|path| path.starts_with('/'))?;
+        catalog.mount(base, path).filter(|mount| mount.issuer.as_str() == issuer)
+    })
 }

@@ -4,6 +4,7 @@ mod birth;
 mod client_assertion;
 mod client_auth;
 mod decoy_keys;
+mod explain;
 pub mod grants;
 mod inquiry;
 mod introspect;
@@ -18,6 +19,7 @@ mod token;
 
 pub use client_auth::{AuthenticatedClient, ClientAuthError, RefusalReason, authenticate};
 pub use decoy_keys::DecoyKeys;
+pub use explain::{TokenQuestion, explain_token};
 pub use inquiry::{TokenInquiry, TokenInquiryError};
 pub use introspect::introspect;
 pub use introspection_answer::{IntrospectionAnswer, IntrospectionFormat};

@@ -9,7 +9,7 @@ use super::tls::SecureListeners;
 use crate::app::App;
 use crate::change_feed::Follower;
 use crate::config::Config;
-use crate::http::{Endpoint, Listeners, ServeOptions, challenge_router, metrics_router, serve, serve_all, site};
+use crate::http::{Endpoint, Listeners, ServeOptions, SiteOptions, challenge_router, metrics_router, serve, serve_all, site};
 use crate::jobs::{Jobs, rotate_signing_keys};
 
 /// The sockets of a server.
@@ -88,7 +88,7 @@ pub async fn serve_app(
 }
 
 fn endpoints(app: &Arc<App>, plain: Listeners, secure: Option<SecureListeners>, config: &Config) -> Vec<Endpoint> {
-    let site = site(app, config.server.request_timeout);
+    let site = site(app, SiteOptions { request_timeout: config.server.request_timeout, decoder: config.server.decoder });
     let Some(SecureListeners { listeners, bases, other_bases, terms, challenges, keeping: _ }) = secure else {
         return vec![Endpoint { listeners: plain, site, bases: None, tls: None }];
     };

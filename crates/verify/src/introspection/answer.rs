@@ -8,6 +8,7 @@ use countersign_protocol::jose::json::strict_object;
 use countersign_protocol::{ErrorCode, Timestamp};
 
 use crate::decision::Fault;
+use crate::examiner::FirstFailure;
 use crate::policy::Policy;
 use crate::{Verified, Verifier};
 
@@ -38,8 +39,8 @@ pub(super) fn judge(policy: &Policy, body: &[u8], now: Timestamp, ask_again_at: 
         tracing::warn!(issuer = policy.issuer.as_str(), error = %malformed, "the issuer's answer cannot be used");
         Fault::NotJudged(ErrorCode::IntrospectionUnavailable)
     })?;
-    policy.check_claims(&claims, now)?;
-    Ok(policy.admit(claims, None)?)
+    policy.check_claims(&claims, now, &mut FirstFailure)?;
+    Ok(policy.admit(claims, None, &mut FirstFailure)?)
 }
 
 /// Judges the token that a JWT stands for; no JWT: it is not active. What `verifier` refuses

@@ -90,18 +90,39 @@ fn algorithms(good: &TokenBuilder<'_>) -> Vec<BadToken> {
         tokens.push(BadToken::new(name, &[Check::Algorithm], good.clone().header("alg", alg).sign()));
     }
     tokens.push(BadToken::new("alg_missing", &[Check::Algorithm], good.clone().without_header("alg").sign()));
-    for (name, secret) in public_key_texts(good.issuer().key(good.signed_with())) {
-        let token = good.clone().header("alg", "HS256").sign();
-        let (input, _) = token.rsplit_once('.').expect("a token has three parts");
-        let forged = with_signature(&token, &hmac_sha256(&secret, input));
-        tokens.push(BadToken::new(name, &[Check::Algorithm, Check::Signature], forged));
-    }
+    let own = good.issuer().key(good.signed_with()).public_jwk(key_id(good.signed_with()));
+    tokens.extend(forged_with(good, &serde_json::to_value(own).expect("a JWK is JSON")));
     let other = Algorithm::ALL.into_iter().find(|other| other.key_type() != good.signed_with().key_type());
     for (name, alg) in [("relabelled_for_another_key_type", other), ("relabelled_for_another_hash", sibling(good.signed_with()))] {
         let Some(alg) = alg else { continue };
         tokens.push(BadToken::new(name, &[Check::AlgorithmOfKey], good.clone().header("alg", alg.as_str()).sign()));
     }
     tokens
+}
+
+/// A public key taken for the secret of an HMAC.
+fn forged_with(good: &TokenBuilder<'_>, jwk: &Value) -> Vec<BadToken> {
+    let token = good.clone().header("alg", "HS256").sign();
+    let (input, _) = token.rsplit_once('.').expect("a token has three parts");
+    let forged = |(name, secret): (&'static str, Vec<u8>)| {
+        let forged = with_signature(&token, &hmac_sha256(&secret, input));
+        BadToken::new(name, &[Check::Algorithm, Check::Signature], forged)
+    };
+    public_key_texts(jwk).into_iter().map(forged).collect()
+}
+
+/// Tokens like `good` under an HMAC whose secret is one of the public keys that an issuer
+/// publishes (`keys`, each a JWK): attacks on an API that takes the tokens of an issuer
+/// whose private keys are not at hand.
+pub fn forged_with_public_keys(good: &TokenBuilder<'_>, keys: &[Value]) -> Vec<BadToken> {
+    let of_key = |jwk: &Value| {
+        let named = match jwk.get("kid").and_then(Value::as_str) {
+            Some(key_id) => good.clone().header("kid", key_id),
+            None => good.clone().without_header("kid"),
+        };
+        forged_with(&named, jwk)
+    };
+    keys.iter().flat_map(of_key).collect()
 }
 
 /// An algorithm of the same family.

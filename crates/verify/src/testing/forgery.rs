@@ -1,23 +1,20 @@
 //! The public key of an issuer as attackers use it: as the secret of an HMAC.
 
 use aws_lc_rs::hmac;
-use countersign_protocol::jose::{SigningKey, base64url};
+use countersign_protocol::jose::base64url;
 use serde_json::Value;
-
-use super::issuer::key_id;
 
 /// The encodings of a public key that a verifier could take for an HMAC secret,
 /// with the names of the attacks.
-pub(super) fn public_key_texts(key: &SigningKey) -> Vec<(&'static str, Vec<u8>)> {
-    let jwk = serde_json::to_value(key.public_jwk(key_id(key.algorithm()))).expect("a JWK is JSON");
-    let der = subject_public_key_info(&jwk);
+pub(super) fn public_key_texts(jwk: &Value) -> Vec<(&'static str, Vec<u8>)> {
+    let der = subject_public_key_info(jwk);
     let pem = pem(&der);
     vec![
         ("hs256_with_public_key_as_pem", pem.clone().into_bytes()),
         ("hs256_with_public_key_as_pem_without_newline", pem.trim_end().as_bytes().to_vec()),
         ("hs256_with_public_key_as_der", der),
         ("hs256_with_public_key_as_jwk", jwk.to_string().into_bytes()),
-        ("hs256_with_public_key_as_coordinate", member(&jwk, "x").or_else(|| member(&jwk, "n")).unwrap_or_default()),
+        ("hs256_with_public_key_as_coordinate", member(jwk, "x").or_else(|| member(jwk, "n")).unwrap_or_default()),
         ("hs256_with_empty_secret", Vec::new()),
     ]
 }
@@ -100,7 +97,7 @@ mod tests {
     use countersign_protocol::jose::Algorithm;
 
     use super::*;
-    use crate::testing::issuer::new_key;
+    use crate::testing::issuer::{key_id, new_key};
 
     /// A forgery with a secret that is not what a verifier would use proves nothing.
     #[test]
@@ -112,7 +109,8 @@ mod tests {
         ];
         for (algorithm, verification) in kinds {
             let key = new_key(algorithm);
-            let texts = public_key_texts(&key);
+            let jwk = serde_json::to_value(key.public_jwk(key_id(algorithm))).unwrap();
+            let texts = public_key_texts(&jwk);
             let (_, der) = texts.iter().find(|(name, _)| name.ends_with("der")).unwrap();
             let parsed = ParsedPublicKey::new(verification, der).unwrap_or_else(|_| panic!("{algorithm}"));
             parsed.verify_sig(b"message", &key.sign(b"message").unwrap()).unwrap();

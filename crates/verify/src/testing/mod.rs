@@ -28,7 +28,7 @@ mod forgery;
 mod issuer;
 mod token;
 
-pub use bad_tokens::{BadToken, every_bad_token};
+pub use bad_tokens::{BadToken, every_bad_token, forged_with_public_keys};
 pub use countersign_protocol::Check;
 pub use issuer::TestIssuer;
 pub use token::TokenBuilder;

@@ -9,6 +9,8 @@ mod claims;
 mod dependencies;
 #[cfg(all(feature = "axum", feature = "testing"))]
 mod examples;
+#[cfg(feature = "testing")]
+mod explanation;
 #[cfg(feature = "http")]
 mod http_fetch;
 #[cfg(feature = "introspection")]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use countersign_verify::testing::TestIssuer;
-use countersign_verify::{Decision, Metrics, Observer, Outcome, Requirements, Verifier};
+use countersign_verify::{Aspect, Conclusion, Decision, Finding, Metrics, Observer, Outcome, Requirements, Verifier};
 use http::HeaderMap;
 
 const AUDIENCE: &str = "https://api.test";
@@ -49,6 +49,22 @@ fn every_decision_is_heard_once() {
             (Outcome::Insufficient, Some("CS-1203"), name(), false),
         ]
     );
+}
+
+#[tokio::test]
+async fn an_explanation_is_not_heard_of_and_neither_uses_nor_fills_the_memory_of_tokens() {
+    let (issuer, heard) = (TestIssuer::new(), Arc::new(Heard::default()));
+    let verifier = issuer.verifier_builder(AUDIENCE).observer(Arc::clone(&heard)).build().unwrap();
+    let good = issuer.token(AUDIENCE).sign();
+    let is_accepted = async || verifier.explain(&good, &Requirements::none()).await.conclusion() == Conclusion::Accepted;
+    assert!(is_accepted().await);
+    verifier.verify_token_now(&good).unwrap();
+    let heard = || heard.0.lock().unwrap().iter().map(|(_, _, _, is_remembered)| *is_remembered).collect::<Vec<_>>();
+    assert_eq!(heard(), [false], "what was explained is remembered");
+    // A remembered verdict would know no single check.
+    let explained = verifier.explain(&good, &Requirements::none()).await;
+    assert_eq!((explained.finding(Aspect::Signature), explained.finding(Aspect::Scope)), (Finding::Passed, Finding::NotJudged));
+    assert_eq!(heard(), [false]);
 }
 
 #[tokio::test]

@@ -124,6 +124,14 @@ impl ApiError {
     }
 
     /// What may help.
+    /// The status of a refusal.
+    pub(in crate::cli) const fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.status),
+            Self::NotUnderstood { .. } | Self::Request(_) | Self::Unreachable { .. } => None,
+        }
+    }
+
     pub(in crate::cli) fn hint(&self) -> Option<&str> {
         match self {
             Self::Refused(refusal) => refusal.hint.as_deref(),

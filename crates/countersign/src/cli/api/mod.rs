@@ -40,6 +40,11 @@ pub(crate) struct ApiArgs {
 }
 
 impl ApiArgs {
+    /// Whether a profile was named.
+    pub(super) const fn is_named(&self) -> bool {
+        self.profile.is_some()
+    }
+
     /// Chooses the profile and prepares to call. Nothing is sent yet.
     pub(super) fn connect(&self) -> anyhow::Result<Api> {
         let chosen = choose(self.profile.as_deref(), &ProcessEnvironment)?;

@@ -26,7 +26,7 @@ use crate::oauth::AuthenticatedClient;
 use crate::source_address::SourceAddress;
 
 /// The mount that a request reached: `path` below the base that it arrived at.
-fn resolve(app: &App, arrived_at: &ArrivedAt, path: &str) -> Option<Arc<ResolvedMount>> {
+pub(super) fn resolve(app: &App, arrived_at: &ArrivedAt, path: &str) -> Option<Arc<ResolvedMount>> {
     app.catalog().mount(arrived_at.0.as_ref()?, path)
 }
 

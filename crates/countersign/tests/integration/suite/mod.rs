@@ -3,6 +3,8 @@
 use super::ENGINE;
 
 mod acme;
+mod decoder;
+mod error_pages;
 mod health;
 mod manage;
 mod metrics;

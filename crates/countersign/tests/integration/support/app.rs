@@ -7,7 +7,7 @@ use std::time::Duration;
 use countersign::app::{App, AppParts, StartError};
 use countersign::config::{BaseUrl, BudgetsConfig, Network};
 use countersign::entropy::SeededEntropy;
-use countersign::http::{Site, metrics_router, site};
+use countersign::http::{Site, SiteOptions, metrics_router, site};
 use countersign::outbound::{Outbound, OutboundOptions};
 use countersign::sealing::MasterKey;
 use countersign::store::Store;
@@ -99,7 +99,7 @@ impl TestApp {
             Some(signers) => App::start_with(parts, Arc::new(signers.clone())).await?,
             None => App::start(parts).await?,
         };
-        Ok(Self { site: site(&app, Duration::from_secs(30)), app, clock, timer, setup, database })
+        Ok(Self { site: site(&app, served(Duration::from_secs(30))), app, clock, timer, setup, database })
     }
 
     /// Another node of the same instance, on the same clock.
@@ -111,7 +111,7 @@ impl TestApp {
     /// A request to the same node through a router that soon loses patience. Only
     /// for what must run into that: on a busy machine, any request may.
     pub(crate) fn impatient_post(&self, uri: &str) -> Request {
-        Request::new(site(&self.app, Duration::from_millis(50)), Method::POST, uri)
+        Request::new(site(&self.app, served(Duration::from_millis(50))), Method::POST, uri)
     }
 
     /// The text of a scrape.
@@ -130,6 +130,10 @@ impl TestApp {
     pub(crate) fn post(&self, uri: &str) -> Request {
         self.request(Method::POST, uri)
     }
+}
+
+const fn served(request_timeout: Duration) -> SiteOptions {
+    SiteOptions { request_timeout, decoder: true }
 }
 
 pub(crate) fn master_key(byte: u8) -> MasterKey {

@@ -1,0 +1,82 @@
+//! What the management API knows about a token: its client, its credential, and the
+//! marks that revoke tokens.
+
+use countersign_protocol::jose::{AudienceClaim, Claims};
+use countersign_protocol::{ErrorCode, Timestamp};
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::cli::api::{Api, ApiArgs, ApiError, Path};
+use crate::explain::Standing;
+use crate::log::parse_rfc3339;
+
+/// Asks about a token whose signature was verified.
+pub(super) async fn ask(profile: &ApiArgs, claims: &Claims) -> Standing {
+    match look(profile, claims).await {
+        Ok(standing) => standing,
+        Err(error) => Standing::Unknown(format!("the management API could not be asked: {}", crate::log::chain(error.as_ref()))),
+    }
+}
+
+async fn look(profile: &ApiArgs, claims: &Claims) -> anyhow::Result<Standing> {
+    let Some(client_id) = claims.client_id.as_deref() else {
+        return Ok(Standing::Unknown("the token names no client to ask about".to_owned()));
+    };
+    let api = profile.connect()?;
+    let Some(client) = find(&api, &Path::of(&["clients", client_id])?).await? else {
+        return Ok(revoked(format!("there is no client {client_id}: it was deleted, or is of another instance")));
+    };
+    if let Some(at) = text(&client, "disabled_at") {
+        return Ok(revoked(format!("the client {client_id} was disabled at {at}")));
+    }
+    if let Some(credential_id) = claims.all.get("cred").and_then(Value::as_str) {
+        let Some(credential) = find(&api, &Path::of(&["clients", client_id, "credentials", credential_id])?).await? else {
+            return Ok(revoked(format!("the credential {credential_id} of the client {client_id} is gone")));
+        };
+        if let Some(at) = text(&credential, "revoked_at") {
+            return Ok(revoked(format!("the credential {credential_id} of the client {client_id} was revoked at {at}")));
+        }
+    }
+    let marks = api.list(&Path::of(&["revocations"])?, None).await?;
+    Ok(match marks.items.iter().find(|mark| is_about(mark, claims)) {
+        Some(mark) => revoked(format!(
+            "tokens of {} {} that were issued before {} are revoked",
+            text(mark, "kind").unwrap_or_default(),
+            text(mark, "value").unwrap_or_default(),
+            text(mark, "not_before").unwrap_or_default()
+        )),
+        None => Standing::Live(format!("the client {client_id} and its credential are accepted, and no mark is about the token")),
+    })
+}
+
+fn revoked(what: String) -> Standing {
+    Standing::Revoked(ErrorCode::ClientRevoked, what)
+}
+
+async fn find(api: &Api, path: &Path) -> Result<Option<Value>, ApiError> {
+    match api.get(path).await {
+        Ok(reply) => Ok(Some(reply.body)),
+        Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get(name)?.as_str()
+}
+
+/// Whether a mark is about the token. Which authorization server it names is not looked
+/// at: the issuers of one are several, and the answer says what the mark is about.
+fn is_about(mark: &Value, claims: &Claims) -> bool {
+    let issued_before = |not_before: Timestamp| claims.issued_at.is_none_or(|issued_at| issued_at < not_before);
+    let value = text(mark, "value").unwrap_or_default();
+    let is_named = match text(mark, "kind") {
+        Some("client") => claims.client_id.as_deref() == Some(value),
+        Some("sub") => claims.subject.as_deref() == Some(value),
+        Some("cred") => claims.all.get("cred").and_then(Value::as_str) == Some(value),
+        Some("aud") => matches!(&claims.audience, AudienceClaim::One(one) if one == value),
+        Some("all") => text(mark, "authorization_server_id").is_none(),
+        _ => false,
+    };
+    is_named && text(mark, "not_before").and_then(parse_rfc3339).is_some_and(issued_before)
+}
