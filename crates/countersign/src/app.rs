@@ -9,7 +9,7 @@ use countersign_protocol::{ClientId, Clock, Timestamp};
 
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache, ClientKeySets, CredentialUses};
-use crate::config::{BaseUrl, BudgetsConfig, Network};
+use crate::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig};
 use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
@@ -17,6 +17,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::oauth::{DecoyKeys, PhantomTokens};
 use crate::outbound::Outbound;
+use crate::refusals::Refusals;
 use crate::revocation::Revocations;
 use crate::sealing::MasterKey;
 use crate::signing_keys::{LocalSigners, Signer, Signers};
@@ -48,6 +49,8 @@ pub struct AppParts {
     pub signing_threads: usize,
     /// How much one client and one source address may ask for.
     pub budgets: BudgetsConfig,
+    /// How many explanations of refusals are kept, and for how long.
+    pub refusals: RefusalsConfig,
     /// Makes HTTP requests.
     pub outbound: Outbound,
 }
@@ -86,6 +89,8 @@ pub struct App {
     pub client_keys: ClientKeySets,
     /// Last uses that are not written yet.
     pub credential_uses: CredentialUses,
+    /// Why requests were refused, as far as it is not written yet.
+    pub refusals: Refusals,
     /// Tried where there is no key to try.
     pub decoy_keys: DecoyKeys,
     /// JWTs that stand for opaque tokens.
@@ -160,6 +165,7 @@ impl App {
             revocations,
             client_keys,
             credential_uses: CredentialUses::default(),
+            refusals: Refusals::new(parts.refusals, metrics.explanations.clone()),
             decoy_keys: DecoyKeys::new(),
             phantom_tokens: PhantomTokens::default(),
             outbound: parts.outbound,

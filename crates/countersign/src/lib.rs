@@ -33,6 +33,7 @@ pub mod oauth;
 pub mod organizations;
 pub mod outbound;
 mod profiles;
+pub mod refusals;
 pub mod resource_servers;
 pub mod revocation;
 pub mod rewrap;

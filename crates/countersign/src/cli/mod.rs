@@ -14,6 +14,8 @@ mod config;
 mod credential;
 mod declaration;
 mod dev;
+mod explain;
+mod explain_request;
 mod grant;
 mod init;
 mod instance;
@@ -27,6 +29,7 @@ mod organization;
 mod printer;
 mod profile;
 mod reference;
+mod refusal;
 mod resource_server;
 mod revoke;
 mod secrets_file;
@@ -118,6 +121,12 @@ enum Command {
     /// Manage the keys that seal opaque tokens
     #[command(subcommand, after_help = token_key::EXAMPLES)]
     TokenKey(token_key::TokenKeyCommand),
+    /// Say why a request was refused
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::ExplainArgs),
+    /// List refused requests
+    #[command(subcommand, after_help = refusal::EXAMPLES)]
+    Refusal(refusal::RefusalCommand),
     /// Read and verify the audit log
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
@@ -175,6 +184,8 @@ async fn run(command: Command, printer: Printer) -> anyhow::Result<()> {
         Command::Revoke(command) => revoke::run(command, printer).await,
         Command::Token(command) => token::run(command, printer).await,
         Command::TokenKey(command) => token_key::run(command, printer).await,
+        Command::Explain(arguments) => explain::run(arguments, printer).await,
+        Command::Refusal(command) => refusal::run(command, printer).await,
         Command::Audit(command) => audit::run(command, printer).await,
         Command::Openapi => openapi::run(printer),
         Command::Completions(arguments) => {

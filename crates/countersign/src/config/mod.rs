@@ -26,6 +26,7 @@ mod place;
 mod provenance;
 mod reader;
 mod reference;
+mod refusals;
 mod server;
 mod setting;
 mod signing_keys;
@@ -59,6 +60,7 @@ pub use outbound::OutboundConfig;
 pub use place::{Layer, Place};
 pub use provenance::{Origin, Provenance};
 pub use reference::reference_markdown;
+pub use refusals::RefusalsConfig;
 pub use server::ServerConfig;
 pub(crate) use setting::variable_of;
 pub use setting::{Fallback, Kind, SECTIONS, Section, Setting};
@@ -93,6 +95,8 @@ pub struct Config {
     pub signing_keys: SigningKeysConfig,
     /// How much one client and one source address may ask for.
     pub budgets: BudgetsConfig,
+    /// How many explanations of refusals are kept, and for how long.
+    pub refusals: RefusalsConfig,
     /// The listener for scrapes.
     pub metrics: MetricsConfig,
     /// Where traces go.

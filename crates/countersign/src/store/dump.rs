@@ -32,6 +32,7 @@ pub const TABLES: &[&str] = &[
     "introspection_clients",
     "mounts",
     "organizations",
+    "refusals",
     "resource_servers",
     "revocation_marks",
     "revoked_tokens",

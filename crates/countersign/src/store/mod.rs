@@ -25,6 +25,7 @@ mod keyset;
 mod migrate;
 mod organizations;
 mod postgres;
+mod refusals;
 mod resource_servers;
 mod revocation_marks;
 mod revoked_tokens;
@@ -69,6 +70,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         introspection_clients::ALL,
         migrate::ALL,
         organizations::ALL,
+        refusals::ALL,
         resource_servers::ALL,
         revocation_marks::ALL,
         revoked_tokens::ALL,

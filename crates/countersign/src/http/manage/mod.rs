@@ -16,6 +16,7 @@ mod organizations;
 mod page;
 mod path;
 mod refusal;
+mod refusals;
 mod reply;
 mod resource_servers;
 mod revocations;

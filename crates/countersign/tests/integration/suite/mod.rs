@@ -10,6 +10,7 @@ mod nodes;
 mod oauth;
 mod oauth2;
 mod objects;
+mod refusals;
 mod signing_keys;
 mod sources;
 mod store;

@@ -58,6 +58,7 @@ async fn open(path: PathBuf, durability: Durability) -> anyhow::Result<Arc<App>>
         bases: Vec::new(),
         trusted_proxies: Vec::new(),
         budgets: countersign::config::BudgetsConfig::default(),
+        refusals: countersign::config::RefusalsConfig::default(),
         backdate_seconds: 0,
         client_cache_capacity: 1_000,
         signing_threads: 1,
