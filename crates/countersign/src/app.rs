@@ -9,7 +9,7 @@ use countersign_protocol::{ClientId, Clock, Timestamp};
 
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache, ClientKeySets, CredentialUses};
-use crate::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig};
+use crate::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig, UsageConfig};
 use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
@@ -24,6 +24,7 @@ use crate::signing_keys::{LocalSigners, Signer, Signers};
 use crate::store::{ChangeKind, Store, StoreError, Tx, WorkFuture};
 use crate::timer::Timer;
 use crate::token_keys::{self, TokenKeys};
+use crate::usage::{Habits, UsageCounts};
 
 /// What an application is built from.
 pub struct AppParts {
@@ -51,6 +52,8 @@ pub struct AppParts {
     pub budgets: BudgetsConfig,
     /// How many explanations of refusals are kept, and for how long.
     pub refusals: RefusalsConfig,
+    /// How long counters of what clients do are kept.
+    pub usage: UsageConfig,
     /// Makes HTTP requests.
     pub outbound: Outbound,
 }
@@ -91,6 +94,12 @@ pub struct App {
     pub credential_uses: CredentialUses,
     /// Why requests were refused, as far as it is not written yet.
     pub refusals: Refusals,
+    /// What clients did, as far as it is not written yet.
+    pub usage: UsageCounts,
+    /// How many days that is kept.
+    pub keep_usage_days: u32,
+    /// Who asks for tokens that it still holds.
+    pub habits: Habits,
     /// Tried where there is no key to try.
     pub decoy_keys: DecoyKeys,
     /// JWTs that stand for opaque tokens.
@@ -166,6 +175,9 @@ impl App {
             client_keys,
             credential_uses: CredentialUses::default(),
             refusals: Refusals::new(parts.refusals, metrics.explanations.clone()),
+            usage: UsageCounts::new(metrics.usage.not_counted.clone()),
+            keep_usage_days: parts.usage.keep_days,
+            habits: Habits::default(),
             decoy_keys: DecoyKeys::new(),
             phantom_tokens: PhantomTokens::default(),
             outbound: parts.outbound,

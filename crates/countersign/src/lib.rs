@@ -46,3 +46,4 @@ pub mod timer;
 pub mod tls;
 pub mod token_keys;
 pub mod traces;
+pub mod usage;

@@ -12,7 +12,7 @@ use super::provenance::Provenance;
 use super::reader::Reader;
 use super::{
     BudgetsConfig, CacheConfig, Config, CredentialsConfig, KeysConfig, LogConfig, MetricsConfig, OutboundConfig, RefusalsConfig,
-    ServerConfig, SigningKeysConfig, StorageConfig, TlsConfig, TokensConfig, TracesConfig,
+    ServerConfig, SigningKeysConfig, StorageConfig, TlsConfig, TokensConfig, TracesConfig, UsageConfig,
 };
 use super::{file, flags};
 
@@ -85,6 +85,7 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let signing_keys = SigningKeysConfig::read(reader);
     let budgets = BudgetsConfig::read(reader);
     let refusals = RefusalsConfig::read(reader);
+    let usage = UsageConfig::read(reader);
     let metrics = MetricsConfig::read(reader);
     let traces = TracesConfig::read(reader);
     Some(Config {
@@ -100,6 +101,7 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
         signing_keys: signing_keys?,
         budgets: budgets?,
         refusals: refusals?,
+        usage: usage?,
         metrics,
         traces: traces?,
     })

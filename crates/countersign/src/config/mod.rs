@@ -40,6 +40,7 @@ mod tests;
 mod tls;
 mod tokens;
 mod traces;
+mod usage;
 
 pub use acme::AcmeConfig;
 pub use base_url::BaseUrl;
@@ -69,6 +70,7 @@ pub use storage::{StorageConfig, StorageUrl};
 pub use tls::{CertificateFiles, CertificateSource, TlsConfig};
 pub use tokens::{MAX_BACKDATE_SECONDS, TokensConfig};
 pub use traces::{Ratio, TracesConfig};
+pub use usage::UsageConfig;
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +99,8 @@ pub struct Config {
     pub budgets: BudgetsConfig,
     /// How many explanations of refusals are kept, and for how long.
     pub refusals: RefusalsConfig,
+    /// How long counters of what clients do are kept.
+    pub usage: UsageConfig,
     /// The listener for scrapes.
     pub metrics: MetricsConfig,
     /// Where traces go.

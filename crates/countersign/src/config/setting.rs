@@ -3,6 +3,7 @@
 
 use super::{
     acme, budgets, cache, credentials, keys, log, metrics, outbound, refusals, server, signing_keys, storage, tls, tokens, traces,
+    usage,
 };
 
 /// Every setting, by section, in the order in which they are documented.
@@ -20,6 +21,7 @@ pub static SECTIONS: &[&Section] = &[
     &signing_keys::SECTION,
     &budgets::SECTION,
     &refusals::SECTION,
+    &usage::SECTION,
     &metrics::SECTION,
     &traces::SECTION,
 ];

@@ -12,6 +12,7 @@ mod refusals;
 mod requests;
 mod store;
 mod tokens;
+mod usage;
 
 use std::fmt;
 
@@ -27,6 +28,7 @@ pub use refusals::RefusalMetrics;
 pub use requests::RequestMetrics;
 pub use store::StoreMetrics;
 pub use tokens::TokenMetrics;
+pub use usage::UsageMetrics;
 
 use families::{Description, Families, Labelled};
 
@@ -57,6 +59,8 @@ pub struct Metrics {
     pub budgets: BudgetFamilies,
     /// Explanations of refusals.
     pub explanations: RefusalMetrics,
+    /// What clients do.
+    pub usage: UsageMetrics,
     /// What expires soon.
     pub expiry: ExpiryMetrics,
     /// Lookups of clients.
@@ -82,6 +86,7 @@ impl Metrics {
         let tokens = TokenMetrics::new(&mut families);
         let budgets = BudgetFamilies::new(&mut families);
         let explanations = RefusalMetrics::new(&mut families);
+        let usage = UsageMetrics::new(&mut families);
         let lookups = Labelled::new(&LOOKUPS, Counter::default);
         families.add_labelled(&lookups);
         let signing_wait = Histogram::of_durations();
@@ -89,7 +94,7 @@ impl Metrics {
         store.register(&mut families);
         let expiry = ExpiryMetrics::new(&mut families);
         let client_cache = ClientCacheMetrics { hits: lookups.series(&["hit"]), misses: lookups.series(&["miss"]) };
-        Self { node, requests, tokens, budgets, explanations, expiry, client_cache, signing_wait, families }
+        Self { node, requests, tokens, budgets, explanations, usage, expiry, client_cache, signing_wait, families }
     }
 
     /// The scrape, [`MEDIA_TYPE`]. `feed_silence_millis` is how long ago this node had

@@ -1,5 +1,6 @@
 //! The protocol: authenticate a client, decide, issue.
 
+mod account;
 mod birth;
 mod client_assertion;
 mod client_auth;

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{ClientCredentialsRequest, Parameters, Timestamp, TokenRequest, TokenRequestError, TokenResponse};
 
+use super::account;
 use super::birth::Birth;
 use super::client_auth::{AuthenticatedClient, ClientAuthError, authenticate, authenticate_again};
 use super::grants::client_credentials::{self, ClientCredentialsError};
 use super::issue::{self, AccessTokenSpec, IssueError};
 use crate::app::App;
-use crate::catalog::{LoadedAuthorizationServer, ResolvedMount};
+use crate::catalog::ResolvedMount;
 use crate::limits::Exhausted;
 use crate::source_address::SourceAddress;
 use crate::traces::span;
@@ -70,7 +70,8 @@ pub async fn token<'h>(
         Err(error) => Err(error.into()),
     };
     if let Ok(issued) = &issued {
-        app.metrics.tokens.issued(issued.server.id.as_str(), CLIENT_CREDENTIALS, issued.algorithm);
+        app.metrics.tokens.issued(issued.spec.server.id.as_str(), CLIENT_CREDENTIALS, issued.spec.signature());
+        account::of_issued(app, &issued.spec);
     }
     (Some(known.client), issued.map(|issued| issued.response))
 }
@@ -101,12 +102,10 @@ impl Known {
     }
 }
 
-/// A token, and who signed it.
+/// A token, and what it was made from.
 struct Issued {
     response: TokenResponse,
-    server: Arc<LoadedAuthorizationServer>,
-    /// `None`: nobody, it is sealed.
-    algorithm: Option<Algorithm>,
+    spec: AccessTokenSpec,
 }
 
 /// Issues a token that no mark has revoked, and that no change forbids which was
@@ -127,7 +126,7 @@ async fn issue_alive(
             let response = issue::access_token(app, &spec).await?;
             // What changed during the signature is about this token too.
             if is_still_due(app, known, ask, &birth).await? && birth.is_alive(app) {
-                return Ok(Issued { response, algorithm: spec.signature(), server: Arc::clone(&spec.server) });
+                return Ok(Issued { response, spec });
             }
         }
         // Meanwhile the key may have been removed.

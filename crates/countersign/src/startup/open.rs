@@ -93,6 +93,7 @@ async fn build(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn Clock>) -> a
         backdate_seconds: config.tokens.backdate_seconds.into(),
         budgets: config.budgets,
         refusals: config.refusals,
+        usage: config.usage,
         client_cache_capacity: config.cache.clients,
         signing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         outbound,

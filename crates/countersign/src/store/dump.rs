@@ -21,6 +21,7 @@ pub const TABLES: &[&str] = &[
     "authorization_servers",
     "changes",
     "client_grants",
+    "client_usage",
     "clients",
     "credential_expiry_warnings",
     "credential_uses",

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("../../../../migrations/0006_acme.sql")),
     (7, include_str!("../../../../migrations/0007_token_keys.sql")),
     (8, include_str!("../../../../migrations/0008_refusals.sql")),
+    (9, include_str!("../../../../migrations/0009_usage.sql")),
 ];
 
 const CREATE_TABLE: &str =

@@ -10,6 +10,7 @@ mod audit;
 mod authorization_servers;
 mod changes;
 mod client_grants;
+mod client_usage;
 mod clients;
 mod credential_uses;
 mod credentials;
@@ -60,6 +61,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         authorization_servers::ALL,
         changes::ALL,
         client_grants::ALL,
+        client_usage::ALL,
         clients::ALL,
         credential_uses::ALL,
         credentials::ALL,

@@ -24,6 +24,7 @@ mod router;
 mod signing_keys;
 mod time;
 mod token_keys;
+mod usage;
 mod version;
 
 pub use openapi::document;

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{
     audit, authorization_servers, caller, clients, credentials, grants, introspection_clients, mounts, openapi, organizations,
-    refusals, resource_servers, revocations, signing_keys, token_keys,
+    refusals, resource_servers, revocations, signing_keys, token_keys, usage,
 };
 use crate::app::App;
 
@@ -45,6 +45,7 @@ pub(super) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(clients::show_client, clients::update_client, clients::delete_client))
         .routes(routes!(clients::disable_client))
         .routes(routes!(clients::enable_client))
+        .routes(routes!(usage::show_client_usage))
         .routes(routes!(grants::list_grants, grants::create_grant))
         .routes(routes!(grants::show_grant, grants::update_grant, grants::delete_grant))
         .routes(routes!(credentials::list_credentials, credentials::create_credential))

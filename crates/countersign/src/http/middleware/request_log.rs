@@ -186,16 +186,22 @@ impl Line<'_> {
         let app = &self.policy.app;
         let Outcome { client_id, credential_id, detail, cause, .. } = std::mem::take(&mut self.outcome);
         let client = self.client.as_ref();
+        let client_id = client.map(|client| client.client().id.to_string()).or(client_id);
+        let credential_id = client.map(|client| client.credential_id().clone()).or(credential_id);
+        let now = app.clock.now();
+        if let Some(client_id) = &client_id {
+            app.usage.refused(client_id, credential_id.as_ref(), code, now);
+        }
         app.refusals.record(NewRefusal {
             request_id: std::mem::take(&mut self.request_id),
-            occurred_at: app.clock.now(),
+            occurred_at: now,
             method: self.method.clone(),
             route: self.path.clone().into_owned(),
             status,
             code,
             detail: detail.or_else(|| cause.map(Detail::from)),
-            client_id: client.map(|client| client.client().id.to_string()).or(client_id),
-            credential_id: client.map(|client| client.credential_id().to_string()).or(credential_id.map(|id| id.to_string())),
+            client_id,
+            credential_id: credential_id.map(|id| id.to_string()),
             source: self.source,
         });
     }

@@ -15,4 +15,5 @@ mod signing_keys;
 mod sources;
 mod store;
 mod traces;
+mod usage;
 mod well_known;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign::app::{App, AppParts, StartError};
-use countersign::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig};
+use countersign::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig, UsageConfig};
 use countersign::entropy::SeededEntropy;
 use countersign::http::{Site, metrics_router, site};
 use countersign::outbound::{Outbound, OutboundOptions};
@@ -93,6 +93,7 @@ impl TestApp {
             trusted_proxies: setup.trusted_proxies.clone(),
             budgets: setup.budgets,
             refusals: setup.refusals,
+            usage: UsageConfig::default(),
             backdate_seconds: setup.backdate_seconds,
             client_cache_capacity: setup.client_cache_capacity,
             signing_threads: 1,

@@ -59,6 +59,7 @@ async fn open(path: PathBuf, durability: Durability) -> anyhow::Result<Arc<App>>
         trusted_proxies: Vec::new(),
         budgets: countersign::config::BudgetsConfig::default(),
         refusals: countersign::config::RefusalsConfig::default(),
+        usage: countersign::config::UsageConfig::default(),
         backdate_seconds: 0,
         client_cache_capacity: 1_000,
         signing_threads: 1,

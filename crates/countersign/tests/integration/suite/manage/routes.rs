@@ -125,6 +125,7 @@ impl World {
             without_body("show_organization", &organization),
             without_body("list_clients", "/clients"),
             without_body("show_client", &client),
+            without_body("show_client_usage", &format!("{client}/usage")),
             without_body("list_grants", &grants),
             without_body("show_grant", &grant),
             without_body("list_credentials", &credentials),
