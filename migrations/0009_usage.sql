@@ -13,3 +13,6 @@ CREATE TABLE client_usage (
   PRIMARY KEY (client_id, day, kind, credential_id, resource_server_id)
 );
 CREATE INDEX client_usage_by_day ON client_usage (day);
+
+-- 1: a client that asks for a token that it holds gets that one again.
+ALTER TABLE resource_servers ADD COLUMN reuse_live_tokens BIGINT NOT NULL DEFAULT 0;

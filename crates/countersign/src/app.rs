@@ -15,7 +15,7 @@ use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::oauth::{DecoyKeys, PhantomTokens};
+use crate::oauth::{DecoyKeys, LiveTokens, PhantomTokens};
 use crate::outbound::Outbound;
 use crate::refusals::Refusals;
 use crate::revocation::Revocations;
@@ -44,6 +44,8 @@ pub struct AppParts {
     pub trusted_proxies: Vec<Network>,
     /// How far `iat` lies before now, in seconds.
     pub backdate_seconds: i64,
+    /// How much of its life a token has left that is handed out once more, in percent.
+    pub reuse_min_life_percent: u32,
     /// Most clients held in memory.
     pub client_cache_capacity: usize,
     /// Threads for RSA signatures.
@@ -100,6 +102,8 @@ pub struct App {
     pub keep_usage_days: u32,
     /// Who asks for tokens that it still holds.
     pub habits: Habits,
+    /// Tokens that are handed out once more.
+    pub live_tokens: LiveTokens,
     /// Tried where there is no key to try.
     pub decoy_keys: DecoyKeys,
     /// JWTs that stand for opaque tokens.
@@ -178,6 +182,7 @@ impl App {
             usage: UsageCounts::new(metrics.usage.not_counted.clone()),
             keep_usage_days: parts.usage.keep_days,
             habits: Habits::default(),
+            live_tokens: LiveTokens::new(parts.reuse_min_life_percent),
             decoy_keys: DecoyKeys::new(),
             phantom_tokens: PhantomTokens::default(),
             outbound: parts.outbound,

@@ -22,6 +22,18 @@ pub(super) fn of_issued(app: &App, spec: &AccessTokenSpec) {
     }
 }
 
+/// Counts a token that was handed out once more with `left` seconds of its life.
+pub(super) fn of_reused(app: &App, spec: &AccessTokenSpec, left: i64) {
+    let is_needless = left.saturating_mul(2) > spec.lifetime_seconds;
+    let kinds: &[Kind] = if is_needless { &[Kind::Reused, Kind::Needless] } else { &[Kind::Reused] };
+    app.usage.granted(&spec.client_id, &spec.credential_id, &spec.resource_server.id, kinds, spec.now);
+    app.metrics.usage.reused.inc();
+    if is_needless {
+        app.metrics.usage.needless.inc();
+        tell(app, spec);
+    }
+}
+
 fn tell(app: &App, spec: &AccessTokenSpec) {
     if app.habits.is_worth_a_line(&spec.client_id, spec.now) {
         tracing::warn!(
@@ -35,7 +47,7 @@ fn tell(app: &App, spec: &AccessTokenSpec) {
 }
 
 /// What makes two tokens as good as each other for whoever holds them.
-struct Terms<'s>(&'s AccessTokenSpec);
+pub(super) struct Terms<'s>(pub(super) &'s AccessTokenSpec);
 
 impl Hash for Terms<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {

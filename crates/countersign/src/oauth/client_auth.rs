@@ -40,6 +40,13 @@ impl AuthenticatedClient {
         &self.credential_id
     }
 
+    /// Whether nothing has changed about the client since `before`, as this node has heard,
+    /// and it used the same credential.
+    pub(super) fn is_unchanged_since(&self, before: &Self) -> bool {
+        // Any change of a client, its credentials or its grants makes it be read anew.
+        Arc::ptr_eq(&self.client, &before.client) && self.credential_id == before.credential_id
+    }
+
     /// How it presented that.
     pub const fn method(&self) -> ClientAuthMethod {
         self.method

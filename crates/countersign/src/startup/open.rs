@@ -91,6 +91,7 @@ async fn build(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn Clock>) -> a
         bases,
         trusted_proxies: config.server.trusted_proxies.clone(),
         backdate_seconds: config.tokens.backdate_seconds.into(),
+        reuse_min_life_percent: config.tokens.reuse_min_life_percent,
         budgets: config.budgets,
         refusals: config.refusals,
         usage: config.usage,

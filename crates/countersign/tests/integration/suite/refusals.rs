@@ -180,7 +180,7 @@ async fn no_secret_token_or_long_text_is_noted() {
     let kept = operator.all(&app, "/refusals", 50).await;
     assert_eq!(kept.len(), 9);
     let text = serde_json::to_string(&kept).unwrap();
-    for secret in [a.secret.as_str(), &a.secret[5..], &token, token.split('.').nth(1).unwrap(), &long] {
+    for secret in [a.secret.as_str(), &a.secret[5..], &token[..60], token.split('.').nth(1).unwrap(), &long] {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
     assert!(text.len() < 9 * 1_500, "{text}");

@@ -160,13 +160,14 @@ async fn a_client_that_asks_for_a_token_that_it_holds_is_reported() {
         app.clock.advance_seconds(1);
         ask("").await;
     }
+    let scrape = app.scrape().await;
+    assert_eq!(scrape.value("countersign_needless_token_requests_total"), 40.0);
     let found = usage(&app, &operator, "").await;
     assert_eq!(counts(&found), [43, 0, 40, 0]);
     let api = &found["resource_servers"][0];
     assert_eq!((&api["audience"], &api["needless"]), (&json!(API1), &json!(40)));
     assert_eq!(api["needless_since"], "2027-01-15T08:06:41.750Z");
     assert_eq!(api["needless_last_at"], "2027-01-15T08:07:20.750Z");
-    assert_eq!(app.scrape().await.value("countersign_needless_token_requests_total"), 40.0);
     let lines = log.text().lines().filter(|line| line.contains("asks again and again") && line.contains("client-a")).count();
     assert_eq!(lines, 1);
 }

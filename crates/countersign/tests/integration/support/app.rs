@@ -95,6 +95,7 @@ impl TestApp {
             refusals: setup.refusals,
             usage: UsageConfig::default(),
             backdate_seconds: setup.backdate_seconds,
+            reuse_min_life_percent: 50,
             client_cache_capacity: setup.client_cache_capacity,
             signing_threads: 1,
             outbound: Outbound::new(&OutboundOptions { allow_private_addresses: true, ..OutboundOptions::default() }).unwrap(),
