@@ -9,20 +9,22 @@ use countersign_protocol::{ClientId, Clock, Timestamp};
 
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache, ClientKeySets, CredentialUses};
-use crate::config::{BaseUrl, BudgetsConfig, Network};
+use crate::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig, UsageConfig};
 use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::oauth::{DecoyKeys, PhantomTokens, ReadTokens};
+use crate::oauth::{DecoyKeys, LiveTokens, PhantomTokens, ReadTokens};
 use crate::outbound::Outbound;
+use crate::refusals::Refusals;
 use crate::revocation::Revocations;
 use crate::sealing::MasterKey;
 use crate::signing_keys::{LocalSigners, Signer, Signers};
 use crate::store::{ChangeKind, Store, StoreError, Tx, WorkFuture};
 use crate::timer::Timer;
 use crate::token_keys::{self, TokenKeys};
+use crate::usage::{Habits, UsageCounts};
 
 /// What an application is built from.
 pub struct AppParts {
@@ -42,12 +44,18 @@ pub struct AppParts {
     pub trusted_proxies: Vec<Network>,
     /// How far `iat` lies before now, in seconds.
     pub backdate_seconds: i64,
+    /// How much of its life a token has left that is handed out once more, in percent.
+    pub reuse_min_life_percent: u32,
     /// Most clients held in memory.
     pub client_cache_capacity: usize,
     /// Threads for RSA signatures.
     pub signing_threads: usize,
     /// How much one client and one source address may ask for.
     pub budgets: BudgetsConfig,
+    /// How many explanations of refusals are kept, and for how long.
+    pub refusals: RefusalsConfig,
+    /// How long counters of what clients do are kept.
+    pub usage: UsageConfig,
     /// Makes HTTP requests.
     pub outbound: Outbound,
 }
@@ -86,6 +94,16 @@ pub struct App {
     pub client_keys: ClientKeySets,
     /// Last uses that are not written yet.
     pub credential_uses: CredentialUses,
+    /// Why requests were refused, as far as it is not written yet.
+    pub refusals: Refusals,
+    /// What clients did, as far as it is not written yet.
+    pub usage: UsageCounts,
+    /// How many days that is kept.
+    pub keep_usage_days: u32,
+    /// Who asks for tokens that it still holds.
+    pub habits: Habits,
+    /// Tokens that are handed out once more.
+    pub live_tokens: LiveTokens,
     /// Tried where there is no key to try.
     pub decoy_keys: DecoyKeys,
     /// JWTs that stand for opaque tokens.
@@ -162,6 +180,11 @@ impl App {
             revocations,
             client_keys,
             credential_uses: CredentialUses::default(),
+            refusals: Refusals::new(parts.refusals, metrics.explanations.clone()),
+            usage: UsageCounts::new(metrics.usage.not_counted.clone()),
+            keep_usage_days: parts.usage.keep_days,
+            habits: Habits::default(),
+            live_tokens: LiveTokens::new(parts.reuse_min_life_percent),
             decoy_keys: DecoyKeys::new(),
             phantom_tokens: PhantomTokens::default(),
             read_tokens: ReadTokens::default(),

@@ -139,11 +139,16 @@ pub struct AcceptableAssertion {
 }
 
 impl VerifiedAssertion {
+    /// What it says.
+    pub const fn claims(&self) -> &Claims {
+        &self.0
+    }
+
     /// Checks the claims for an endpoint whose accepted audiences are `audiences`.
     ///
     /// # Errors
     /// [`AssertionError`].
-    pub fn check(self, audiences: &[&str], now: Timestamp) -> Result<AcceptableAssertion, AssertionError> {
+    pub fn check(&self, audiences: &[&str], now: Timestamp) -> Result<AcceptableAssertion, AssertionError> {
         let Self(claims) = self;
         match &claims.audience {
             AudienceClaim::One(audience) if audiences.contains(&audience.as_str()) => {}
@@ -161,9 +166,9 @@ impl VerifiedAssertion {
         if is_ahead(claims.not_before) || is_ahead(claims.issued_at) {
             return Err(AssertionError::NotYetValid);
         }
-        match claims.token_id {
+        match &claims.token_id {
             Some(id) if id.len() > MAX_ID_BYTES => Err(AssertionError::IdTooLong),
-            Some(id) if !id.is_empty() => Ok(AcceptableAssertion { id, useless_at }),
+            Some(id) if !id.is_empty() => Ok(AcceptableAssertion { id: id.clone(), useless_at }),
             _ => Err(ClaimsError::Claim("jti").into()),
         }
     }

@@ -17,6 +17,7 @@ Examples:
   countersign client create \"Partner Ltd, billing\" --id partner-billing --organization org_06rgs5v97tzapyv6r0ykd59rv8
   countersign client list
   countersign client disable partner-billing
+  countersign client usage partner-billing --days 7
   countersign client update partner-billing --external-id 4711 --metadata '{\"contact\": \"api@partner.example\"}'";
 
 /// The verbs of `client`.
@@ -28,6 +29,8 @@ pub(crate) enum ClientCommand {
     List(ListArgs),
     /// Show a client
     Show(OneArgs),
+    /// Show what a client did: tokens, refusals by code, needless requests, by day
+    Usage(UsageArgs),
     /// Change a client
     Update(UpdateArgs),
     /// Disable a client: it gets no token until it is enabled
@@ -136,6 +139,19 @@ pub(crate) struct OneArgs {
     api: ApiArgs,
 }
 
+/// Arguments of `client usage`.
+#[derive(Args, Debug)]
+pub(crate) struct UsageArgs {
+    /// The client_id
+    #[arg(value_parser = parse_client_id)]
+    id: ClientId,
+    /// How many days, the present one included
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_660))]
+    days: u32,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
 /// Arguments of `client delete`.
 #[derive(Args, Debug)]
 pub(crate) struct DeleteOneArgs {
@@ -154,6 +170,7 @@ pub(super) async fn run(command: ClientCommand, printer: Printer) -> anyhow::Res
             verbs::list(&arguments, &Path::of(&["clients"])?, &columns, printer).await
         }
         ClientCommand::Show(one) => verbs::show(&one.api.connect()?, &path(&one.id)?, printer).await,
+        ClientCommand::Usage(arguments) => usage(&arguments, printer).await,
         ClientCommand::Update(arguments) => update(arguments, printer).await,
         ClientCommand::Disable(one) => switch(&one, "disable", printer).await,
         ClientCommand::Enable(one) => switch(&one, "enable", printer).await,
@@ -199,6 +216,19 @@ async fn update(arguments: UpdateArgs, printer: Printer) -> anyhow::Result<()> {
         .cleared("external_id", arguments.clear_external_id)
         .cleared("metadata", arguments.clear_metadata);
     verbs::update(&arguments.api.connect()?, &path(&arguments.id)?, members, &arguments.version, printer).await
+}
+
+async fn usage(arguments: &UsageArgs, printer: Printer) -> anyhow::Result<()> {
+    let days = arguments.days.to_string();
+    let path = Path::of(&["clients", arguments.id.as_str(), "usage"])?.narrowed(&[("days", Some(&days))]);
+    let tables: [(&str, &[&str]); 4] = [
+        ("refusals", &["code", "requests", "last_at"]),
+        ("credentials", &["credential_id", "issued", "reused", "needless", "refused", "last_seen_at"]),
+        ("resource_servers", &["audience", "issued", "reused", "needless", "needless_since", "needless_last_at"]),
+        ("days", &["day", "issued", "reused", "needless", "refused"]),
+    ];
+    printer.object_with_tables(&arguments.api.connect()?.get(&path).await?, &tables);
+    Ok(())
 }
 
 async fn switch(one: &OneArgs, verb: &str, printer: Printer) -> anyhow::Result<()> {

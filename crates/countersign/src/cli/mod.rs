@@ -30,6 +30,7 @@ mod organization;
 mod printer;
 mod profile;
 mod reference;
+mod refusal;
 mod resource_server;
 mod revoke;
 mod secrets_file;
@@ -124,9 +125,12 @@ enum Command {
     /// Look at an issuer or an API from outside, and throw forged tokens at it
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(doctor::DoctorArgs),
-    /// Say of a token, check by check, why an API accepts or refuses it
+    /// Say of a token, check by check, why an API accepts or refuses it; or why a request was refused
     #[command(after_help = explain::EXAMPLES)]
     Explain(explain::ExplainArgs),
+    /// List refused requests
+    #[command(subcommand, after_help = refusal::EXAMPLES)]
+    Refusal(refusal::RefusalCommand),
     /// Read and verify the audit log
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
@@ -186,6 +190,7 @@ async fn run(command: Command, printer: Printer) -> anyhow::Result<ExitCode> {
         Command::Revoke(command) => revoke::run(command, printer).await,
         Command::Token(command) => token::run(command, printer).await,
         Command::TokenKey(command) => token_key::run(command, printer).await,
+        Command::Refusal(command) => refusal::run(command, printer).await,
         Command::Audit(command) => audit::run(command, printer).await,
         Command::Openapi => openapi::run(printer),
         Command::Completions(arguments) => {

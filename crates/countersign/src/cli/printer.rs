@@ -56,6 +56,20 @@ impl Printer {
         self.result(&value, &format!("{}\n\n{}", for_people(reply), for_people(other)));
     }
 
+    /// An object, and below it the lists among its members as tables with these columns.
+    pub(super) fn object_with_tables(self, reply: &Reply, tables: &[(&str, &[&str])]) {
+        let mut rest = reply.body.clone();
+        let mut text = String::new();
+        for (name, columns) in tables {
+            let items = rest.as_object_mut().and_then(|members| members.remove(*name));
+            let items = items.as_ref().and_then(Value::as_array).filter(|items| !items.is_empty());
+            if let Some(items) = items {
+                text.push_str(&format!("\n\n{name}\n{}", table(items, columns, screen())));
+            }
+        }
+        self.result(&reply.body, &format!("{}{text}", labelled(&rest, &[], screen())));
+    }
+
     /// Data that has a form of its own, such as lines of JSON.
     pub(super) fn raw(self, text: &str) {
         write_line(io::stdout(), text);

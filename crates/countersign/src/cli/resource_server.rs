@@ -64,6 +64,9 @@ pub(crate) struct CreateArgs {
     /// What its tokens look like: jwt, or opaque, which only introspection reads
     #[arg(long, value_name = "FORMAT", default_value = "jwt", value_parser = parse_token_format)]
     token_format: TokenFormat,
+    /// A client that asks for a token that it holds gets that one again
+    #[arg(long)]
+    reuse_live_tokens: bool,
     /// Lifetime of its tokens, 60 to 86400 [default: 600]
     #[arg(long, value_name = "SECONDS")]
     token_lifetime_seconds: Option<i64>,
@@ -120,6 +123,9 @@ pub(crate) struct UpdateArgs {
     /// What its tokens look like: jwt, or opaque, which only introspection reads
     #[arg(long, value_name = "FORMAT", value_parser = parse_token_format)]
     token_format: Option<TokenFormat>,
+    /// Whether a client that asks for a token that it holds gets that one again
+    #[arg(long, value_name = "true|false")]
+    reuse_live_tokens: Option<bool>,
     /// Lifetime of its tokens, 60 to 86400
     #[arg(long, value_name = "SECONDS")]
     token_lifetime_seconds: Option<i64>,
@@ -169,6 +175,7 @@ async fn create(arguments: CreateArgs, printer: Printer) -> anyhow::Result<()> {
         .with("scopes", arguments.scopes)
         .with("profile", arguments.token_profile.as_str())
         .with("token_format", arguments.token_format.as_str())
+        .with("reuse_live_tokens", arguments.reuse_live_tokens)
         .given("signing_alg", arguments.signing_alg.map(Algorithm::as_str))
         .given("token_lifetime_seconds", arguments.token_lifetime_seconds);
     let api = arguments.api.connect()?;
@@ -189,6 +196,7 @@ async fn update(arguments: UpdateArgs, printer: Printer) -> anyhow::Result<()> {
         .given("signing_alg", arguments.signing_alg.map(Algorithm::as_str))
         .cleared("signing_alg", arguments.clear_signing_alg)
         .given("token_format", arguments.token_format.map(TokenFormat::as_str))
+        .given("reuse_live_tokens", arguments.reuse_live_tokens)
         .given("token_lifetime_seconds", arguments.token_lifetime_seconds);
     let api = arguments.api.connect()?;
     let id = arguments.which.id(&api).await?;

@@ -11,8 +11,8 @@ use super::place::Place;
 use super::provenance::Provenance;
 use super::reader::Reader;
 use super::{
-    BudgetsConfig, CacheConfig, Config, CredentialsConfig, KeysConfig, LogConfig, MetricsConfig, OutboundConfig, ServerConfig,
-    SigningKeysConfig, StorageConfig, TlsConfig, TokensConfig, TracesConfig,
+    BudgetsConfig, CacheConfig, Config, CredentialsConfig, KeysConfig, LogConfig, MetricsConfig, OutboundConfig, RefusalsConfig,
+    ServerConfig, SigningKeysConfig, StorageConfig, TlsConfig, TokensConfig, TracesConfig, UsageConfig,
 };
 use super::{file, flags};
 
@@ -84,6 +84,8 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let cache = CacheConfig::read(reader);
     let signing_keys = SigningKeysConfig::read(reader);
     let budgets = BudgetsConfig::read(reader);
+    let refusals = RefusalsConfig::read(reader);
+    let usage = UsageConfig::read(reader);
     let metrics = MetricsConfig::read(reader);
     let traces = TracesConfig::read(reader);
     Some(Config {
@@ -98,6 +100,8 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
         cache: cache?,
         signing_keys: signing_keys?,
         budgets: budgets?,
+        refusals: refusals?,
+        usage: usage?,
         metrics,
         traces: traces?,
     })

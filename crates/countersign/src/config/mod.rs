@@ -26,6 +26,7 @@ mod place;
 mod provenance;
 mod reader;
 mod reference;
+mod refusals;
 mod server;
 mod setting;
 mod signing_keys;
@@ -39,6 +40,7 @@ mod tests;
 mod tls;
 mod tokens;
 mod traces;
+mod usage;
 
 pub use acme::AcmeConfig;
 pub use base_url::BaseUrl;
@@ -59,6 +61,7 @@ pub use outbound::OutboundConfig;
 pub use place::{Layer, Place};
 pub use provenance::{Origin, Provenance};
 pub use reference::reference_markdown;
+pub use refusals::RefusalsConfig;
 pub use server::ServerConfig;
 pub(crate) use setting::variable_of;
 pub use setting::{Fallback, Kind, SECTIONS, Section, Setting};
@@ -67,6 +70,7 @@ pub use storage::{StorageConfig, StorageUrl};
 pub use tls::{CertificateFiles, CertificateSource, TlsConfig};
 pub use tokens::{MAX_BACKDATE_SECONDS, TokensConfig};
 pub use traces::{Ratio, TracesConfig};
+pub use usage::UsageConfig;
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +97,10 @@ pub struct Config {
     pub signing_keys: SigningKeysConfig,
     /// How much one client and one source address may ask for.
     pub budgets: BudgetsConfig,
+    /// How many explanations of refusals are kept, and for how long.
+    pub refusals: RefusalsConfig,
+    /// How long counters of what clients do are kept.
+    pub usage: UsageConfig,
     /// The listener for scrapes.
     pub metrics: MetricsConfig,
     /// Where traces go.

@@ -1,7 +1,10 @@
 //! What a setting is. Every layer, check and document follows from the table in
 //! [`SECTIONS`].
 
-use super::{acme, budgets, cache, credentials, keys, log, metrics, outbound, server, signing_keys, storage, tls, tokens, traces};
+use super::{
+    acme, budgets, cache, credentials, keys, log, metrics, outbound, refusals, server, signing_keys, storage, tls, tokens, traces,
+    usage,
+};
 
 /// Every setting, by section, in the order in which they are documented.
 pub static SECTIONS: &[&Section] = &[
@@ -17,6 +20,8 @@ pub static SECTIONS: &[&Section] = &[
     &cache::SECTION,
     &signing_keys::SECTION,
     &budgets::SECTION,
+    &refusals::SECTION,
+    &usage::SECTION,
     &metrics::SECTION,
     &traces::SECTION,
 ];

@@ -68,6 +68,9 @@ pub struct ResourceServer {
     /// What its tokens look like.
     #[serde(default = "jwt")]
     pub token_format: String,
+    /// Whether a client that asks for a token that it holds gets that one again.
+    #[serde(default)]
+    pub reuse_live_tokens: bool,
     /// Lifetime of its tokens.
     #[serde(default = "lifetime")]
     pub token_lifetime_seconds: i64,

@@ -222,6 +222,7 @@ fn resource_server(found: &Value) -> Known<ResourceServer> {
             profile: text(found, "profile"),
             signing_alg: optional(found, "signing_alg"),
             token_format: text(found, "token_format"),
+            reuse_live_tokens: found["reuse_live_tokens"].as_bool().unwrap_or_default(),
             token_lifetime_seconds: found["token_lifetime_seconds"].as_i64().unwrap_or_default(),
             scopes: found["scopes"].as_array().map(|scopes| scopes.iter().map(scope).collect()).unwrap_or_default(),
         },

@@ -75,14 +75,15 @@ impl Planner<'_> {
         let body = json!({
             "authorization_server_id": api.authorization_server, "audience": api.audience, "name": api.name,
             "profile": api.profile, "signing_alg": api.signing_alg, "token_format": api.token_format,
-            "token_lifetime_seconds": api.token_lifetime_seconds, "scopes": api.scopes,
+            "reuse_live_tokens": api.reuse_live_tokens, "token_lifetime_seconds": api.token_lifetime_seconds, "scopes": api.scopes,
         });
         let found = self.current.resource_server(&api.authorization_server, &api.audience);
         let present = found.map(|known| {
             let api = &known.declared;
             let members = json!({
                 "name": api.name, "profile": api.profile, "signing_alg": api.signing_alg,
-                "token_format": api.token_format, "token_lifetime_seconds": api.token_lifetime_seconds, "scopes": api.scopes,
+                "token_format": api.token_format, "reuse_live_tokens": api.reuse_live_tokens,
+                "token_lifetime_seconds": api.token_lifetime_seconds, "scopes": api.scopes,
             });
             (known.id.clone(), members)
         });

@@ -46,7 +46,7 @@ fn applied_with(credentials: &[Value]) -> Current {
     let server = json!({ "id": "default", "name": "default", "signing_alg": "RS256", "rotation_interval_seconds": 7_776_000 });
     let api = json!({
         "id": "rs_1", "authorization_server_id": "default", "audience": "https://api.test", "name": "API", "profile": "rfc9068",
-        "signing_alg": null, "token_format": "jwt", "token_lifetime_seconds": 600,
+        "signing_alg": null, "token_format": "jwt", "reuse_live_tokens": false, "token_lifetime_seconds": 600,
         "scopes": [{ "scope": "a", "description": "" }, { "scope": "b", "description": "" }],
     });
     let organization = json!({ "id": "org_1", "name": "Acme" });

@@ -115,6 +115,7 @@ async fn ensure_resource_server(
         profile,
         signing_alg: None,
         token_format: TokenFormat::Jwt,
+        reuse_live_tokens: false,
         token_lifetime_seconds: DEFAULT_TOKEN_LIFETIME_SECONDS,
         scopes: vec![scope(LIST_USERS, "List users")?, scope(READ_USERS, "Read one user")?],
     };

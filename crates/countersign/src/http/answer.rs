@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 
-use super::errors::Outcome;
+use super::errors::add_to_outcome;
 use crate::oauth::AuthenticatedClient;
 
 /// What an OAuth endpoint answers.
@@ -23,8 +23,10 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let Self { mut response, client } = self;
         if let Some(client) = client {
-            let known = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
-            Outcome { client_id: Some(client.client().id.to_string()), ..known }.attach(response.extensions_mut());
+            add_to_outcome(response.extensions_mut(), |outcome| {
+                outcome.client_id = Some(client.client().id.to_string());
+                outcome.credential_id = outcome.code.map(|_| client.credential_id().clone());
+            });
         }
         response
     }

@@ -3,10 +3,12 @@
 
 mod credential_expiry;
 mod credential_uses;
+mod refusals;
 mod revocations;
 pub mod rotate_signing_keys;
 mod rotate_token_keys;
 mod tasks;
+mod usage;
 mod used_jtis;
 
 use std::sync::Arc;
@@ -20,14 +22,21 @@ use crate::config::CredentialsConfig;
 
 pub use credential_expiry::{ExpiryWarning, warn_of_expiry};
 pub use credential_uses::write_credential_uses;
+pub use refusals::{delete_old_refusals, write_refusals};
 pub use revocations::forget_expired_revocations;
 pub use rotate_token_keys::rotate_token_keys;
+pub use usage::{delete_old_usage, write_usage};
 pub use used_jtis::delete_used_jtis;
 
 const WRITE_USES_EVERY: Duration = Duration::from_secs(5);
+/// How long an explanation may be known to one node alone.
+const WRITE_REFUSALS_EVERY: Duration = Duration::from_secs(1);
+const DELETE_REFUSALS_EVERY: Duration = Duration::from_secs(60);
 const DELETE_JTIS_EVERY: Duration = Duration::from_secs(60);
 const FORGET_REVOCATIONS_EVERY: Duration = Duration::from_secs(60);
 const ROTATE_TOKEN_KEYS_EVERY: Duration = Duration::from_secs(60);
+const WRITE_USAGE_EVERY: Duration = Duration::from_secs(5);
+const DELETE_USAGE_EVERY: Duration = Duration::from_secs(3_600);
 const WARN_EVERY: Duration = Duration::from_secs(600);
 
 /// What runs beside the requests of a node that serves, and never ends by itself.
@@ -43,6 +52,18 @@ impl Jobs {
         let failure = "the last use of credentials is not written";
         let write_uses = async |app: &App| write_credential_uses(app).await;
         jobs.add(failure, repeat(WRITE_USES_EVERY, Arc::clone(&app), failure, write_uses));
+        let failure = "what clients do is not written";
+        let write_counted = async |app: &App| write_usage(app).await;
+        jobs.add(failure, repeat(WRITE_USAGE_EVERY, Arc::clone(&app), failure, write_counted));
+        let failure = "old counters of what clients did are not deleted";
+        let delete_usage = async |app: &App| delete_old_usage(app).await;
+        jobs.add(failure, repeat(DELETE_USAGE_EVERY, Arc::clone(&app), failure, delete_usage));
+        let failure = "why requests were refused is not written";
+        let write_refused = async |app: &App| write_refusals(app).await;
+        jobs.add(failure, repeat(WRITE_REFUSALS_EVERY, Arc::clone(&app), failure, write_refused));
+        let failure = "old explanations of refusals are not deleted";
+        let delete_refusals = async |app: &App| delete_old_refusals(app).await;
+        jobs.add(failure, repeat(DELETE_REFUSALS_EVERY, Arc::clone(&app), failure, delete_refusals));
         let failure = "used ids of assertions are not deleted";
         let delete_jtis = async |app: &App| delete_used_jtis(app).await;
         jobs.add(failure, repeat(DELETE_JTIS_EVERY, Arc::clone(&app), failure, delete_jtis));
@@ -74,6 +95,12 @@ impl Jobs {
         self.tasks.stop().await;
         if let Err(error) = write_credential_uses(&self.app).await {
             tracing::warn!(error = %crate::log::chain(&error), "the last use of some credentials was not written");
+        }
+        if let Err(error) = write_usage(&self.app).await {
+            tracing::warn!(error = %crate::log::chain(&error), "what some clients did was not written");
+        }
+        if let Err(error) = write_refusals(&self.app).await {
+            tracing::warn!(error = %crate::log::chain(&error), "why some requests were refused was not written");
         }
     }
 }

@@ -5,11 +5,11 @@ use countersign_protocol::Timestamp;
 
 /// Nanoseconds since 1970: fits until 2262.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Instant(i64);
+pub(crate) struct Instant(i64);
 
 /// How a bucket fills: one unit each `interval`, up to `capacity`, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     interval: i64,
     capacity: i64,
 }
@@ -23,7 +23,7 @@ const SECOND: i64 = 1_000_000_000;
 impl Instant {
     pub(super) const DISTANT_PAST: Self = Self(i64::MIN);
 
-    pub(super) const fn of(time: Timestamp) -> Self {
+    pub(crate) const fn of(time: Timestamp) -> Self {
         Self(time.as_millis().saturating_mul(1_000_000))
     }
 
@@ -35,7 +35,7 @@ impl Instant {
 impl Rate {
     /// `units` in each `seconds`, with room for `burst` units. `None` for no units:
     /// there is no such budget.
-    pub(super) fn new(units: u32, seconds: i64, burst: u32) -> Option<Self> {
+    pub(crate) fn new(units: u32, seconds: i64, burst: u32) -> Option<Self> {
         let interval = seconds.saturating_mul(SECOND).checked_div(i64::from(units))?;
         Some(Self { interval, capacity: interval.saturating_mul(i64::from(burst)) })
     }

@@ -17,8 +17,10 @@ use crate::config::BudgetsConfig;
 use crate::metrics::{BudgetFamilies, BudgetMetrics};
 use crate::source_address::SourceAddress;
 
-use bucket::{Instant, Rate, seconds_rounded_up};
-use table::{Charge, Table};
+use bucket::seconds_rounded_up;
+pub(crate) use bucket::{Instant, Rate};
+use table::Charge;
+pub(crate) use table::Table;
 
 /// Most keys that one budget remembers: 1.6 MB.
 const REMEMBERED: usize = 65_536;
@@ -42,8 +44,10 @@ struct Budget {
 
 /// A budget is exhausted: wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the budget is exhausted for {retry_after_seconds} s")]
+#[error("the budget `{budget}` is exhausted for {retry_after_seconds} s")]
 pub struct Exhausted {
+    /// Which budget.
+    pub budget: &'static str,
     /// Seconds until it is worth another try; at least 1.
     pub retry_after_seconds: u64,
 }
@@ -60,7 +64,7 @@ pub enum Lookup {
 
 /// What is counted for a source address: a subscriber has a whole /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Network(u128);
+pub(crate) struct Network(u128);
 
 impl Limits {
     /// Budgets with nothing used.
@@ -133,7 +137,7 @@ impl Limits {
 impl Budget {
     fn wait(&self, key: &impl std::hash::Hash, now: Instant) -> Option<Exhausted> {
         let wait = self.table.wait(key, now);
-        (wait > 0).then(|| Exhausted { retry_after_seconds: seconds_rounded_up(wait) })
+        (wait > 0).then(|| Exhausted { budget: self.name, retry_after_seconds: seconds_rounded_up(wait) })
     }
 
     fn charge(&self, key: &impl std::hash::Hash, source: SourceAddress, client: Option<&ClientId>, now: Instant) {
@@ -147,7 +151,7 @@ impl Budget {
         if announce {
             self.announce(source, client);
         }
-        Exhausted { retry_after_seconds: seconds_rounded_up(wait) }
+        Exhausted { budget: self.name, retry_after_seconds: seconds_rounded_up(wait) }
     }
 
     fn count_refusal(&self) {
@@ -162,7 +166,7 @@ impl Budget {
 }
 
 impl Network {
-    fn of(source: SourceAddress) -> Self {
+    pub(crate) fn of(source: SourceAddress) -> Self {
         match source.ip() {
             IpAddr::V4(address) => Self(u128::from(u32::from(address))),
             // No IPv6 network is an IPv4 address: `::/64` is none that packets come from.

@@ -11,7 +11,7 @@ const WAYS: usize = 8;
 const ANNOUNCE_EVERY_SECONDS: i64 = 60;
 
 /// One budget: a rate, and who has used how much of it.
-pub(super) struct Table {
+pub(crate) struct Table {
     rate: Rate,
     /// Keyed: nobody can choose keys that meet.
     hasher: RandomState,
@@ -39,7 +39,7 @@ const UNUSED: Entry = Entry { tag: 0, bucket: Bucket::FULL, announced_until: Ins
 
 impl Table {
     /// A table for `capacity` keys, rounded up to a power of two.
-    pub(super) fn new(rate: Rate, capacity: usize) -> Self {
+    pub(crate) fn new(rate: Rate, capacity: usize) -> Self {
         let sets = capacity.div_ceil(WAYS).next_power_of_two();
         Self { rate, hasher: RandomState::new(), sets: (0..sets).map(|_| Mutex::new([UNUSED; WAYS])).collect() }
     }
@@ -61,7 +61,7 @@ impl Table {
 
     /// Takes a unit if there is one; else tells how long to wait, in nanoseconds, and
     /// whether to announce it.
-    pub(super) fn take(&self, key: &impl Hash, now: Instant) -> Result<(), (i64, bool)> {
+    pub(crate) fn take(&self, key: &impl Hash, now: Instant) -> Result<(), (i64, bool)> {
         self.update(key, |entry| match entry.bucket.wait(self.rate, now) {
             0 => {
                 entry.bucket = entry.bucket.less_one(self.rate, now);

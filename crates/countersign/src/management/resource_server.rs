@@ -75,6 +75,7 @@ fn describe(app: &App, authorization_server_id: AuthorizationServerId) -> Result
         profile: Profile::Rfc9068,
         signing_alg: None,
         token_format: TokenFormat::Jwt,
+        reuse_live_tokens: false,
         token_lifetime_seconds: TOKEN_LIFETIME_SECONDS,
         scopes: Right::ALL.iter().map(scope).collect::<Result<_, InvalidField>>()?,
         version: 1,

@@ -8,9 +8,11 @@ mod families;
 mod histogram;
 mod node;
 mod reference;
+mod refusals;
 mod requests;
 mod store;
 mod tokens;
+mod usage;
 
 use std::fmt;
 
@@ -22,9 +24,11 @@ pub use expiry::{Ending, Expiring, ExpiryMetrics, Within};
 pub use histogram::Histogram;
 pub use node::NodeMetrics;
 pub use reference::reference_markdown;
+pub use refusals::RefusalMetrics;
 pub use requests::RequestMetrics;
 pub use store::StoreMetrics;
 pub use tokens::TokenMetrics;
+pub use usage::UsageMetrics;
 
 use families::{Description, Families, Labelled};
 
@@ -53,6 +57,10 @@ pub struct Metrics {
     pub tokens: TokenMetrics,
     /// Budgets.
     pub budgets: BudgetFamilies,
+    /// Explanations of refusals.
+    pub explanations: RefusalMetrics,
+    /// What clients do.
+    pub usage: UsageMetrics,
     /// What expires soon.
     pub expiry: ExpiryMetrics,
     /// Lookups of clients.
@@ -77,6 +85,8 @@ impl Metrics {
         let requests = RequestMetrics::new(&mut families);
         let tokens = TokenMetrics::new(&mut families);
         let budgets = BudgetFamilies::new(&mut families);
+        let explanations = RefusalMetrics::new(&mut families);
+        let usage = UsageMetrics::new(&mut families);
         let lookups = Labelled::new(&LOOKUPS, Counter::default);
         families.add_labelled(&lookups);
         let signing_wait = Histogram::of_durations();
@@ -84,7 +94,7 @@ impl Metrics {
         store.register(&mut families);
         let expiry = ExpiryMetrics::new(&mut families);
         let client_cache = ClientCacheMetrics { hits: lookups.series(&["hit"]), misses: lookups.series(&["miss"]) };
-        Self { node, requests, tokens, budgets, expiry, client_cache, signing_wait, families }
+        Self { node, requests, tokens, budgets, explanations, usage, expiry, client_cache, signing_wait, families }
     }
 
     /// The scrape, [`MEDIA_TYPE`]. `feed_silence_millis` is how long ago this node had

@@ -21,6 +21,7 @@ pub(super) struct Birth<'s> {
 }
 
 /// What makes the token what it is.
+#[derive(PartialEq, Eq)]
 enum BirthKey {
     Signing(SigningKeyId),
     Token(TokenKeyId),
@@ -58,6 +59,11 @@ impl<'s> Birth<'s> {
             BirthKey::Signing(id) => server.keys.publishes(id),
             BirthKey::Token(id) => server.token_keys.find(id).is_some(),
         })
+    }
+
+    /// Whether both are made by the same key.
+    pub(super) fn has_key_of(&self, other: &Self) -> bool {
+        self.key.is_some() && self.key == other.key
     }
 
     /// Whether nothing that was revoked until now is about the token.

@@ -2,17 +2,19 @@
 //! which is used up only by an assertion that is right in everything else.
 
 use aws_lc_rs::digest;
-use countersign_protocol::jose::{Header, JwsError, VerificationKey, base64url, meant_by};
+use countersign_protocol::jose::{AudienceClaim, Claims, Header, JwsError, VerificationKey, base64url, meant_by};
 use countersign_protocol::{
     AcceptableAssertion, AssertionError, ClientAuthMethod, ClientId, Timestamp, UnverifiedAssertion, VerifiedAssertion,
 };
 
-use super::client_auth::{AuthenticatedClient, ClientAuthError, RefusalReason, find_client, settle};
+use super::client_auth::{AuthenticatedClient, ClientAuthError, Match, RefusalReason, find_client, settle};
 use crate::app::App;
 use crate::catalog::ResolvedMount;
 use crate::clients::{AssertionAudience, Client, Credential, CredentialKind};
 use crate::ids::CredentialId;
 use crate::limits::Lookup;
+use crate::log::rfc3339;
+use crate::refusals::shown;
 use crate::store::StoreError;
 
 /// Most keys that one assertion is tried with.
@@ -32,16 +34,38 @@ pub(super) async fn authenticate(
     let credentials = client.as_deref().map_or(&[][..], |client| &client.credentials);
     let signed = find_signer(app, credentials, assertion, lookup, now).await?;
     let (credential_id, verified) = signed.unzip();
-    let authenticated = settle(client, credential_id, ClientAuthMethod::PrivateKeyJwt, RefusalReason::SignatureNotAccepted)?;
+    let matched = Match::of_live(credential_id);
+    let authenticated = settle(client, matched, ClientAuthMethod::PrivateKeyJwt, RefusalReason::SignatureNotAccepted)?;
     let verified = verified.ok_or(AssertionError::Malformed(JwsError::BadSignature))?;
     // Whoever signed holds the key: from here on the answer may say what is wrong.
     let client_id = &authenticated.client().id;
-    let refused = |error| ClientAuthError::AssertionOf { client_id: client_id.clone(), issuer: mount.issuer.clone(), error };
-    let acceptable = verified.check(&audiences(mount, authenticated.client()), now).map_err(refused)?;
+    let acceptable = verified.check(&audiences(mount, authenticated.client()), now).map_err(|error| {
+        let found = found(error, verified.claims());
+        ClientAuthError::AssertionOf { by: authenticated.clone(), issuer: mount.issuer.clone(), error, found }
+    })?;
     if !use_id(app, client_id, acceptable).await? {
-        return Err(ClientAuthError::AssertionReplayed { client_id: client_id.clone() });
+        return Err(ClientAuthError::AssertionReplayed { by: authenticated });
     }
     Ok(authenticated)
+}
+
+/// What the assertion says where it should say something else.
+fn found(error: AssertionError, claims: &Claims) -> Option<String> {
+    let time = |time: Option<Timestamp>| time.map_or_else(|| "absent".to_owned(), rfc3339);
+    match error {
+        AssertionError::Audience => Some(match &claims.audience {
+            AudienceClaim::One(audience) => format!("aud is {}", shown(audience)),
+            AudienceClaim::Several(_) => "aud is an array".to_owned(),
+        }),
+        AssertionError::Expired | AssertionError::LivesTooLong => Some(format!("exp is {}", rfc3339(claims.expires_at))),
+        AssertionError::NotYetValid => Some(format!("nbf is {}, iat is {}", time(claims.not_before), time(claims.issued_at))),
+        AssertionError::Claims(_)
+        | AssertionError::ClientMismatch
+        | AssertionError::ClientSecretJwt
+        | AssertionError::IdTooLong
+        | AssertionError::Malformed(_)
+        | AssertionError::Type => None,
+    }
 }
 
 fn audiences<'a>(mount: &'a ResolvedMount, client: &Client) -> Vec<&'a str> {

@@ -40,6 +40,13 @@ impl AuthenticatedClient {
         &self.credential_id
     }
 
+    /// Whether nothing has changed about the client since `before`, as this node has heard,
+    /// and it used the same credential.
+    pub(super) fn is_unchanged_since(&self, before: &Self) -> bool {
+        // Any change of a client, its credentials or its grants makes it be read anew.
+        Arc::ptr_eq(&self.client, &before.client) && self.credential_id == before.credential_id
+    }
+
     /// How it presented that.
     pub const fn method(&self) -> ClientAuthMethod {
         self.method
@@ -56,17 +63,19 @@ pub enum ClientAuthError {
     #[error("{error}")]
     AssertionOf {
         /// Who signed it.
-        client_id: ClientId,
+        by: AuthenticatedClient,
         /// Whom it should have been for.
         issuer: Issuer,
         /// What is wrong.
         error: AssertionError,
+        /// What it says there.
+        found: Option<String>,
     },
     /// The client signed it, and it was used before.
     #[error("the assertion was used before")]
     AssertionReplayed {
         /// Who signed it.
-        client_id: ClientId,
+        by: AuthenticatedClient,
     },
     /// A hash key that a stored secret names is not there: a fault of ours.
     #[error("a hash key is missing")]
@@ -76,15 +85,17 @@ pub enum ClientAuthError {
     KeysUnavailable(#[from] KeysUnavailable),
     /// The credential is right, but the client is pinned to another method.
     #[error("the client is pinned to another authentication method")]
-    MethodNotOfClient,
+    MethodNotOfClient(AuthenticatedClient),
     /// One answer after the same work, whatever the reason: it is for the log.
     #[error("client authentication failed")]
     Refused {
         /// The client, if there is one. Anything else that was sent as `client_id` may
         /// be a secret in the wrong field.
-        client_id: Option<ClientId>,
+        client: Option<Arc<Client>>,
         /// Why.
         reason: RefusalReason,
+        /// The credential that would fit, were it or the client in force.
+        would_fit: Option<CredentialId>,
     },
     /// The store failed: the client was not judged.
     #[error(transparent)]
@@ -182,8 +193,8 @@ impl<'a> Attempt<'a> {
         app: &App,
         outcome: Result<AuthenticatedClient, ClientAuthError>,
     ) -> Result<AuthenticatedClient, ClientAuthError> {
-        if let Err(ClientAuthError::Refused { client_id, .. }) = &outcome {
-            app.limits.record_failure(self.source, self.client_id, client_id.as_ref(), self.now);
+        if let Err(ClientAuthError::Refused { client, .. }) = &outcome {
+            app.limits.record_failure(self.source, self.client_id, client.as_deref().map(|client| &client.id), self.now);
             if let Lookup::InMemory(exhausted) = self.lookup {
                 app.limits.record_source_refusal();
                 return Err(ClientAuthError::TooManyFailures(exhausted));
@@ -217,22 +228,47 @@ pub(super) async fn find_client(app: &App, id: &str, lookup: Lookup) -> Result<O
 /// What follows from the client that was named and the credential that fits.
 pub(super) fn settle(
     client: Option<Arc<Client>>,
-    matched: Option<CredentialId>,
+    matched: Match,
     method: ClientAuthMethod,
     no_match: RefusalReason,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
-    let client_id = client.as_ref().map(|client| client.id.clone());
-    let refused = |reason| Err(ClientAuthError::Refused { client_id, reason });
+    let refused = |client, reason, would_fit| Err(ClientAuthError::Refused { client, reason, would_fit });
     let (client, credential_id) = match (client, matched) {
-        (Some(client), Some(_)) if client.disabled_at.is_some() => return refused(RefusalReason::ClientDisabled),
-        (Some(client), Some(credential_id)) => (client, credential_id),
-        (Some(_), None) => return refused(no_match),
-        (None, _) => return refused(RefusalReason::ClientUnknown),
+        (Some(client), Match::Live(id)) if client.disabled_at.is_some() => {
+            return refused(Some(client), RefusalReason::ClientDisabled, Some(id));
+        }
+        (Some(client), Match::Live(credential_id)) => (client, credential_id),
+        (Some(client), Match::NotLive(id)) => return refused(Some(client), no_match, Some(id)),
+        (Some(client), Match::None) => return refused(Some(client), no_match, None),
+        (None, _) => return refused(None, RefusalReason::ClientUnknown, None),
     };
-    if client.auth_method_enforced && client.auth_method != method {
-        return Err(ClientAuthError::MethodNotOfClient);
+    let (is_enforced, own_method) = (client.auth_method_enforced, client.auth_method);
+    let authenticated = AuthenticatedClient { client, credential_id, method };
+    if is_enforced && own_method != method {
+        return Err(ClientAuthError::MethodNotOfClient(authenticated));
     }
-    Ok(AuthenticatedClient { client, credential_id, method })
+    Ok(authenticated)
+}
+
+/// What of a client's credentials fits what was presented.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Match {
+    /// One that is accepted.
+    Live(CredentialId),
+    /// Nothing.
+    None,
+    /// One that is expired, revoked or not accepted yet.
+    NotLive(CredentialId),
+}
+
+impl Match {
+    fn or(self, other: Self) -> Self {
+        if self == Self::None { other } else { self }
+    }
+
+    pub(super) fn of_live(credential: Option<CredentialId>) -> Self {
+        credential.map_or(Self::None, Self::Live)
+    }
 }
 
 /// Lets a client in once more with the credential that it used, as both are now.
@@ -244,7 +280,7 @@ pub(super) async fn authenticate_again(app: &App, before: &AuthenticatedClient) 
     let current = app.find_client(&before.client.id).await?;
     let is_live = |credential: &&Credential| credential.id == before.credential_id && credential.is_live(now);
     let credentials = current.as_deref().map_or(&[][..], |client| &client.credentials);
-    let matched = credentials.iter().find(is_live).map(|credential| credential.id.clone());
+    let matched = Match::of_live(credentials.iter().find(is_live).map(|credential| credential.id.clone()));
     let no_match = if before.method.uses_secret() { RefusalReason::SecretNotAccepted } else { RefusalReason::SignatureNotAccepted };
     settle(current, matched, before.method, no_match)
 }
@@ -256,10 +292,10 @@ fn find_matching(
     credentials: &[Credential],
     secret: &str,
     now: Timestamp,
-) -> Result<Option<CredentialId>, ClientAuthError> {
+) -> Result<Match, ClientAuthError> {
     let active = hashers.active().ok_or(ClientAuthError::HashKeyMissing)?;
     let mut hashes = vec![(active.id(), active.hash(secret))];
-    let mut matched = None;
+    let mut matched = Match::None;
     for credential in credentials {
         let CredentialKind::Secret { hash_key_id, hash } = &credential.kind else { continue };
         if !hashes.iter().any(|(id, _)| *id == hash_key_id) {
@@ -267,8 +303,9 @@ fn find_matching(
             hashes.push((hasher.id(), hasher.hash(secret)));
         }
         let presented = hashes.iter().find(|(id, _)| *id == hash_key_id);
-        if presented.is_some_and(|(_, presented)| presented.equals(hash)) && credential.is_live(now) {
-            matched = Some(credential.id.clone());
+        if presented.is_some_and(|(_, presented)| presented.equals(hash)) {
+            let id = credential.id.clone();
+            matched = if credential.is_live(now) { Match::Live(id) } else { matched.or(Match::NotLive(id)) };
         }
     }
     Ok(matched)

@@ -86,15 +86,23 @@ pub enum IssueError {
     Signing(#[from] SignError),
 }
 
+/// A token that was made.
+pub(super) struct NewToken {
+    pub(super) response: TokenResponse,
+    /// Its `jti`.
+    pub(super) token_id: String,
+}
+
 /// Makes the access token that `spec` describes.
-pub(super) async fn access_token(app: &App, spec: &AccessTokenSpec) -> Result<TokenResponse, IssueError> {
+pub(super) async fn access_token(app: &App, spec: &AccessTokenSpec) -> Result<NewToken, IssueError> {
     let (scope, token_id) = (spec.scope.to_string(), base64url::encode(&random::<16>(app.entropy.as_ref())));
     let claims = claims(app, spec, &scope, &token_id).to_json();
     let access_token = match spec.resource_server.token_format {
         TokenFormat::Jwt => sign(spec, &claims).await?,
         TokenFormat::Opaque => seal(spec, &claims)?,
     };
-    Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: spec.lifetime_seconds, scope })
+    let response = TokenResponse { access_token, token_type: "Bearer", expires_in: spec.lifetime_seconds, scope };
+    Ok(NewToken { response, token_id })
 }
 
 async fn sign(spec: &AccessTokenSpec, claims: &str) -> Result<String, IssueError> {

@@ -1,5 +1,6 @@
 //! The protocol: authenticate a client, decide, issue.
 
+mod account;
 mod birth;
 mod client_assertion;
 mod client_auth;
@@ -11,6 +12,7 @@ mod introspect;
 mod introspection_answer;
 mod issue;
 mod issued_token;
+mod live_tokens;
 mod own_credentials;
 mod phantom_token;
 mod read_tokens;
@@ -25,6 +27,7 @@ pub use introspect::introspect;
 pub use introspection_answer::{IntrospectionAnswer, IntrospectionFormat};
 pub use issue::{AccessTokenSpec, IssueError};
 pub use issued_token::{IssuedToken, read_issued};
+pub use live_tokens::LiveTokens;
 pub use own_credentials::rotate_own;
 pub use phantom_token::PhantomTokens;
 pub use read_tokens::ReadTokens;

@@ -44,5 +44,7 @@ async fn revoke_own(
     let revoked =
         RevokedToken { server: mount.server.id.clone(), token_id: token.token_id.clone(), expires_at: token.claims.expires_at };
     revoke_token(app, &by(token.client_id.clone()), revoked, &token.client_id).await?;
+    // Whoever gives a token back may ask for another.
+    app.habits.forget(&token.credential_id);
     Ok(())
 }

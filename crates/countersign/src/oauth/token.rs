@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{ClientCredentialsRequest, Parameters, Timestamp, TokenRequest, TokenRequestError, TokenResponse};
 
+use super::account;
 use super::birth::Birth;
 use super::client_auth::{AuthenticatedClient, ClientAuthError, authenticate, authenticate_again};
 use super::grants::client_credentials::{self, ClientCredentialsError};
 use super::issue::{self, AccessTokenSpec, IssueError};
 use crate::app::App;
-use crate::catalog::{LoadedAuthorizationServer, ResolvedMount};
+use crate::catalog::ResolvedMount;
 use crate::limits::Exhausted;
 use crate::source_address::SourceAddress;
 use crate::traces::span;
@@ -70,7 +70,12 @@ pub async fn token<'h>(
         Err(error) => Err(error.into()),
     };
     if let Ok(issued) = &issued {
-        app.metrics.tokens.issued(issued.server.id.as_str(), CLIENT_CREDENTIALS, issued.algorithm);
+        if issued.is_reused {
+            account::of_reused(app, &issued.spec, issued.response.expires_in);
+        } else {
+            app.metrics.tokens.issued(issued.spec.server.id.as_str(), CLIENT_CREDENTIALS, issued.spec.signature());
+            account::of_issued(app, &issued.spec);
+        }
     }
     (Some(known.client), issued.map(|issued| issued.response))
 }
@@ -101,12 +106,12 @@ impl Known {
     }
 }
 
-/// A token, and who signed it.
+/// A token, and what it was made from.
 struct Issued {
     response: TokenResponse,
-    server: Arc<LoadedAuthorizationServer>,
-    /// `None`: nobody, it is sealed.
-    algorithm: Option<Algorithm>,
+    spec: AccessTokenSpec,
+    /// Whether the client was given it before.
+    is_reused: bool,
 }
 
 /// Issues a token that no mark has revoked, and that no change forbids which was
@@ -124,10 +129,15 @@ async fn issue_alive(
         if let Some(time) = birth.waits_until(app)? {
             app.timer.wait_until(time).await;
         } else {
-            let response = issue::access_token(app, &spec).await?;
+            let live = app.live_tokens.find(app, &known.client, &spec);
+            if let Some(response) = live.filter(|_| known.is_current(app)) {
+                return Ok(Issued { response, spec, is_reused: true });
+            }
+            let made = issue::access_token(app, &spec).await?;
             // What changed during the signature is about this token too.
             if is_still_due(app, known, ask, &birth).await? && birth.is_alive(app) {
-                return Ok(Issued { response, algorithm: spec.signature(), server: Arc::clone(&spec.server) });
+                app.live_tokens.keep(&known.client, &spec, &made);
+                return Ok(Issued { response: made.response, spec, is_reused: false });
             }
         }
         // Meanwhile the key may have been removed.

@@ -41,6 +41,8 @@ pub struct ResourceServer {
     pub signing_alg: Option<Algorithm>,
     /// What its tokens look like.
     pub token_format: TokenFormat,
+    /// Whether a client that asks for a token that it holds gets that one again.
+    pub reuse_live_tokens: bool,
     /// Lifetime of its tokens, in seconds.
     pub token_lifetime_seconds: i64,
     /// The scopes it knows.
@@ -143,6 +145,8 @@ pub struct NewResourceServer {
     pub signing_alg: Option<Algorithm>,
     /// See [`ResourceServer::token_format`].
     pub token_format: TokenFormat,
+    /// See [`ResourceServer::reuse_live_tokens`].
+    pub reuse_live_tokens: bool,
     /// See [`ResourceServer::token_lifetime_seconds`].
     pub token_lifetime_seconds: i64,
     /// See [`ResourceServer::scopes`].
@@ -226,6 +230,7 @@ fn check(new: NewResourceServer, id: ResourceServerId, now: Timestamp) -> Result
         profile: new.profile,
         signing_alg: new.signing_alg,
         token_format: new.token_format,
+        reuse_live_tokens: new.reuse_live_tokens,
         token_lifetime_seconds: check_lifetime(new.token_lifetime_seconds)?,
         scopes: new.scopes,
         version: 1,

@@ -25,6 +25,8 @@ pub struct ResourceServerPatch {
     pub signing_alg: Option<Option<Algorithm>>,
     /// See [`ResourceServer::token_format`].
     pub token_format: Option<TokenFormat>,
+    /// See [`ResourceServer::reuse_live_tokens`].
+    pub reuse_live_tokens: Option<bool>,
     /// See [`ResourceServer::token_lifetime_seconds`].
     pub token_lifetime_seconds: Option<i64>,
     /// See [`ResourceServer::scopes`]; replaces all of them.
@@ -48,6 +50,7 @@ impl ResourceServerPatch {
             profile: self.profile.unwrap_or(to.profile),
             signing_alg: self.signing_alg.unwrap_or(to.signing_alg),
             token_format: self.token_format.unwrap_or(to.token_format),
+            reuse_live_tokens: self.reuse_live_tokens.unwrap_or(to.reuse_live_tokens),
             token_lifetime_seconds: self.token_lifetime_seconds.unwrap_or(to.token_lifetime_seconds),
             scopes: self.scopes.unwrap_or(to.scopes),
             ..to

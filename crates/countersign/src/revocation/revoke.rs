@@ -142,6 +142,7 @@ pub async fn revoke_any_token(app: &App, by: &Actor, token: &str) -> Result<Revo
         return Err(ChangeError::State("the token has expired".to_owned()));
     }
     revoke_token(app, by, revoked.clone(), &own.client_id).await?;
+    app.habits.forget(&own.credential_id);
     Ok(revoked)
 }
 

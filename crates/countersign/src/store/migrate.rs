@@ -16,6 +16,8 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../../../../migrations/0005_signing_keys.sql")),
     (6, include_str!("../../../../migrations/0006_acme.sql")),
     (7, include_str!("../../../../migrations/0007_token_keys.sql")),
+    (8, include_str!("../../../../migrations/0008_refusals.sql")),
+    (9, include_str!("../../../../migrations/0009_usage.sql")),
 ];
 
 const CREATE_TABLE: &str =

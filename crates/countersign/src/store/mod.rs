@@ -10,6 +10,7 @@ mod audit;
 mod authorization_servers;
 mod changes;
 mod client_grants;
+mod client_usage;
 mod clients;
 mod credential_uses;
 mod credentials;
@@ -25,6 +26,7 @@ mod keyset;
 mod migrate;
 mod organizations;
 mod postgres;
+mod refusals;
 mod resource_servers;
 mod revocation_marks;
 mod revoked_tokens;
@@ -59,6 +61,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         authorization_servers::ALL,
         changes::ALL,
         client_grants::ALL,
+        client_usage::ALL,
         clients::ALL,
         credential_uses::ALL,
         credentials::ALL,
@@ -69,6 +72,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         introspection_clients::ALL,
         migrate::ALL,
         organizations::ALL,
+        refusals::ALL,
         resource_servers::ALL,
         revocation_marks::ALL,
         revoked_tokens::ALL,

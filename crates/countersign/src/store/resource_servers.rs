@@ -14,21 +14,22 @@ use crate::resource_servers::{Profile, ResourceServer, ScopeDefinition, TokenFor
 
 statements! {
     INSERT = "INSERT INTO resource_servers (id, authorization_server_id, audience, name, profile, signing_alg, \
-              token_lifetime_seconds, scopes, created_at, updated_at, token_format) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)";
-    ALL_ROWS = "SELECT id, authorization_server_id, audience, name, profile, signing_alg, token_format, token_lifetime_seconds, scopes, version, \
+              token_lifetime_seconds, scopes, created_at, updated_at, token_format, reuse_live_tokens) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11)";
+    ALL_ROWS = "SELECT id, authorization_server_id, audience, name, profile, signing_alg, token_format, reuse_live_tokens, token_lifetime_seconds, scopes, version, \
                 created_at, updated_at FROM resource_servers ORDER BY id";
-    FIND = "SELECT id, authorization_server_id, audience, name, profile, signing_alg, token_format, token_lifetime_seconds, scopes, version, \
+    FIND = "SELECT id, authorization_server_id, audience, name, profile, signing_alg, token_format, reuse_live_tokens, token_lifetime_seconds, scopes, version, \
             created_at, updated_at FROM resource_servers WHERE id = $1";
-    PAGE = "SELECT id, authorization_server_id, audience, name, profile, signing_alg, token_format, token_lifetime_seconds, scopes, version, \
+    PAGE = "SELECT id, authorization_server_id, audience, name, profile, signing_alg, token_format, reuse_live_tokens, token_lifetime_seconds, scopes, version, \
             created_at, updated_at FROM resource_servers WHERE (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3";
-    PAGE_GRANTED_TO = "SELECT id, authorization_server_id, audience, name, profile, signing_alg, token_format, token_lifetime_seconds, scopes, version, \
+    PAGE_GRANTED_TO = "SELECT id, authorization_server_id, audience, name, profile, signing_alg, token_format, reuse_live_tokens, token_lifetime_seconds, scopes, version, \
                        created_at, updated_at FROM resource_servers WHERE (created_at, id) > ($1, $2) \
                        AND id IN (SELECT resource_server_id FROM client_grants WHERE client_id = $4) ORDER BY created_at, id LIMIT $3";
     LOCK = "UPDATE resource_servers SET version = version WHERE id = $1 \
-            RETURNING id, authorization_server_id, audience, name, profile, signing_alg, token_format, token_lifetime_seconds, scopes, version, \
+            RETURNING id, authorization_server_id, audience, name, profile, signing_alg, token_format, reuse_live_tokens, token_lifetime_seconds, scopes, version, \
             created_at, updated_at";
     UPDATE = "UPDATE resource_servers SET name = $2, profile = $3, signing_alg = $4, token_lifetime_seconds = $5, scopes = $6, \
-              updated_at = $7, token_format = $8, version = version + 1 WHERE id = $1 RETURNING version";
+              updated_at = $7, token_format = $8, reuse_live_tokens = $9, version = version + 1 WHERE id = $1 RETURNING version";
     DELETE = "DELETE FROM resource_servers WHERE id = $1";
     SET_AUDIENCE_AND_SCOPES = "UPDATE resource_servers SET audience = $2, scopes = $3, updated_at = $4, version = version + 1 WHERE id = $1";
 }
@@ -53,6 +54,7 @@ impl Tx {
             scopes_text(&new.scopes)?.into(),
             new.created_at.into(),
             new.token_format.as_str().into(),
+            i64::from(new.reuse_live_tokens).into(),
         ];
         self.query(&INSERT, &values).await.map(drop)
     }
@@ -73,6 +75,7 @@ impl Tx {
             scopes_text(&new.scopes)?.into(),
             new.updated_at.into(),
             new.token_format.as_str().into(),
+            i64::from(new.reuse_live_tokens).into(),
         ];
         let row = self.query_optional(&UPDATE, &values).await?;
         row.ok_or_else(|| StoreError::internal("the locked resource server is gone"))?.integer()
@@ -135,6 +138,7 @@ fn read(mut row: Row) -> Result<ResourceServer, StoreError> {
             None => None,
         },
         token_format: TokenFormat::from_name(&row.text()?).ok_or_else(|| bad("token_format"))?,
+        reuse_live_tokens: row.integer()? != 0,
         token_lifetime_seconds: row.integer()?,
         scopes: read_scopes(&row.text()?).ok_or_else(|| bad("scopes"))?,
         version: row.integer()?,

@@ -85,6 +85,30 @@ async fn a_list_is_complete_however_many_pages_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_request_is_explained_by_its_id() {
+    let (_instance, mut server) = served().await;
+    server.json(&["client", "create", "Billing", "--id", "billing"]).await;
+    let mut connection = server.connect().await;
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let body = "grant_type=client_credentials&client_id=billing&client_secret=wrong";
+    let refused = connection.send("POST", "/oauth/token", &headers, body).await.unwrap();
+    let id = refused.headers["x-request-id"].to_str().unwrap().to_owned();
+    let explained = server.json(&["explain", "--request", &id]).await;
+    assert_eq!((&explained["code"], &explained["client_id"]), (&json!("CS-2001"), &json!("billing")));
+    let text = server.run(&["explain", "--request", &id]).await.success();
+    assert!(text.contains("the secret matches none of client billing"), "{text}");
+    let usage = server.json(&["client", "usage", "billing", "--days", "1"]).await;
+    assert_eq!((&usage["refused"], &usage["refusals"][0]["code"]), (&json!(1), &json!("CS-2001")));
+    let usage = server.run(&["client", "usage", "billing"]).await.success();
+    assert!(usage.contains("CS-2001") && usage.contains("needless"), "{usage}");
+    let listed = server.json(&["refusal", "list", "--client", "billing", "--code", "CS-2001"]).await;
+    assert_eq!(strings(&listed, "request_id"), [id.as_str()]);
+    let unknown = server.run(&["explain", "--request", "AAAAAAAAAAAAAAAA"]).await.refusal();
+    assert!(unknown.contains("there is no refused request `AAAAAAAAAAAAAAAA`"), "{unknown}");
+    server.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn authorization_servers_resource_servers_and_grants_are_created_and_work() {
     let instance = Instance::sqlite().init().await;
     let port = free_port();
@@ -104,6 +128,8 @@ async fn authorization_servers_resource_servers_and_grants_are_created_and_work(
     assert_eq!(changed["token_format"], "opaque");
     let changed = server.json(&[&update[..], &["--token-format", "jwt"]].concat()).await;
     assert_eq!(changed["token_format"], "jwt");
+    let changed = server.json(&[&update[..], &["--reuse-live-tokens", "true"]].concat()).await;
+    assert_eq!((&made["reuse_live_tokens"], &changed["reuse_live_tokens"]), (&json!(false), &json!(true)));
 
     let made = server.json(&["resource-server", "create", "https://other.test", "--with-introspection-client"]).await;
     assert_eq!(

@@ -123,6 +123,11 @@ impl ApiError {
         }
     }
 
+    /// Whether there is no such object.
+    pub(in crate::cli) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.status == StatusCode::NOT_FOUND)
+    }
+
     /// What may help.
     /// The status of a refusal.
     pub(in crate::cli) const fn status(&self) -> Option<StatusCode> {

@@ -124,7 +124,8 @@ impl Api {
         let mut left = limit.unwrap_or(usize::MAX);
         let mut cursor: Option<String> = None;
         loop {
-            let mut target = format!("{}?limit={}", path.as_str(), left.min(PAGE));
+            let joint = if path.as_str().contains('?') { '&' } else { '?' };
+            let mut target = format!("{}{joint}limit={}", path.as_str(), left.min(PAGE));
             if let Some(cursor) = &cursor {
                 target.push_str("&cursor=");
                 target.extend(url::form_urlencoded::byte_serialize(cursor.as_bytes()));

@@ -1,5 +1,6 @@
 //! `countersign explain`.
 
+mod request;
 mod standing;
 mod text;
 
@@ -26,6 +27,7 @@ Examples:
   countersign token get | countersign explain -
   countersign explain - --issuer https://auth.example.com/oauth2/default --api https://api.example.com --need list:users < token.txt
   countersign explain - --issuer https://auth.example.com/ --api https://api.example.com --jwks keys.json < token.txt
+  countersign explain --request 8UqfKxwnQ0yEJ8Zb
 
 Exit codes: 0 accepted, 1 refused, 2 could not be judged.";
 
@@ -38,7 +40,11 @@ const NOT_JUDGED: u8 = 2;
 #[derive(Args, Debug)]
 pub(crate) struct ExplainArgs {
     /// The token, or the whole Authorization header; `-` reads it from standard input, where no shell keeps it
-    token: String,
+    #[arg(required_unless_present = "request")]
+    token: Option<String>,
+    /// The id of a refused request instead, the header `X-Request-Id` of the answer: the management API is asked
+    #[arg(long, value_name = "ID", conflicts_with_all = ["token", "issuer", "api", "need", "accept_untyped", "jwks"])]
+    request: Option<String>,
     /// The issuer that the API trusts, byte for byte [default: what the API's own metadata says, else that of `countersign dev`]
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
@@ -73,7 +79,12 @@ pub(super) async fn run(arguments: ExplainArgs, printer: Printer) -> ExitCode {
 }
 
 async fn explain(arguments: ExplainArgs, printer: Printer) -> anyhow::Result<u8> {
-    let token = read_argument(&arguments.token)?;
+    let Some(token) = &arguments.token else {
+        let request_id = arguments.request.as_deref().unwrap_or_default();
+        request::run(&arguments.api_profile.connect()?, request_id, printer).await?;
+        return Ok(0);
+    };
+    let token = read_argument(token)?;
     let asked = Asked::read(&arguments, printer).await?;
     let (keys, ahead_millis) = asked.keys(arguments.jwks).await?;
     let expected = Expectations {

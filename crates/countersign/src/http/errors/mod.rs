@@ -13,7 +13,9 @@ use serde::Serialize;
 pub(super) use oauth::{OAuthRefusal, inquiry_refusal, token_refusal};
 pub(super) use problem::{Problem, ProblemField, change_refusal, invalid_query, problem_saying, problem_with};
 
+use crate::ids::CredentialId;
 use crate::log::chain;
+use crate::refusals::Detail;
 use crate::store::StoreError;
 
 /// The response header that carries the stable code.
@@ -26,10 +28,14 @@ const RETRY_AFTER_SECONDS: &str = "5";
 pub(super) struct Outcome {
     /// The stable code of a refusal.
     pub code: Option<ErrorCode>,
-    /// The authenticated client.
+    /// The client that was named.
     pub client_id: Option<String>,
-    /// What a refusal does not tell its caller.
+    /// Of a refusal: the credential that authenticated the client.
+    pub credential_id: Option<CredentialId>,
+    /// What a refusal does not tell its caller, for the log.
     pub reason: Option<&'static str>,
+    /// What a refusal does not tell its caller, for whoever asks by the request's id.
+    pub detail: Option<Detail>,
     /// The cause of a fault of ours; never sent.
     pub cause: Option<String>,
 }
@@ -39,6 +45,17 @@ impl Outcome {
     pub(in crate::http) fn attach(self, extensions: &mut Extensions) {
         extensions.insert(self);
     }
+}
+
+/// Adds to what is known of a response.
+pub(in crate::http) fn add_to_outcome(extensions: &mut Extensions, add: impl FnOnce(&mut Outcome)) {
+    add(extensions.get_or_insert_default::<Outcome>());
+}
+
+/// Says what a refusal does not tell its caller.
+pub(in crate::http) fn explained(mut response: Response, detail: impl Into<Detail>) -> Response {
+    add_to_outcome(response.extensions_mut(), |outcome| outcome.detail = Some(detail.into()));
+    response
 }
 
 /// A JSON response.

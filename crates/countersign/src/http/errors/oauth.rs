@@ -2,19 +2,19 @@
 
 use axum::response::Response;
 use countersign_protocol::jose::ClaimsError;
-use countersign_protocol::{
-    AssertionError, BodyError, ClientAuthParseError, ClientId, ErrorCode, OAuthErrorCode, TokenRequestError,
-};
+use countersign_protocol::{AssertionError, BodyError, ClientAuthParseError, ErrorCode, OAuthErrorCode, TokenRequestError};
 use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::{ERROR_CODE_HEADER, Outcome, fault, json, store_fault, unknown_path};
 use crate::http::body::ReadError;
 use crate::http::middleware::forbid_storing;
+use crate::ids::CredentialId;
 use crate::limits::Exhausted;
 use crate::log::chain;
 use crate::oauth::grants::client_credentials::ClientCredentialsError;
-use crate::oauth::{ClientAuthError, IssueError, TokenError, TokenInquiryError};
+use crate::oauth::{AuthenticatedClient, ClientAuthError, IssueError, TokenError, TokenInquiryError};
+use crate::refusals::{AuthenticationDetail, Detail, shown};
 use crate::signing_keys::SignError;
 
 /// A refusal on its way to the client.
@@ -34,8 +34,12 @@ pub(in crate::http) struct OAuthRefusal {
     pub used_header: bool,
     /// For the log alone: the client that was named.
     pub client_id: Option<String>,
+    /// The credential that authenticated that.
+    pub credential_id: Option<CredentialId>,
     /// For the log alone: what the answer does not tell.
     pub reason: Option<&'static str>,
+    /// For whoever asks by the request's id: what the answer does not tell.
+    pub detail: Option<Detail>,
 }
 
 impl OAuthRefusal {
@@ -49,13 +53,27 @@ impl OAuthRefusal {
             retry_after_seconds: None,
             used_header: false,
             client_id: None,
+            credential_id: None,
             reason: None,
+            detail: None,
         }
     }
 
     /// A refusal of who asks too often.
     pub(in crate::http) fn over_budget(code: ErrorCode, exhausted: Exhausted) -> Self {
-        Self { retry_after_seconds: Some(exhausted.retry_after_seconds), ..Self::new(OAuthErrorCode::SlowDown, code) }
+        let refusal =
+            Self { retry_after_seconds: Some(exhausted.retry_after_seconds), ..Self::new(OAuthErrorCode::SlowDown, code) };
+        refusal.explained(exhausted.to_string())
+    }
+
+    fn explained(self, detail: impl Into<Detail>) -> Self {
+        Self { detail: Some(detail.into()), ..self }
+    }
+
+    /// A refusal of a client that proved who it is.
+    fn of(self, client: &AuthenticatedClient) -> Self {
+        let (client_id, credential_id) = (client.client().id.to_string(), client.credential_id().clone());
+        Self { client_id: Some(client_id), credential_id: Some(credential_id), ..self }
     }
 
     fn described(self, error: &dyn std::error::Error) -> Self {
@@ -81,7 +99,8 @@ impl OAuthRefusal {
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        let outcome = Outcome { code: Some(self.code), client_id: self.client_id, reason: self.reason, cause: None };
+        let Self { code, client_id, credential_id, reason, detail, .. } = self;
+        let outcome = Outcome { code: Some(code), client_id, credential_id, reason, detail, cause: None };
         outcome.attach(response.extensions_mut());
         response
     }
@@ -130,28 +149,36 @@ pub(in crate::http) fn inquiry_refusal(error: &TokenInquiryError, used_header: b
 
 fn client_refusal(error: &ClientAuthError, used_header: bool) -> Response {
     let client = |code| OAuthRefusal::new(OAuthErrorCode::InvalidClient, code);
-    let known = |id: &ClientId| Some(id.to_string());
     let refusal = match error {
         ClientAuthError::Assertion(error) => assertion_refusal(*error),
-        ClientAuthError::AssertionOf { client_id, issuer, error } => {
-            let mut refusal = OAuthRefusal { client_id: known(client_id), ..assertion_refusal(*error) };
+        ClientAuthError::AssertionOf { by, issuer, error, found } => {
+            let mut refusal = assertion_refusal(*error).of(by);
+            refusal.detail = found.as_ref().map(|found| Detail::from(format!("{error}: {found}; the issuer is {issuer}")));
             if *error == AssertionError::Audience {
                 // The mistake that is made most: say what is right.
                 refusal.description = format!("aud of the client assertion must be the string {issuer}");
             }
             refusal
         }
-        ClientAuthError::AssertionReplayed { client_id } => {
-            OAuthRefusal { client_id: known(client_id), ..client(ErrorCode::AssertionReplayed) }
-        }
+        ClientAuthError::AssertionReplayed { by } => client(ErrorCode::AssertionReplayed).of(by),
         ClientAuthError::HashKeyMissing => return fault(ErrorCode::Internal, chain(error)),
         ClientAuthError::KeysUnavailable(_) => return fault(ErrorCode::Unavailable, chain(error)),
-        ClientAuthError::MethodNotOfClient => client(ErrorCode::AuthenticationMethodNotOfClient),
-        ClientAuthError::Refused { client_id, reason } => OAuthRefusal {
-            client_id: client_id.as_ref().and_then(known),
-            reason: Some(reason.as_str()),
-            ..client(ErrorCode::ClientAuthenticationFailed)
-        },
+        ClientAuthError::MethodNotOfClient(by) => {
+            let (own, used) = (by.client().auth_method.as_str(), by.method().as_str());
+            client(ErrorCode::AuthenticationMethodNotOfClient)
+                .of(by)
+                .explained(format!("the client is pinned to {own}, and the request used {used}"))
+        }
+        ClientAuthError::Refused { client: named, reason, would_fit } => {
+            let (client_id, would_fit) = (named.as_ref().map(|client| client.id.to_string()), would_fit.clone());
+            let detail = AuthenticationDetail { client: named.clone(), reason: *reason, would_fit };
+            OAuthRefusal {
+                client_id,
+                reason: Some(reason.as_str()),
+                detail: Some(Detail::Authentication(Box::new(detail))),
+                ..client(ErrorCode::ClientAuthenticationFailed)
+            }
+        }
         ClientAuthError::Store(error) => return store_fault(error),
         ClientAuthError::Unreadable(error) => client_auth_refusal(*error),
         ClientAuthError::TooManyFailures(exhausted) => OAuthRefusal::over_budget(ErrorCode::TooManyFailures, *exhausted),
@@ -223,9 +250,23 @@ fn request_refusal(error: TokenRequestError) -> OAuthRefusal {
 
 fn grant_refusal(error: &ClientCredentialsError) -> OAuthRefusal {
     let (oauth, code) = match error {
-        ClientCredentialsError::AudienceMissing => (OAuthErrorCode::InvalidRequest, ErrorCode::AudienceMissing),
-        ClientCredentialsError::AudienceNotGranted => (OAuthErrorCode::InvalidTarget, ErrorCode::AudienceNotGranted),
-        ClientCredentialsError::ScopeNotGranted(_) => (OAuthErrorCode::InvalidScope, ErrorCode::ScopeNotGranted),
+        ClientCredentialsError::AudienceMissing { .. } => (OAuthErrorCode::InvalidRequest, ErrorCode::AudienceMissing),
+        ClientCredentialsError::AudienceNotGranted { .. } => (OAuthErrorCode::InvalidTarget, ErrorCode::AudienceNotGranted),
+        ClientCredentialsError::ScopeNotGranted { .. } => (OAuthErrorCode::InvalidScope, ErrorCode::ScopeNotGranted),
     };
-    OAuthRefusal::new(oauth, code).described(error)
+    let detail = match error {
+        ClientCredentialsError::AudienceMissing { grants } => {
+            format!("the mount has no default audience, and the client has {grants} grants on its authorization server")
+        }
+        ClientCredentialsError::AudienceNotGranted { audience, is_known: true } => {
+            format!("the client has no grant for the audience {}", shown(audience))
+        }
+        ClientCredentialsError::AudienceNotGranted { audience, is_known: false } => {
+            format!("the authorization server has no resource server with the audience {}", shown(audience))
+        }
+        ClientCredentialsError::ScopeNotGranted { scope, grant_id, granted } => {
+            format!("grant {grant_id} does not have {}; it gives `{granted}`", shown(scope.as_str()))
+        }
+    };
+    OAuthRefusal::new(oauth, code).described(error).explained(detail)
 }

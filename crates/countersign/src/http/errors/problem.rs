@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{chain, fault, problem, store_fault};
+use super::{chain, explained, fault, problem, store_fault};
 use crate::change::ChangeError;
 use crate::store::StoreError;
 
@@ -57,18 +57,17 @@ pub(in crate::http) fn invalid_query(name: &str) -> Response {
 
 /// Renders why a change was not made.
 pub(in crate::http) fn change_refusal(error: &ChangeError) -> Response {
-    let plain = |status, code| problem_saying(status, code, error.to_string());
+    let plain = |status, code| explained(problem_saying(status, code, error.to_string()), error.to_string());
     match error {
         ChangeError::AlreadyExists { .. } => plain(StatusCode::CONFLICT, ErrorCode::AlreadyExists),
         ChangeError::ExceedsCaller(_) => plain(StatusCode::FORBIDDEN, ErrorCode::ExceedsCaller),
         ChangeError::LimitedToOrganization(_) => plain(StatusCode::FORBIDDEN, ErrorCode::LimitedToOrganization),
         ChangeError::Invalid(invalid) => {
             let pointer = format!("/{}", invalid.field.replace('.', "/"));
-            problem_with(
-                StatusCode::BAD_REQUEST,
-                ErrorCode::FieldInvalid,
-                vec![ProblemField { pointer, detail: error.to_string() }],
-            )
+            // Not its value: it may be a credential in the wrong field.
+            let detail = format!("`{}` is not accepted; accepted: {}", invalid.field, invalid.accepted);
+            let fields = vec![ProblemField { pointer, detail: error.to_string() }];
+            explained(problem_with(StatusCode::BAD_REQUEST, ErrorCode::FieldInvalid, fields), detail)
         }
         ChangeError::NotFound { .. } => plain(StatusCode::NOT_FOUND, ErrorCode::NotFound),
         ChangeError::State(_) => plain(StatusCode::CONFLICT, ErrorCode::StateConflict),

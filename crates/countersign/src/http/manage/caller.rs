@@ -1,8 +1,9 @@
 //! Who calls: the management API is protected by the product itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
+use axum::middleware::Next;
 use axum::response::Response;
 use countersign_protocol::{BearerChallenge, ClientId, ErrorCode, Scope};
 use countersign_verify::{Presented, PresentedError};
@@ -15,7 +16,7 @@ use crate::app::App;
 use crate::audit::{Actor, Repeatable};
 use crate::change::ChangeError;
 use crate::clients::{self, Client};
-use crate::http::errors::{Outcome, problem};
+use crate::http::errors::{add_to_outcome, explained, problem};
 use crate::http::middleware::RequestId;
 use crate::ids::{AuthorizationServerId, CredentialId, OrganizationId};
 use crate::management::{Right, resource_server_id};
@@ -43,17 +44,19 @@ impl Caller {
             return Ok(());
         }
         let challenge = BearerChallenge::new(REALM).error("insufficient_scope").scope(right.scope());
-        Err(self.named(challenged(StatusCode::FORBIDDEN, ErrorCode::InsufficientScope, &challenge)).into())
+        let refused = challenged(StatusCode::FORBIDDEN, ErrorCode::InsufficientScope, &challenge);
+        let detail = format!("the operation needs `{}`; the access token has `{}`", right.scope(), self.scope);
+        Err(self.named(explained(refused, detail)).into())
     }
 
     /// Checks a right over the whole instance, which a caller that belongs to an
     /// organization never has.
     pub(super) fn require_for_instance(&self, right: Right) -> Result<(), Refusal> {
         self.require(right)?;
-        if self.client.organization_id.is_none() {
-            return Ok(());
-        }
-        Err(self.named(problem(StatusCode::FORBIDDEN, ErrorCode::LimitedToOrganization)).into())
+        let Some(organization) = &self.client.organization_id else { return Ok(()) };
+        let refused = problem(StatusCode::FORBIDDEN, ErrorCode::LimitedToOrganization);
+        let detail = format!("the operation is about the whole instance; the caller belongs to organization {organization}");
+        Err(self.named(explained(refused, detail)).into())
     }
 
     /// The organization that this caller is limited to.
@@ -100,8 +103,7 @@ impl Caller {
 
     /// Names the caller in the request's log line.
     pub(super) fn named(&self, mut response: Response) -> Response {
-        let known = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
-        Outcome { client_id: Some(self.client.id.to_string()), ..known }.attach(response.extensions_mut());
+        name(&mut response, &self.client.id, &self.credential_id);
         response
     }
 }
@@ -113,7 +115,10 @@ impl FromRequestParts<Arc<App>> for Caller {
         let presented = Presented::from_headers(&parts.headers).map_err(not_presented)?;
         let token = read_token(app, presented.token()).map_err(invalid)?;
         let client = app.find_client(&token.client_id).await?;
-        let client = client.filter(|client| is_live(app, client, &token)).ok_or_else(|| invalid(ErrorCode::ClientRevoked))?;
+        let client = client.filter(|client| is_live(app, client, &token)).ok_or_else(|| no_longer_live(&token))?;
+        if let Some(named) = parts.extensions.get::<NamedCaller>() {
+            let _ = named.0.set((client.id.clone(), token.credential_id.clone()));
+        }
         Ok(Self {
             client,
             scope: token.scope.clone(),
@@ -122,6 +127,35 @@ impl FromRequestParts<Arc<App>> for Caller {
             source: parts.extensions.get().copied().unwrap_or(SourceAddress::NONE),
         })
     }
+}
+
+/// Who called, once that is known: however a handler ends, its answer is about them.
+#[derive(Clone, Debug, Default)]
+struct NamedCaller(Arc<OnceLock<(ClientId, CredentialId)>>);
+
+/// Names the caller in what is known of a response.
+pub(super) async fn name_caller(mut request: Request, next: Next) -> Response {
+    let named = NamedCaller::default();
+    request.extensions_mut().insert(named.clone());
+    let mut response = next.run(request).await;
+    if let Some((client_id, credential_id)) = named.0.get() {
+        name(&mut response, client_id, credential_id);
+    }
+    response
+}
+
+fn name(response: &mut Response, client_id: &ClientId, credential_id: &CredentialId) {
+    add_to_outcome(response.extensions_mut(), |outcome| {
+        outcome.client_id = Some(client_id.to_string());
+        outcome.credential_id = Some(credential_id.clone());
+    });
+}
+
+fn no_longer_live(token: &IssuedToken) -> Response {
+    let detail = "the client of the access token is gone or disabled, its credential is not in force, or its grant gives less";
+    let mut refused = explained(invalid(ErrorCode::ClientRevoked), detail);
+    add_to_outcome(refused.extensions_mut(), |outcome| outcome.client_id = Some(token.client_id.to_string()));
+    refused
 }
 
 /// Only tokens of `default` for this API are accepted.

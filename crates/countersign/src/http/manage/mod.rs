@@ -16,6 +16,7 @@ mod organizations;
 mod page;
 mod path;
 mod refusal;
+mod refusals;
 mod reply;
 mod resource_servers;
 mod revocations;
@@ -23,6 +24,7 @@ mod router;
 mod signing_keys;
 mod time;
 mod token_keys;
+mod usage;
 mod version;
 
 pub use openapi::document;

@@ -46,16 +46,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        let mut query = Self::default();
-        for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
-            match name.as_ref() {
-                "limit" if query.limit.is_none() => query.limit = Some(parse_limit(&value)?),
-                "cursor" if query.cursor.is_none() => query.cursor = Some(value.into_owned()),
-                "limit" | "cursor" => return Err(invalid(&name, "given twice")),
-                _ => return Err(invalid(&name, "no such parameter; accepted: limit, cursor")),
-            }
-        }
-        Ok(query)
+        Self::read(parts, &mut [])
     }
 }
 
@@ -65,6 +56,25 @@ fn parse_limit(text: &str) -> Result<usize, Refusal> {
 }
 
 impl PageQuery {
+    /// Reads the query of a list that these parameters narrow.
+    pub(super) fn read(parts: &Parts, narrowing: &mut [(&str, &mut Option<String>)]) -> Result<Self, Refusal> {
+        let mut query = Self::default();
+        for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            let given_twice = match name.as_ref() {
+                "limit" => query.limit.replace(parse_limit(&value)?).is_some(),
+                "cursor" => query.cursor.replace(value.into_owned()).is_some(),
+                _ => match narrowing.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, place)) => place.replace(value.into_owned()).is_some(),
+                    None => return Err(unknown_parameter(&name, narrowing)),
+                },
+            };
+            if given_twice {
+                return Err(invalid(&name, "given twice"));
+            }
+        }
+        Ok(query)
+    }
+
     /// Which rows of the list `name` to read: one more than asked for, which tells
     /// whether the list goes on.
     pub(super) fn page(&self, app: &App, name: &str) -> Result<Page, Refusal> {
@@ -114,6 +124,11 @@ fn tag(app: &App, name: &str, place: &str) -> Option<SecretHash> {
     Some(app.catalog().hashers.active()?.hash(&format!("{DOMAIN} {name} {place}")))
 }
 
-fn invalid(name: &str, detail: &str) -> Refusal {
+fn unknown_parameter(name: &str, narrowing: &[(&str, &mut Option<String>)]) -> Refusal {
+    let accepted: Vec<&str> = ["limit", "cursor"].into_iter().chain(narrowing.iter().map(|(known, _)| *known)).collect();
+    invalid(name, &format!("no such parameter; accepted: {}", accepted.join(", ")))
+}
+
+pub(super) fn invalid(name: &str, detail: &str) -> Refusal {
     problem_saying(StatusCode::BAD_REQUEST, ErrorCode::QueryInvalid, format!("`{name}`: {detail}")).into()
 }

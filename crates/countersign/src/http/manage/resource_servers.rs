@@ -47,6 +47,8 @@ struct ResourceServerView {
     signing_alg: Option<&'static str>,
     /// What its tokens look like: `jwt`, or `opaque`, which only introspection reads
     token_format: &'static str,
+    /// Whether a client that asks for a token that it holds gets that one again
+    reuse_live_tokens: bool,
     /// Lifetime of its tokens
     token_lifetime_seconds: i64,
     /// The scopes it knows
@@ -81,6 +83,7 @@ impl ResourceServerView {
             profile: server.profile.as_str(),
             signing_alg: server.signing_alg.map(Algorithm::as_str),
             token_format: server.token_format.as_str(),
+            reuse_live_tokens: server.reuse_live_tokens,
             token_lifetime_seconds: server.token_lifetime_seconds,
             scopes: server.scopes.iter().map(scope).collect(),
             created_at: rfc3339(server.created_at),
@@ -137,6 +140,10 @@ pub(super) struct NewResourceServerBody {
     /// What its tokens look like: `jwt` (unless given), or `opaque`, which only introspection reads
     #[serde(default)]
     token_format: Option<String>,
+    /// Whether a client that asks for a token that it holds gets that one again, while enough of
+    /// its life is left (the setting `tokens.reuse_min_life_percent`): false unless given
+    #[serde(default)]
+    reuse_live_tokens: bool,
     /// Lifetime of its tokens: 60 to 86,400, 600 unless given
     #[serde(default)]
     token_lifetime_seconds: Option<i64>,
@@ -155,6 +162,7 @@ impl NewResourceServerBody {
             profile: self.profile.as_deref().map_or(Ok(Profile::default()), parse_profile)?,
             signing_alg: self.signing_alg.as_deref().map(parse_algorithm).transpose()?,
             token_format: self.token_format.as_deref().map_or(Ok(TokenFormat::default()), parse_token_format)?,
+            reuse_live_tokens: self.reuse_live_tokens,
             token_lifetime_seconds: self.token_lifetime_seconds.unwrap_or(resource_servers::DEFAULT_TOKEN_LIFETIME_SECONDS),
             scopes: definitions(self.scopes),
         })
@@ -182,6 +190,10 @@ pub(super) struct ResourceServerPatchBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, required = false)]
     token_format: Option<String>,
+    /// Whether a client that asks for a token that it holds gets that one again
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = bool, required = false)]
+    reuse_live_tokens: Option<bool>,
     /// Lifetime of its tokens: 60 to 86,400
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = i64, required = false)]
@@ -199,6 +211,7 @@ impl ResourceServerPatchBody {
             profile: self.profile.as_deref().map(parse_profile).transpose()?,
             signing_alg: self.signing_alg.map(|alg| alg.as_deref().map(parse_algorithm).transpose()).transpose()?,
             token_format: self.token_format.as_deref().map(parse_token_format).transpose()?,
+            reuse_live_tokens: self.reuse_live_tokens,
             token_lifetime_seconds: self.token_lifetime_seconds,
             scopes: self.scopes.map(definitions),
         })

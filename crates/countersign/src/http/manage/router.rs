@@ -3,20 +3,21 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    audit, authorization_servers, clients, credentials, grants, introspection_clients, mounts, openapi, organizations,
-    resource_servers, revocations, signing_keys, token_keys,
+    audit, authorization_servers, caller, clients, credentials, grants, introspection_clients, mounts, openapi, organizations,
+    refusals, resource_servers, revocations, signing_keys, token_keys, usage,
 };
 use crate::app::App;
 
 /// The routes of the management API.
 pub(in crate::http) fn routes() -> Router<Arc<App>> {
     let (router, _) = described().split_for_parts();
-    router.route("/manage/v1/openapi.json", get(openapi::serve))
+    router.route_layer(from_fn(caller::name_caller)).route("/manage/v1/openapi.json", get(openapi::serve))
 }
 
 /// The same routes with their description.
@@ -44,6 +45,7 @@ pub(super) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(clients::show_client, clients::update_client, clients::delete_client))
         .routes(routes!(clients::disable_client))
         .routes(routes!(clients::enable_client))
+        .routes(routes!(usage::show_client_usage))
         .routes(routes!(grants::list_grants, grants::create_grant))
         .routes(routes!(grants::show_grant, grants::update_grant, grants::delete_grant))
         .routes(routes!(credentials::list_credentials, credentials::create_credential))
@@ -56,6 +58,8 @@ pub(super) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(token_keys::list_token_keys))
         .routes(routes!(token_keys::rotate_token_keys))
         .routes(routes!(revocations::list_revocations, revocations::create_revocation))
+        .routes(routes!(refusals::list_refusals))
+        .routes(routes!(refusals::show_refusal))
         .routes(routes!(audit::list_audit_events))
         .routes(routes!(audit::verify_audit_log))
 }

@@ -19,6 +19,7 @@ use crate::http::answer::Answer;
 use crate::http::errors::{Outcome, with_request_id};
 use crate::http::{PeerAddress, source_address};
 use crate::oauth::AuthenticatedClient;
+use crate::refusals::{Detail, NewRefusal};
 use crate::source_address::SourceAddress;
 use crate::traces::{self, span};
 
@@ -168,6 +169,40 @@ impl Drop for Line<'_> {
                 )
             };
         }
-        if outcome.cause.is_some() { line!(error) } else { line!(info) }
+        if outcome.cause.is_some() {
+            line!(error)
+        } else {
+            line!(info)
+        }
+        if let (Some(code), Some(status)) = (self.outcome.code, self.status) {
+            self.note_refusal(code, status);
+        }
+    }
+}
+
+impl Line<'_> {
+    /// Notes why the request was refused, for whoever asks by its id.
+    fn note_refusal(&mut self, code: ErrorCode, status: StatusCode) {
+        let app = &self.policy.app;
+        let Outcome { client_id, credential_id, detail, cause, .. } = std::mem::take(&mut self.outcome);
+        let client = self.client.as_ref();
+        let client_id = client.map(|client| client.client().id.to_string()).or(client_id);
+        let credential_id = client.map(|client| client.credential_id().clone()).or(credential_id);
+        let now = app.clock.now();
+        if let Some(client_id) = &client_id {
+            app.usage.refused(client_id, credential_id.as_ref(), code, now);
+        }
+        app.refusals.record(NewRefusal {
+            request_id: std::mem::take(&mut self.request_id),
+            occurred_at: now,
+            method: self.method.clone(),
+            route: self.path.clone().into_owned(),
+            status,
+            code,
+            detail: detail.or_else(|| cause.map(Detail::from)),
+            client_id,
+            credential_id: credential_id.map(|id| id.to_string()),
+            source: self.source,
+        });
     }
 }

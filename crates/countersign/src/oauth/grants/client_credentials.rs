@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use countersign_protocol::{ClientCredentialsRequest, Scope, ScopeToken, Timestamp};
+use countersign_protocol::{Audience, ClientCredentialsRequest, Scope, ScopeToken, Timestamp};
 
 use crate::catalog::ResolvedMount;
 use crate::clients::ClientGrant;
+use crate::ids::ClientGrantId;
 use crate::oauth::{AccessTokenSpec, AuthenticatedClient};
 use crate::resource_servers::ResourceServer;
 
@@ -14,13 +15,28 @@ use crate::resource_servers::ResourceServer;
 pub enum ClientCredentialsError {
     /// No audience was named, and neither the mount nor the client's grants imply one.
     #[error("name an audience: there is no default for this request")]
-    AudienceMissing,
+    AudienceMissing {
+        /// Grants of the client on this authorization server.
+        grants: usize,
+    },
     /// Unknown, or not granted: one answer.
     #[error("the audience is unknown or not granted to this client")]
-    AudienceNotGranted,
+    AudienceNotGranted {
+        /// What was asked for, or else the default of the mount.
+        audience: String,
+        /// Whether the authorization server has it.
+        is_known: bool,
+    },
     /// A scope outside the grant; never narrowed silently.
-    #[error("the scope `{0}` is not granted to this client")]
-    ScopeNotGranted(ScopeToken),
+    #[error("the scope `{scope}` is not granted to this client")]
+    ScopeNotGranted {
+        /// The first that is outside.
+        scope: ScopeToken,
+        /// Outside of which grant.
+        grant_id: ClientGrantId,
+        /// What that gives.
+        granted: Scope,
+    },
 }
 
 /// Decides what token a client gets. Pure.
@@ -36,7 +52,7 @@ pub fn decide(
     let (resource_server, grant) = find_grant(client, mount, ask.audience.as_deref())?;
     let scope = match &ask.scope {
         None => grant.scope.clone(),
-        Some(asked) => within(asked, &grant.scope)?,
+        Some(asked) => within(asked, grant)?,
     };
     Ok(AccessTokenSpec {
         issuer: mount.issuer.clone(),
@@ -59,10 +75,11 @@ fn find_grant<'a>(
     asked: Option<&str>,
 ) -> Result<(Arc<ResourceServer>, &'a ClientGrant), ClientCredentialsError> {
     let grants = &client.client().grants;
-    if let Some(audience) = asked.or_else(|| mount.default_audience.as_ref().map(countersign_protocol::Audience::as_str)) {
-        let resource_server = mount.server.find_audience(audience).ok_or(ClientCredentialsError::AudienceNotGranted)?;
+    if let Some(audience) = asked.or_else(|| mount.default_audience.as_ref().map(Audience::as_str)) {
+        let refused = |is_known| ClientCredentialsError::AudienceNotGranted { audience: audience.to_owned(), is_known };
+        let resource_server = mount.server.find_audience(audience).ok_or_else(|| refused(false))?;
         let grant = grants.iter().find(|grant| grant.resource_server_id == resource_server.id);
-        return Ok((Arc::clone(resource_server), grant.ok_or(ClientCredentialsError::AudienceNotGranted)?));
+        return Ok((Arc::clone(resource_server), grant.ok_or_else(|| refused(true))?));
     }
     let mut granted = grants.iter().filter_map(|grant| {
         let resource_server = mount.server.find_resource_server(&grant.resource_server_id)?;
@@ -70,13 +87,20 @@ fn find_grant<'a>(
     });
     match (granted.next(), granted.next()) {
         (Some(only), None) => Ok(only),
-        _ => Err(ClientCredentialsError::AudienceMissing),
+        (first, second) => {
+            let grants = first.iter().count() + second.iter().count() + granted.count();
+            Err(ClientCredentialsError::AudienceMissing { grants })
+        }
     }
 }
 
-fn within(asked: &Scope, granted: &Scope) -> Result<Scope, ClientCredentialsError> {
-    match asked.first_outside(granted) {
+fn within(asked: &Scope, grant: &ClientGrant) -> Result<Scope, ClientCredentialsError> {
+    match asked.first_outside(&grant.scope) {
         None => Ok(asked.clone()),
-        Some(token) => Err(ClientCredentialsError::ScopeNotGranted(token.clone())),
+        Some(token) => Err(ClientCredentialsError::ScopeNotGranted {
+            scope: token.clone(),
+            grant_id: grant.id.clone(),
+            granted: grant.scope.clone(),
+        }),
     }
 }

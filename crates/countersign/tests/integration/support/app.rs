@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign::app::{App, AppParts, StartError};
-use countersign::config::{BaseUrl, BudgetsConfig, Network};
+use countersign::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig, UsageConfig};
 use countersign::entropy::SeededEntropy;
 use countersign::http::{Site, SiteOptions, metrics_router, site};
 use countersign::outbound::{Outbound, OutboundOptions};
@@ -22,6 +22,7 @@ pub(crate) struct Setup {
     pub(crate) bases: &'static [&'static str],
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) budgets: BudgetsConfig,
+    pub(crate) refusals: RefusalsConfig,
     pub(crate) backdate_seconds: i64,
     pub(crate) client_cache_capacity: usize,
     pub(crate) store_timeout: Duration,
@@ -37,6 +38,7 @@ impl Default for Setup {
             trusted_proxies: Vec::new(),
             // None: the clock stands still, and some tests fail often.
             budgets: BudgetsConfig::default(),
+            refusals: RefusalsConfig::default(),
             backdate_seconds: 0,
             client_cache_capacity: 1_000,
             store_timeout: Duration::from_secs(20),
@@ -90,7 +92,10 @@ impl TestApp {
             bases: setup.bases.iter().map(|base| BaseUrl::from_text(base).unwrap()).collect(),
             trusted_proxies: setup.trusted_proxies.clone(),
             budgets: setup.budgets,
+            refusals: setup.refusals,
+            usage: UsageConfig::default(),
             backdate_seconds: setup.backdate_seconds,
+            reuse_min_life_percent: 50,
             client_cache_capacity: setup.client_cache_capacity,
             signing_threads: 1,
             outbound: Outbound::new(&OutboundOptions { allow_private_addresses: true, ..OutboundOptions::default() }).unwrap(),

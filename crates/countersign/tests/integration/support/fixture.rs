@@ -65,6 +65,7 @@ pub(crate) fn api(audience: &str, scopes: &str) -> Api {
         profile: Profile::Rfc9068,
         signing_alg: None,
         token_format: TokenFormat::Jwt,
+        reuse_live_tokens: false,
         token_lifetime_seconds: resource_servers::DEFAULT_TOKEN_LIFETIME_SECONDS,
         scopes: scopes.split_whitespace().map(definition).collect(),
     }

@@ -27,7 +27,7 @@ async fn one_is_created_shown_listed_changed_and_deleted() {
     let id = object["id"].as_str().unwrap();
     let expected = json!({
         "id": id, "authorization_server_id": "default", "audience": "https://new.test", "name": "New", "profile": "rfc9068",
-        "signing_alg": null, "token_format": "jwt", "token_lifetime_seconds": 600,
+        "signing_alg": null, "token_format": "jwt", "reuse_live_tokens": false, "token_lifetime_seconds": 600,
         "scopes": [{ "scope": "read", "description": "Reads" }, { "scope": "write", "description": "" }],
         "created_at": "2027-01-15T08:00:00.750Z", "updated_at": "2027-01-15T08:00:00.750Z",
     });
@@ -39,7 +39,7 @@ async fn one_is_created_shown_listed_changed_and_deleted() {
     assert!(operator.ids(&app, PATH).await.contains(&id.to_owned()));
 
     app.clock.advance_seconds(1);
-    let change = json!({ "name": "Newer", "profile": "okta", "signing_alg": "EdDSA", "token_format": "opaque", "token_lifetime_seconds": 100_000, "scopes": [{ "scope": "read" }] });
+    let change = json!({ "name": "Newer", "profile": "okta", "signing_alg": "EdDSA", "token_format": "opaque", "reuse_live_tokens": true, "token_lifetime_seconds": 100_000, "scopes": [{ "scope": "read" }] });
     let changed = operator.patch_if(&app, &path, made.etag(), change).await;
     let mut expected = expected.clone();
     for (member, value) in [
@@ -47,6 +47,7 @@ async fn one_is_created_shown_listed_changed_and_deleted() {
         ("profile", json!("okta")),
         ("signing_alg", json!("EdDSA")),
         ("token_format", json!("opaque")),
+        ("reuse_live_tokens", json!(true)),
         ("token_lifetime_seconds", json!(86_400)),
         ("scopes", json!([{ "scope": "read", "description": "" }])),
         ("updated_at", json!("2027-01-15T08:00:01.750Z")),

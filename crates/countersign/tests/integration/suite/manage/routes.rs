@@ -57,6 +57,7 @@ struct World {
     owner: OrganizationId,
     grant: String,
     credential: String,
+    refused: String,
     resource_server: String,
     unused: String,
 }
@@ -84,7 +85,17 @@ impl World {
             token_lifetime_seconds: None,
         };
         let grant = clients::grant(&app.app, &by, new).await.unwrap().id.to_string();
-        Self { app, owner, grant, credential, resource_server: resource_server.id.to_string(), unused: unused.id.to_string() }
+        let refused = app.post("/oauth/token").basic(CLIENT, "wrong").form("grant_type=client_credentials").send().await;
+        let refused = refused.header("x-request-id").unwrap().to_owned();
+        Self {
+            app,
+            owner,
+            grant,
+            credential,
+            refused,
+            resource_server: resource_server.id.to_string(),
+            unused: unused.id.to_string(),
+        }
     }
 
     /// One request for every operation, in an order in which all of them succeed.
@@ -103,6 +114,8 @@ impl World {
         };
         let without_body = |operation, path: &str| example(operation, path, Value::Null);
         vec![
+            // First: later it names what the caller itself has asked for.
+            without_body("list_refusals", "/refusals"),
             without_body("list_authorization_servers", "/authorization-servers"),
             without_body("show_authorization_server", &server),
             without_body("list_mounts", &format!("{server}/mounts")),
@@ -112,6 +125,7 @@ impl World {
             without_body("show_organization", &organization),
             without_body("list_clients", "/clients"),
             without_body("show_client", &client),
+            without_body("show_client_usage", &format!("{client}/usage")),
             without_body("list_grants", &grants),
             without_body("show_grant", &grant),
             without_body("list_credentials", &credentials),
@@ -119,6 +133,7 @@ impl World {
             without_body("list_signing_keys", &keys),
             without_body("list_token_keys", "/token-keys"),
             without_body("list_revocations", "/revocations"),
+            without_body("show_refusal", &format!("/refusals/{}", self.refused)),
             without_body("list_audit_events", "/audit/events"),
             without_body("verify_audit_log", "/audit/verification"),
             example(
@@ -269,6 +284,7 @@ async fn nothing_of_one_organization_exists_for_a_caller_of_another() {
         &world.unused,
         &world.grant,
         &world.credential,
+        &world.refused,
         "client-a",
         "operator-1",
     ];

@@ -16,5 +16,6 @@ mod lifetime;
 mod overtaken;
 mod private_key_jwt;
 mod refusals;
+mod reuse;
 mod scope;
 mod secrets;
