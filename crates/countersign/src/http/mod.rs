@@ -6,6 +6,7 @@ mod answer;
 mod arrival;
 mod body;
 mod errors;
+mod handed_over;
 mod health;
 mod hot;
 mod listener;
@@ -19,6 +20,7 @@ mod site;
 mod source_address;
 
 pub use acme::challenge_router;
+pub use handed_over::{HandedOver, UnusedSocket};
 pub use listener::{BindError, Endpoint, Listeners, bind};
 pub use manage::document as management_document;
 pub use metrics::metrics_router;

@@ -19,6 +19,7 @@ mod declaration;
 mod dev;
 mod drain;
 mod durability;
+mod faults;
 mod logs;
 mod node_changes;
 mod partner;

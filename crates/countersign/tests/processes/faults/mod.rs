@@ -1,0 +1,12 @@
+//! The fault scenarios (`docs/fault-scenarios.md`): what the product does when something
+//! around it fails. In the tests each runs in a short form; `cargo xtask faults` runs the
+//! long ones and writes `docs/faults.md` from what they say.
+
+mod load;
+mod r22_restart;
+mod size;
+
+/// Says what a scenario counted, in the words of the report.
+fn report(scenario: &str, counted: &str) {
+    println!("fault {scenario}: {counted}");
+}

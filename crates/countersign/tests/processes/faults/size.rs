@@ -1,0 +1,38 @@
+//! How much each scenario does: little in the tests, more where `cargo xtask faults` asks.
+
+/// How often something is done in a scenario.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    short: u64,
+    long: u64,
+}
+
+const fn size(short: u64, long: u64) -> Size {
+    Size { short, long }
+}
+
+/// R22: restarts, requests between two of them, and clients.
+pub(super) const RESTARTS: Size = size(3, 10);
+pub(super) const REQUESTS_BETWEEN_RESTARTS: Size = size(300, 10_000);
+pub(super) const RESTART_CLIENTS: Size = size(8, 24);
+
+impl Size {
+    /// The number for this run.
+    pub(super) fn get(self) -> u64 {
+        if is_long() { self.long } else { self.short }
+    }
+
+    /// The number of cycles, which the command line of a long run may set.
+    pub(super) fn cycles(self) -> u64 {
+        variable("COUNTERSIGN_FAULT_CYCLES").map_or_else(|| self.get(), |text| text.parse().unwrap())
+    }
+}
+
+fn is_long() -> bool {
+    variable("COUNTERSIGN_FAULT_FORM").is_some_and(|form| form == "long")
+}
+
+#[expect(clippy::disallowed_methods, reason = "how `cargo xtask faults` says how much to do")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
