@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{binary, print, process, security_cases, workspace};
+use crate::{binary, faults, print, process, security_cases, workspace};
 
 /// A page, and the command that prints it.
 const PAGES: &[(&str, &[&str])] = &[
@@ -19,8 +19,12 @@ const PAGES: &[(&str, &[&str])] = &[
 /// The page about the security catalogue, which comes from the tests.
 const SECURITY_CASES: &str = "docs/security-cases.md";
 
+/// The page about the fault scenarios, which comes from the tests too.
+const FAULT_SCENARIOS: &str = "docs/fault-scenarios.md";
+
 pub(crate) fn run(check: bool) -> Result<()> {
     settle(check, SECURITY_CASES, &security_cases::page(workspace::root())?)?;
+    settle(check, FAULT_SCENARIOS, &faults::page(workspace::root())?)?;
     let binary = binary::build()?;
     for (page, arguments) in PAGES {
         let text = process::read(Command::new(&binary).args(*arguments))?;

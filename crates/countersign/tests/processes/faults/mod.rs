@@ -4,9 +4,9 @@
 
 mod load;
 mod r22_restart;
-mod size;
+pub(crate) mod size;
 
 /// Says what a scenario counted, in the words of the report.
-fn report(scenario: &str, counted: &str) {
+pub(crate) fn report(scenario: &str, counted: &str) {
     println!("fault {scenario}: {counted}");
 }

@@ -2,7 +2,7 @@
 
 /// How often something is done in a scenario.
 #[derive(Clone, Copy)]
-pub(super) struct Size {
+pub(crate) struct Size {
     short: u64,
     long: u64,
 }
@@ -11,19 +11,22 @@ const fn size(short: u64, long: u64) -> Size {
     Size { short, long }
 }
 
+/// R16: rotations.
+pub(crate) const ROTATIONS: Size = size(3, 60);
+
 /// R22: restarts, requests between two of them, and clients.
-pub(super) const RESTARTS: Size = size(3, 10);
-pub(super) const REQUESTS_BETWEEN_RESTARTS: Size = size(300, 10_000);
-pub(super) const RESTART_CLIENTS: Size = size(8, 24);
+pub(crate) const RESTARTS: Size = size(3, 10);
+pub(crate) const REQUESTS_BETWEEN_RESTARTS: Size = size(300, 10_000);
+pub(crate) const RESTART_CLIENTS: Size = size(8, 24);
 
 impl Size {
     /// The number for this run.
-    pub(super) fn get(self) -> u64 {
+    pub(crate) fn get(self) -> u64 {
         if is_long() { self.long } else { self.short }
     }
 
     /// The number of cycles, which the command line of a long run may set.
-    pub(super) fn cycles(self) -> u64 {
+    pub(crate) fn cycles(self) -> u64 {
         variable("COUNTERSIGN_FAULT_CYCLES").map_or_else(|| self.get(), |text| text.parse().unwrap())
     }
 }
