@@ -61,6 +61,13 @@ pub(super) async fn append(session: &mut Session, recorded: &[(ChangeKind, Strin
     Ok(())
 }
 
+impl Tx {
+    /// Writes the head of the feed as it is.
+    pub(super) async fn write_nothing_new(&mut self) -> Result<(), StoreError> {
+        self.query(&TAKE_SEQUENCE, &[0.into()]).await.map(drop)
+    }
+}
+
 impl Session {
     /// Up to 500 changes after `seq`, in order.
     ///

@@ -2,7 +2,14 @@
 //! around it fails. In the tests each runs in a short form; `cargo xtask faults` runs the
 //! long ones and writes `docs/faults.md` from what they say.
 
+mod copy;
+mod disk;
+mod ledger;
 mod load;
+mod r01_kills;
+mod r03_rotation;
+mod r04_r25_schema;
+mod r05_r06_disk;
 mod r22_restart;
 pub(crate) mod size;
 

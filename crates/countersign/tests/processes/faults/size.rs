@@ -11,6 +11,19 @@ const fn size(short: u64, long: u64) -> Size {
     Size { short, long }
 }
 
+/// R1: kills.
+pub(crate) const KILLS: Size = size(6, 500);
+
+/// R3: of the operations of a rotation, each how-manieth is a moment to be killed.
+pub(crate) const ROTATION_STEP: Size = size(5, 1);
+
+/// R4: the same for migrations, and the oldest schema that they begin with.
+pub(crate) const MIGRATION_STEP: Size = size(9, 1);
+pub(crate) const OLDEST_KILLED: Size = size(2, 1);
+
+/// R5: how often the disk is full.
+pub(crate) const FULL_DISKS: Size = size(2, 50);
+
 /// R16: rotations.
 pub(crate) const ROTATIONS: Size = size(3, 60);
 

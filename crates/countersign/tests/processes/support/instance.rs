@@ -80,6 +80,12 @@ impl Instance {
         self
     }
 
+    /// The same instance with a variable in the environment of its processes.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Sets the instance up.
     pub(crate) async fn init(mut self) -> Self {
         self.operator = Some(Client::created(&self.json(&["init"]).await));
