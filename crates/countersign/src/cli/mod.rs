@@ -144,7 +144,9 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return printer.failure(&error.into()),
     };
-    match runtime.block_on(Box::pin(run(cli.command, printer, handed_over))) {
+    let outcome = runtime.block_on(Box::pin(run(cli.command, printer, handed_over)));
+    crate::log::flush();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => printer.failure(&error),
     }

@@ -62,9 +62,13 @@ pub(super) async fn append(session: &mut Session, recorded: &[(ChangeKind, Strin
 }
 
 impl Tx {
-    /// Writes the head of the feed as it is.
+    /// Writes the head of the feed as it is. There and back: SQLite writes no page for a
+    /// value that stays the same.
     pub(super) async fn write_nothing_new(&mut self) -> Result<(), StoreError> {
-        self.query(&TAKE_SEQUENCE, &[0.into()]).await.map(drop)
+        for step in [1, -1] {
+            self.query(&TAKE_SEQUENCE, &[step.into()]).await?;
+        }
+        Ok(())
     }
 }
 

@@ -10,8 +10,11 @@ mod r01_kills;
 mod r03_rotation;
 mod r04_r25_schema;
 mod r05_r06_disk;
+mod r08_r10_r11_postgres;
 mod r22_restart;
+mod r32_log;
 pub(crate) mod size;
+mod wire;
 
 /// Says what a scenario counted, in the words of the report.
 pub(crate) fn report(scenario: &str, counted: &str) {

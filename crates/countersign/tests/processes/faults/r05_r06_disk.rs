@@ -23,8 +23,7 @@ async fn r05_on_a_full_disk_tokens_are_issued_and_writes_wait_for_space() {
     let mut acknowledged = Vec::new();
     for _ in 0..FULL_DISKS.cycles() {
         disk.is("full");
-        // A log that exists has room left, and a checkpoint makes some: for a small write
-        // sometimes, not for a large one.
+        // A log that exists may have room left for a small write and not for a large one.
         let refused = loop {
             let refused = fill(&mut writer, &mut acknowledged).await;
             // Tokens need no write; the key set needs nothing.

@@ -24,6 +24,16 @@ pub(crate) const OLDEST_KILLED: Size = size(2, 1);
 /// R5: how often the disk is full.
 pub(crate) const FULL_DISKS: Size = size(2, 50);
 
+/// R8: rounds of three restarts each.
+pub(crate) const DATABASE_RESTARTS: Size = size(1, 10);
+
+/// R10: requests in the long silence, and short silences after it.
+pub(crate) const SILENT_REQUESTS: Size = size(20, 600);
+pub(crate) const FLAPS: Size = size(1, 15);
+
+/// R11: rounds of 500 requests.
+pub(crate) const PARALLEL_ROUNDS: Size = size(1, 20);
+
 /// R16: rotations.
 pub(crate) const ROTATIONS: Size = size(3, 60);
 

@@ -43,6 +43,11 @@ impl Instance {
         Self { folder: tempfile::tempdir().unwrap(), settings, environment, operator: None }
     }
 
+    /// An instance on a PostgreSQL that lets it in without a password.
+    pub(crate) fn postgres_at(url: &str) -> Self {
+        Self::sqlite().with(&format!("storage.url={url}")).with("keys.master_key_file=master.key")
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
