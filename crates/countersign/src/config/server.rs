@@ -105,7 +105,7 @@ static HEADER_TIMEOUT: Setting = Setting {
     key: "server.header_timeout_seconds",
     kind: Kind::Integer { min: 1, max: 300, unit: "seconds" },
     default: Fallback::Value("10"),
-    doc: "How long a connection may take to send the head of a request.",
+    doc: "How long a connection may take to send the head of a request, and how long it may take nothing of an answer.",
 };
 
 impl ServerConfig {

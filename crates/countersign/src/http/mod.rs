@@ -9,6 +9,7 @@ mod errors;
 mod handed_over;
 mod health;
 mod hot;
+mod impatient;
 mod listener;
 mod manage;
 mod metrics;

@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::server::TlsStream;
 
+use super::impatient::Impatient;
 use super::site::Answering;
 use super::{Endpoint, Listeners, Site};
 use crate::config::{BaseUrl, ServerConfig};
@@ -36,7 +37,8 @@ const MAX_HEAD_BYTES: u16 = 32 * 1024;
 /// Time limits of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeOptions {
-    /// Longest wait for a request's headers, and for a new connection's first request.
+    /// Longest wait for a request's headers, for a new connection's first request, and for
+    /// the other end to take something of an answer.
     pub header_timeout: Duration,
     /// Longest wait for requests in flight after the stop.
     pub drain_timeout: Duration,
@@ -204,7 +206,8 @@ async fn handshake(terms: &TlsTerms, stream: TcpStream) -> Option<TlsStream<TcpS
 async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: PeerAddress, service: &Arc<Service>) {
     let seen = Arc::new(Seen::default());
     let conversation = Conversation { service: Arc::clone(service), peer, seen: Arc::clone(&seen) };
-    let connection = service.builder.serve_connection(TokioIo::new(stream), conversation).into_owned();
+    let stream = TokioIo::new(Impatient::new(stream, service.header_timeout));
+    let connection = service.builder.serve_connection(stream, conversation).into_owned();
     let mut connection = std::pin::pin!(connection);
     // hyper's own timer starts with the first byte, and only for HTTP/1.
     let asks_nothing = async {
@@ -311,8 +314,11 @@ mod tests {
             let listeners = Listeners::loopback(0).await.unwrap();
             let port = listeners.port().unwrap();
             let (stop, stopped) = watch::channel(false);
-            let options =
-                ServeOptions { header_timeout: Duration::from_secs(60), drain_timeout: Duration::from_secs(1), drain_idle: Duration::ZERO };
+            let options = ServeOptions {
+                header_timeout: Duration::from_secs(60),
+                drain_timeout: Duration::from_secs(1),
+                drain_idle: Duration::ZERO,
+            };
             tokio::spawn(serve_all(vec![Endpoint { listeners, site: Router::new().into(), bases: None, tls }], options, stopped));
             let mut roots = rustls::RootCertStore::empty();
             roots.add(made.cert.der().clone()).unwrap();

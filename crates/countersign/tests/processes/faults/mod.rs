@@ -11,6 +11,7 @@ mod r03_rotation;
 mod r04_r25_schema;
 mod r05_r06_disk;
 mod r08_r10_r11_postgres;
+mod r20_slow_clients;
 mod r22_restart;
 mod r32_log;
 pub(crate) mod size;

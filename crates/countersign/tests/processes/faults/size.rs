@@ -37,6 +37,9 @@ pub(crate) const PARALLEL_ROUNDS: Size = size(1, 20);
 /// R16: rotations.
 pub(crate) const ROTATIONS: Size = size(3, 60);
 
+/// R20: slow clients.
+pub(crate) const SLOW_CLIENTS: Size = size(60, 2_000);
+
 /// R22: restarts, requests between two of them, and clients.
 pub(crate) const RESTARTS: Size = size(3, 10);
 pub(crate) const REQUESTS_BETWEEN_RESTARTS: Size = size(300, 10_000);
