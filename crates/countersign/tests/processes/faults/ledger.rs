@@ -66,13 +66,13 @@ impl Writer {
 
     /// A client, another secret for it, a mark on it; none when the server is gone.
     async fn change_things(&mut self, ledger: &Ledger) -> Option<()> {
-        let created = expect(201, self.post("/manage/v1/clients", &json!({ "name": "a client" })).await?);
+        let created = expect(201, &self.post("/manage/v1/clients", &json!({ "name": "a client" })).await?);
         let id = created["client_id"].as_str().unwrap().to_owned();
         ledger.acknowledge(format!("client {id}"));
         let path = format!("/manage/v1/clients/{id}/credentials");
-        let secret = expect(201, self.post(&path, &json!({ "kind": "secret", "label": "second" })).await?);
+        let secret = expect(201, &self.post(&path, &json!({ "kind": "secret", "label": "second" })).await?);
         ledger.acknowledge(format!("credential {}", secret["id"].as_str().unwrap()));
-        expect(200, self.post("/manage/v1/revocations", &json!({ "kind": "client", "value": id })).await?);
+        expect(200, &self.post("/manage/v1/revocations", &json!({ "kind": "client", "value": id })).await?);
         ledger.acknowledge(format!("mark {id}"));
         ledger.acknowledge(format!("disabled {id}"));
         Some(())
@@ -80,7 +80,7 @@ impl Writer {
 }
 
 #[track_caller]
-fn expect(status: u16, reply: Reply) -> Value {
+fn expect(status: u16, reply: &Reply) -> Value {
     assert_eq!(reply.status.as_u16(), status, "{reply:?}");
     reply.json()
 }
