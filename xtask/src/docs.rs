@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{binary, print, process, security_cases, workspace};
+use crate::{binary, faults, print, process, security_cases, workspace};
 
 /// A page, and the command that prints it.
 const PAGES: &[(&str, &[&str])] = &[
@@ -23,8 +23,12 @@ const SECURITY_CASES: &str = "docs/security-cases.md";
 /// Where the pages of the error codes are.
 const ERROR_PAGES: &str = "docs/errors";
 
+/// The page about the fault scenarios, which comes from the tests too.
+const FAULT_SCENARIOS: &str = "docs/fault-scenarios.md";
+
 pub(crate) fn run(check: bool) -> Result<()> {
     settle(check, SECURITY_CASES, &security_cases::page(workspace::root())?)?;
+    settle(check, FAULT_SCENARIOS, &faults::page(workspace::root())?)?;
     let binary = binary::build()?;
     for (page, arguments) in PAGES {
         let text = process::read(Command::new(&binary).args(*arguments))?;

@@ -6,7 +6,9 @@ mod bench;
 mod binary;
 mod clock;
 mod docs;
+mod faults;
 mod fuzz;
+mod named_tests;
 mod postgres;
 mod print;
 mod process;
@@ -47,6 +49,7 @@ fn run(task: Task) -> ExitCode {
         Task::Postgres { command } => postgres::with_cluster(&command),
         Task::Readme => binary::build().and_then(|binary| readme::run(&binary)).and_then(|tally| tally.into_result()),
         Task::Docs { check } => docs::run(check),
+        Task::Faults(options) => faults::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
     };

@@ -56,18 +56,23 @@ impl AddAssign for Tally {
 /// Runs a test runner, shows its output as it comes and counts. A runner that fails without a failed test (it did
 /// not compile, it crashed) counts as one failure.
 pub(crate) fn run(command: &mut Command, runner: Runner) -> Result<Tally> {
-    print::line(&format!("$ {}", process::shown(command)));
-    run_into(command, runner, &mut std::io::stdout())
+    run_reading(command, runner, |_| {})
 }
 
-fn run_into(command: &mut Command, runner: Runner, screen: &mut impl Write) -> Result<Tally> {
+/// The same for who wants to see the lines.
+pub(crate) fn run_reading(command: &mut Command, runner: Runner, seen: impl FnMut(&str)) -> Result<Tally> {
+    print::line(&format!("$ {}", process::shown(command)));
+    run_into(command, runner, &mut std::io::stdout(), seen)
+}
+
+fn run_into(command: &mut Command, runner: Runner, screen: &mut impl Write, seen: impl FnMut(&str)) -> Result<Tally> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot run `{}`", process::shown(command)))?;
     let output = child.stdout.take().context("stdout is not a pipe")?;
-    let counted = show_and_count(output, runner, screen);
+    let counted = show_and_count(output, runner, screen, seen);
     let status = child.wait().context("cannot wait for the end of the tests")?;
     let mut tally = counted?;
     if !status.success() && tally.failed == 0 {
@@ -77,13 +82,15 @@ fn run_into(command: &mut Command, runner: Runner, screen: &mut impl Write) -> R
     Ok(tally)
 }
 
-fn show_and_count(output: impl Read, runner: Runner, screen: &mut impl Write) -> Result<Tally> {
+fn show_and_count(output: impl Read, runner: Runner, screen: &mut impl Write, mut seen: impl FnMut(&str)) -> Result<Tally> {
     let mut tally = Tally::default();
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     while output.read_until(b'\n', &mut line).context("cannot read the output of the tests")? > 0 {
         screen.write_all(&line).context("cannot show the output of the tests")?;
-        if let Some(counts) = Tally::read(String::from_utf8_lossy(&line).trim_end(), runner) {
+        let text = String::from_utf8_lossy(&line);
+        seen(text.trim_end());
+        if let Some(counts) = Tally::read(text.trim_end(), runner) {
             tally += counts;
         }
         line.clear();
@@ -116,17 +123,20 @@ mod tests {
 
     #[test]
     fn shows_everything_and_counts() {
-        let mut screen = Vec::new();
+        let (mut screen, mut seen) = (Vec::new(), Vec::new());
         let script = "echo 2 passed, 0 failed; echo other; echo 1 passed, 1 failed; exit 1";
-        let tally = run_into(Command::new("sh").args(["-c", script]), Runner::Clients, &mut screen).unwrap();
+        let tally =
+            run_into(Command::new("sh").args(["-c", script]), Runner::Clients, &mut screen, |line| seen.push(line.to_owned()))
+                .unwrap();
         assert_eq!(tally, Tally { passed: 3, failed: 1 });
+        assert_eq!(seen, ["2 passed, 0 failed", "other", "1 passed, 1 failed"]);
         assert_eq!(screen, b"2 passed, 0 failed\nother\n1 passed, 1 failed\n");
     }
 
     #[test]
     fn counts_a_runner_that_fails_without_a_failed_test_as_a_failure() {
         let script = "echo 'test result: ok. 2 passed; 0 failed'; exit 101";
-        let tally = run_into(Command::new("sh").args(["-c", script]), Runner::CargoTest, &mut Vec::new()).unwrap();
+        let tally = run_into(Command::new("sh").args(["-c", script]), Runner::CargoTest, &mut Vec::new(), |_| {}).unwrap();
         assert_eq!(tally, Tally { passed: 2, failed: 1 });
     }
 

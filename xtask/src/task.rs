@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::bench::{BenchOptions, DEFAULT_PAIRS};
+use crate::faults::FaultOptions;
 use crate::fuzz::{DEFAULT_SECONDS, FuzzOptions};
 use crate::test::TestOptions;
 
@@ -16,6 +17,8 @@ usage: cargo xtask TASK
   readme                        run the commands that `countersign dev` prints
   docs [--check]                write the reference pages; with --check only compare them
   fuzz [--seconds N] [TARGET]   run every fuzz target, or one, for N seconds [default: 5]
+  faults [--list] [--cycles N] [SCENARIO]
+                                run the fault scenarios, or one, in their long form; all of them write docs/faults.md
   bench [--pairs N] [JOB]       measure every job, or one, against the least possible work and a peer [default: 20]
   help                          print this
 
@@ -30,6 +33,7 @@ pub(crate) enum Task {
     Postgres { command: Vec<String> },
     Readme,
     Docs { check: bool },
+    Faults(FaultOptions),
     Fuzz(FuzzOptions),
     Bench(BenchOptions),
 }
@@ -45,6 +49,7 @@ impl Task {
             "postgres" => parse_postgres(rest),
             "readme" => no_arguments(rest).map(|()| Self::Readme),
             "docs" => Ok(Self::Docs { check: switch("docs", rest, "--check")? }),
+            "faults" => parse_faults(rest),
             "fuzz" => parse_fuzz(rest),
             "bench" => parse_bench(rest),
             unknown => Err(format!("there is no task `{unknown}`")),
@@ -63,6 +68,12 @@ fn parse_test(arguments: &[String]) -> Result<Task, String> {
         }
     }
     Ok(Task::Test(options))
+}
+
+fn parse_faults(arguments: &[String]) -> Result<Task, String> {
+    let (switches, rest): (Vec<String>, Vec<String>) = arguments.iter().cloned().partition(|argument| argument == "--list");
+    let (cycles, scenario) = number_and_name(&rest, "faults", "--cycles", "scenario")?;
+    Ok(Task::Faults(FaultOptions { list: !switches.is_empty(), cycles, scenario }))
 }
 
 fn parse_fuzz(arguments: &[String]) -> Result<Task, String> {
@@ -135,6 +146,9 @@ mod tests {
         assert_eq!(parse("postgres -- psql -l"), Ok(Task::Postgres { command: vec!["psql".to_owned(), "-l".to_owned()] }));
         let fuzz = FuzzOptions { seconds: 9, target: Some("jws".to_owned()) };
         assert_eq!(parse("fuzz jws --seconds 9"), Ok(Task::Fuzz(fuzz)));
+        let faults = FaultOptions { list: false, cycles: Some(7), scenario: Some("r22".to_owned()) };
+        assert_eq!(parse("faults r22 --cycles 7"), Ok(Task::Faults(faults)));
+        assert_eq!(parse("faults --list"), Ok(Task::Faults(FaultOptions { list: true, ..FaultOptions::default() })));
         let bench = BenchOptions { pairs: 3, job: Some("token-rs256".to_owned()) };
         assert_eq!(parse("bench --pairs 3 token-rs256"), Ok(Task::Bench(bench)));
         assert_eq!(parse(""), Ok(Task::Help));
@@ -153,6 +167,9 @@ mod tests {
             "fuzz --seconds",
             "fuzz --seconds 0",
             "fuzz a b",
+            "faults --cycles 0",
+            "faults a b",
+            "faults --lost",
             "bench --pairs 0",
             "bench a b",
         ] {

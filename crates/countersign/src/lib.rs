@@ -29,6 +29,7 @@ pub mod instance;
 pub mod jobs;
 pub mod limits;
 pub mod log;
+mod log_queue;
 pub mod management;
 mod master_key_file;
 pub mod metrics;

@@ -9,6 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 
 use crate::config::{Environment as _, ProcessEnvironment};
+use crate::log_queue::{self, Lines};
 use crate::traces::Traces;
 
 /// An error with its causes, for a log line: `outer: inner: innermost`.
@@ -39,6 +40,7 @@ pub enum Format {
 /// Starts logging, and tracing where there is an export. `level` holds for our own
 /// crates; libraries log warnings.
 pub fn start(format: Format, level: &str, traces: Option<&Traces>) {
+    log_queue::start();
     let filter = EnvFilter::new(format!("warn,countersign={level},countersign_verify={level}"));
     match traces {
         None => start_log(format, filter),
@@ -47,7 +49,7 @@ pub fn start(format: Format, level: &str, traces: Option<&Traces>) {
 }
 
 fn start_both(format: Format, filter: EnvFilter, traces: &Traces) {
-    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(has_colours());
+    let layer = fmt::layer().with_writer(Lines).with_ansi(has_colours());
     let log = match format {
         Format::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
         Format::Text => layer.with_target(false).boxed(),
@@ -56,12 +58,17 @@ fn start_both(format: Format, filter: EnvFilter, traces: &Traces) {
 }
 
 fn start_log(format: Format, filter: EnvFilter) {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(has_colours());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Lines).with_ansi(has_colours());
     // A second start, in tests, keeps the first.
     let _ = match format {
         Format::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
         Format::Text => builder.with_target(false).try_init(),
     };
+}
+
+/// Waits for what was logged to be written, at an end of the process.
+pub fn flush() {
+    log_queue::flush();
 }
 
 /// Neither a file nor a pipe shows colours.

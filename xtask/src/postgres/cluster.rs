@@ -58,8 +58,13 @@ impl Cluster {
     }
 
     /// What the tests read.
-    pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
-        [("COUNTERSIGN_TEST_POSTGRES_URL", self.url(NAME)), ("COUNTERSIGN_TEST_POSTGRES_PASSWORD", self.password.clone())]
+    pub(crate) fn variables(&self) -> [(&'static str, String); 3] {
+        let programs = self.createdb.parent().unwrap_or(&self.createdb).display().to_string();
+        [
+            ("COUNTERSIGN_TEST_POSTGRES_URL", self.url(NAME)),
+            ("COUNTERSIGN_TEST_POSTGRES_PASSWORD", self.password.clone()),
+            ("COUNTERSIGN_TEST_POSTGRES_PROGRAMS", programs),
+        ]
     }
 
     /// Creates an empty database and returns the configuration of a server that uses it.

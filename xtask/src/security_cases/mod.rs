@@ -1,14 +1,13 @@
 //! The security catalogue: each case has a test that is named after it.
 
 mod catalogue;
-mod named_tests;
 
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use crate::named_tests::{self, NamedTest};
 use catalogue::{CASES, Case, Home, SECTIONS};
-use named_tests::NamedTest;
 
 const HEAD: &str = "\
 # Security cases

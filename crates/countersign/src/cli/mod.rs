@@ -45,6 +45,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::http::HandedOver;
 use instance::InstanceArgs;
 use printer::Printer;
 
@@ -152,20 +153,24 @@ pub fn main() -> ExitCode {
         Err(error) => return Printer::new(false).usage(&error),
     };
     let printer = Printer::new(cli.json);
+    // While there is one thread.
+    let handed_over = HandedOver::take();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return printer.failure(&error.into()),
     };
-    match runtime.block_on(Box::pin(run(cli.command, printer))) {
+    let outcome = runtime.block_on(Box::pin(run(cli.command, printer, handed_over)));
+    crate::log::flush();
+    match outcome {
         Ok(code) => code,
         Err(error) => printer.failure(&error),
     }
 }
 
-async fn run(command: Command, printer: Printer) -> anyhow::Result<ExitCode> {
+async fn run(command: Command, printer: Printer, handed_over: std::io::Result<HandedOver>) -> anyhow::Result<ExitCode> {
     let done: anyhow::Result<()> = match command {
         Command::Dev(arguments) => Box::pin(dev::run(arguments, printer)).await,
-        Command::Serve(arguments) => Box::pin(serve::run(arguments)).await,
+        Command::Serve(arguments) => Box::pin(serve::run(arguments, handed_over)).await,
         Command::Init(arguments) => init::run(arguments, printer).await,
         Command::Backup(arguments) => backup::backup(arguments, printer).await,
         Command::Restore(arguments) => backup::restore(arguments, printer).await,

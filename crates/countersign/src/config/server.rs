@@ -23,6 +23,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<Network>,
     /// How long a shutdown waits for running requests.
     pub drain_timeout: Duration,
+    /// How long a shutdown waits for another request on a connection without one.
+    pub drain_idle: Duration,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// How long the head of a request may take to arrive.
@@ -40,6 +42,7 @@ pub(super) static SECTION: Section = Section {
         &ALLOW_PLAINTEXT,
         &TRUSTED_PROXIES,
         &DRAIN_TIMEOUT,
+        &DRAIN_IDLE,
         &REQUEST_TIMEOUT,
         &HEADER_TIMEOUT,
         &DECODER,
@@ -85,6 +88,15 @@ static DRAIN_TIMEOUT: Setting = Setting {
     doc: "How long a shutdown waits for requests that are being served.",
 };
 
+static DRAIN_IDLE: Setting = Setting {
+    key: "server.drain_idle_seconds",
+    kind: Kind::Integer { min: 0, max: 600, unit: "seconds" },
+    default: Fallback::Value("2"),
+    doc: "How long a shutdown waits for another request on a connection that has none, within `server.drain_timeout_seconds`. \
+          The answer to it says that the connection ends (`Connection: close`), so that a caller who asks more often than this \
+          loses no request to a connection that closes as the request arrives. 0 closes such connections at once.",
+};
+
 static REQUEST_TIMEOUT: Setting = Setting {
     key: "server.request_timeout_seconds",
     kind: Kind::Integer { min: 1, max: 300, unit: "seconds" },
@@ -96,7 +108,7 @@ static HEADER_TIMEOUT: Setting = Setting {
     key: "server.header_timeout_seconds",
     kind: Kind::Integer { min: 1, max: 300, unit: "seconds" },
     default: Fallback::Value("10"),
-    doc: "How long a connection may take to send the head of a request.",
+    doc: "How long a connection may take to send the head of a request, and how long it may take nothing of an answer.",
 };
 
 static DECODER: Setting = Setting {
@@ -116,6 +128,7 @@ impl ServerConfig {
         // Unset is none; what is wrong is recorded as an error.
         let trusted_proxies = reader.list(&TRUSTED_PROXIES, Network::parse).unwrap_or_default();
         let drain_timeout = reader.integer(&DRAIN_TIMEOUT).map(Duration::from_secs);
+        let drain_idle = reader.integer(&DRAIN_IDLE).map(Duration::from_secs);
         let request_timeout = reader.integer(&REQUEST_TIMEOUT).map(Duration::from_secs);
         let header_timeout = reader.integer(&HEADER_TIMEOUT).map(Duration::from_secs);
         let decoder = reader.boolean(&DECODER);
@@ -141,6 +154,7 @@ impl ServerConfig {
             allow_plaintext: allow_plaintext?,
             trusted_proxies,
             drain_timeout: drain_timeout?,
+            drain_idle: drain_idle?,
             request_timeout: request_timeout?,
             header_timeout: header_timeout?,
             decoder: decoder?,

@@ -87,7 +87,7 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
 
     let stop = stop_signal(Arc::clone(&app)).context("cannot wait for signals")?;
     let demo_router = demo_api::router(&base, &app.outbound)?;
-    let serve_options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
+    let serve_options = ServeOptions::configured(&config.server);
     let demo_api = tokio::spawn(serve(demo, demo_router, serve_options, stop.clone()));
 
     let has_profile = keep_profile(&base, &demo_objects);
@@ -143,6 +143,8 @@ fn load_config(folder: &DataFolder) -> anyhow::Result<Config> {
     // What a developer registers lies on the same machine.
     settings.push(("server.decoder".to_owned(), "true".to_owned()));
     settings.push(("outbound.allow_private_addresses".to_owned(), "true".to_owned()));
+    // Who presses Ctrl-C does not want to wait for a browser.
+    settings.push(("server.drain_idle_seconds".to_owned(), "0".to_owned()));
     let sources = Sources { file: ConfigFile::Nowhere, environment: &ProcessEnvironment, flags: &settings, files: &Disk };
     let Loaded { config, provenance } = config::load(&sources)?;
     for key in ["server.listen", "server.base_urls", "tls.listen"] {

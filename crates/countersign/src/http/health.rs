@@ -8,14 +8,13 @@ use http::StatusCode;
 
 use super::errors::json;
 use crate::app::App;
-use crate::store::StoreError;
 
 /// 200 as long as the process answers.
 pub(super) async fn live() -> Response {
     json(StatusCode::OK, &serde_json::json!({ "status": "live" }))
 }
 
-/// 200 when the store answers and the process is not on its way out, else 503
+/// 200 when the store answers, takes writes, and the process is not on its way out, else 503
 /// with what is wrong.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     if app.is_draining() {
@@ -27,9 +26,9 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     if app.is_sealed_out() {
         return not_ready("master key");
     }
-    match app.store.read(|session| Box::pin(async move { session.feed_head().await })).await {
-        Ok(_) => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
-        Err::<_, StoreError>(error) => {
+    match app.store.check().await {
+        Ok(()) => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
+        Err(error) => {
             tracing::warn!(error = %crate::log::chain(&error), "not ready: the store does not answer");
             not_ready("store")
         }

@@ -8,8 +8,10 @@ mod body;
 mod decoder;
 mod error_pages;
 mod errors;
+mod handed_over;
 mod health;
 mod hot;
+mod impatient;
 mod listener;
 mod manage;
 mod metrics;
@@ -21,6 +23,7 @@ mod site;
 mod source_address;
 
 pub use acme::challenge_router;
+pub use handed_over::{HandedOver, UnusedSocket};
 pub use listener::{BindError, Endpoint, Listeners, bind};
 pub use manage::document as management_document;
 pub use metrics::metrics_router;

@@ -3,28 +3,32 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use http::Version;
+use http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::server::TlsStream;
 
+use super::impatient::Impatient;
 use super::site::Answering;
 use super::{Endpoint, Listeners, Site};
-use crate::config::BaseUrl;
+use crate::config::{BaseUrl, ServerConfig};
 use crate::tls::TlsTerms;
 
 /// Most connections that are open at a time.
-const MAX_CONNECTIONS: usize = 10_000;
+const MAX_CONNECTIONS: u32 = 10_000;
 
 /// Largest request line with headers, in bytes: a token of the largest size
 /// (16 KiB) and as much again.
@@ -33,10 +37,21 @@ const MAX_HEAD_BYTES: u16 = 32 * 1024;
 /// Time limits of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeOptions {
-    /// Longest wait for a request's headers, and for a new connection's first request.
+    /// Longest wait for a request's headers, for a new connection's first request, and for
+    /// the other end to take something of an answer.
     pub header_timeout: Duration,
     /// Longest wait for requests in flight after the stop.
     pub drain_timeout: Duration,
+    /// Longest wait after the stop for another request on a connection without one:
+    /// its answer says that the connection ends.
+    pub drain_idle: Duration,
+}
+
+impl ServeOptions {
+    /// As a configuration has them.
+    pub(crate) const fn configured(server: &ServerConfig) -> Self {
+        Self { header_timeout: server.header_timeout, drain_timeout: server.drain_timeout, drain_idle: server.drain_idle }
+    }
 }
 
 /// The other end of the connection, in a request's extensions.
@@ -62,6 +77,15 @@ struct Service {
     tls: Option<TlsTerms>,
     open: Arc<Semaphore>,
     header_timeout: Duration,
+    drain_idle: Duration,
+    stop: watch::Receiver<bool>,
+}
+
+/// What is known of a connection from its requests.
+#[derive(Default)]
+struct Seen {
+    any: AtomicBool,
+    http2: AtomicBool,
 }
 
 /// Serves `site` by plain HTTP on every listener until `stop` becomes true, then
@@ -72,8 +96,7 @@ pub async fn serve(listeners: Listeners, site: impl Into<Site>, options: ServeOp
 
 /// The same for several endpoints, which end together.
 pub async fn serve_all(endpoints: Vec<Endpoint>, options: ServeOptions, stop: watch::Receiver<bool>) -> bool {
-    let graceful = Arc::new(GracefulShutdown::new());
-    let open = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let open = Arc::new(Semaphore::new(usize::try_from(MAX_CONNECTIONS).unwrap_or(usize::MAX)));
     let mut loops = Vec::new();
     for Endpoint { listeners, site, bases, tls } in endpoints {
         let service = Arc::new(Service {
@@ -83,20 +106,19 @@ pub async fn serve_all(endpoints: Vec<Endpoint>, options: ServeOptions, stop: wa
             tls,
             open: Arc::clone(&open),
             header_timeout: options.header_timeout,
+            drain_idle: options.drain_idle,
+            stop: stop.clone(),
         });
         for listener in listeners.0 {
-            let accepting = accept_until(stop.clone(), listener, Arc::clone(&service), Arc::clone(&graceful));
-            loops.push(tokio::spawn(accepting));
+            loops.push(tokio::spawn(accept_until(stop.clone(), listener, Arc::clone(&service))));
         }
     }
     for accepting in loops {
         // A loop ends only by the stop; a panic in one must not end the others.
         let _ = accepting.await;
     }
-    match Arc::try_unwrap(graceful) {
-        Ok(graceful) => tokio::time::timeout(options.drain_timeout, graceful.shutdown()).await.is_ok(),
-        Err(_) => false,
-    }
+    // Every place is free: every connection has ended.
+    tokio::time::timeout(options.drain_timeout, open.acquire_many(MAX_CONNECTIONS)).await.is_ok()
 }
 
 fn builder(header_timeout: Duration) -> Builder<TokioExecutor> {
@@ -107,12 +129,7 @@ fn builder(header_timeout: Duration) -> Builder<TokioExecutor> {
     builder
 }
 
-async fn accept_until(
-    mut stop: watch::Receiver<bool>,
-    listener: TcpListener,
-    service: Arc<Service>,
-    graceful: Arc<GracefulShutdown>,
-) {
+async fn accept_until(mut stop: watch::Receiver<bool>, listener: TcpListener, service: Arc<Service>) {
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &service.open) => accepted,
@@ -120,7 +137,7 @@ async fn accept_until(
         };
         match accepted {
             Ok(accepted) => {
-                tokio::spawn(attend(accepted, Arc::clone(&service), graceful.watcher(), stop.clone()));
+                tokio::spawn(attend(accepted, Arc::clone(&service)));
             }
             Err(error) => {
                 // Out of file descriptors, mostly: some will be free again soon.
@@ -138,24 +155,36 @@ async fn accept(listener: &TcpListener, open: &Arc<Semaphore>) -> io::Result<Acc
     Ok(Accepted { stream, peer: PeerAddress(peer), place })
 }
 
-async fn attend(accepted: Accepted, service: Arc<Service>, watcher: Watcher, mut stop: watch::Receiver<bool>) {
+async fn attend(accepted: Accepted, service: Arc<Service>) {
     let Accepted { stream, peer, place } = accepted;
     // Small responses must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     match &service.tls {
-        None => converse(stream, peer, &service, watcher).await,
+        None => converse(stream, peer, &service).await,
         Some(terms) => {
             let secured = tokio::select! {
                 secured = handshake(terms, stream) => secured,
-                // Nothing was asked yet.
-                _ = stop.wait_for(|stopped| *stopped) => None,
+                () = service.idle_after_stop() => None,
             };
             if let Some(stream) = secured {
-                converse(stream, peer, &service, watcher).await;
+                converse(stream, peer, &service).await;
             }
         }
     }
     drop(place);
+}
+
+impl Service {
+    async fn stopped(&self) {
+        // An error is an end of the sender: nobody will say stop any more, so it is one.
+        let _ = self.stop.clone().wait_for(|stopped| *stopped).await;
+    }
+
+    /// Completes when a connection that asks nothing has been waited for after the stop.
+    async fn idle_after_stop(&self) {
+        self.stopped().await;
+        tokio::time::sleep(self.drain_idle).await;
+    }
 }
 
 /// The wait for a turn counts too: who does not get one in time is not served.
@@ -174,24 +203,39 @@ async fn handshake(terms: &TlsTerms, stream: TcpStream) -> Option<TlsStream<TcpS
     }
 }
 
-async fn converse(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: PeerAddress,
-    service: &Arc<Service>,
-    watcher: Watcher,
-) {
-    let asked = Arc::new(AtomicBool::new(false));
-    let conversation = Conversation { service: Arc::clone(service), peer, asked: Arc::clone(&asked) };
-    let connection = service.builder.serve_connection(TokioIo::new(stream), conversation).into_owned();
-    let mut watched = std::pin::pin!(watcher.watch(connection));
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: PeerAddress, service: &Arc<Service>) {
+    let seen = Arc::new(Seen::default());
+    let conversation = Conversation { service: Arc::clone(service), peer, seen: Arc::clone(&seen) };
+    let stream = TokioIo::new(Impatient::new(stream, service.header_timeout));
+    let connection = service.builder.serve_connection(stream, conversation).into_owned();
+    let mut connection = std::pin::pin!(connection);
     // hyper's own timer starts with the first byte, and only for HTTP/1.
-    let ended = match tokio::time::timeout(service.header_timeout, &mut watched).await {
-        Ok(ended) => ended,
-        Err(_) if asked.load(Ordering::Relaxed) => watched.await,
-        Err(_) => return,
+    let asks_nothing = async {
+        tokio::time::sleep(service.header_timeout).await;
+        if seen.any.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = asks_nothing => return,
+        () = may_end(service, &seen) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
     };
     if let Err(error) = ended {
         tracing::debug!(error = %error, "a connection ended early");
+    }
+}
+
+/// Completes when a connection may be told to end. HTTP/2 has a frame for it (GOAWAY,
+/// RFC 9113 section 6.8) that loses nothing. HTTP/1 has a header on an answer: closed
+/// without one, a connection may end just as a request arrives.
+async fn may_end(service: &Service, seen: &Seen) {
+    service.stopped().await;
+    if !seen.http2.load(Ordering::Relaxed) {
+        tokio::time::sleep(service.drain_idle).await;
     }
 }
 
@@ -199,19 +243,42 @@ async fn converse(
 struct Conversation {
     service: Arc<Service>,
     peer: PeerAddress,
-    /// Whether there was one.
-    asked: Arc<AtomicBool>,
+    seen: Arc<Seen>,
 }
 
 impl hyper::service::Service<hyper::Request<Incoming>> for Conversation {
     type Response = Response;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = Parting;
 
-    fn call(&self, request: hyper::Request<Incoming>) -> Answering {
-        self.asked.store(true, Ordering::Relaxed);
+    fn call(&self, request: hyper::Request<Incoming>) -> Parting {
+        let is_http2 = request.version() == Version::HTTP_2;
+        self.seen.http2.store(is_http2, Ordering::Relaxed);
+        self.seen.any.store(true, Ordering::Relaxed);
         let Service { site, bases, .. } = &*self.service;
-        site.answer(request.map(Body::new), Some(self.peer), bases.clone())
+        let answering = site.answer(request.map(Body::new), Some(self.peer), bases.clone());
+        Parting { answering, service: (!is_http2).then(|| Arc::clone(&self.service)) }
+    }
+}
+
+/// An answer that says, after the stop, that the connection ends.
+struct Parting {
+    answering: Answering,
+    /// None for HTTP/2, where answers do not say it.
+    service: Option<Arc<Service>>,
+}
+
+impl Future for Parting {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answer = std::task::ready!(self.answering.as_mut().poll(context));
+        if let (Ok(response), Some(service)) = (&mut answer, &self.service)
+            && *service.stop.borrow()
+        {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(answer)
     }
 }
 
@@ -247,7 +314,11 @@ mod tests {
             let listeners = Listeners::loopback(0).await.unwrap();
             let port = listeners.port().unwrap();
             let (stop, stopped) = watch::channel(false);
-            let options = ServeOptions { header_timeout: Duration::from_secs(60), drain_timeout: Duration::from_secs(1) };
+            let options = ServeOptions {
+                header_timeout: Duration::from_secs(60),
+                drain_timeout: Duration::from_secs(1),
+                drain_idle: Duration::ZERO,
+            };
             tokio::spawn(serve_all(vec![Endpoint { listeners, site: Router::new().into(), bases: None, tls }], options, stopped));
             let mut roots = rustls::RootCertStore::empty();
             roots.add(made.cert.der().clone()).unwrap();

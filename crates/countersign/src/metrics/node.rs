@@ -22,6 +22,11 @@ static LAG: Description = Description {
     labels: &[],
     help: "Time since this node knew that it had applied every change; beyond 10 it is not ready",
 };
+static DROPPED_LINES: Description = Description {
+    name: "countersign_log_lines_dropped",
+    labels: &[],
+    help: "Lines of the log that were dropped because nobody read the log in time",
+};
 static RESYNCS: Description = Description {
     name: "countersign_change_feed_resyncs",
     labels: &[],
@@ -46,6 +51,7 @@ impl NodeMetrics {
         families.add(&POSITION, metrics.position.clone());
         families.add(&LAG, metrics.lag.clone());
         families.add(&RESYNCS, metrics.resyncs.clone());
+        families.add(&DROPPED_LINES, crate::log_queue::dropped());
         metrics
     }
 

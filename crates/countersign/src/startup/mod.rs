@@ -3,6 +3,7 @@
 
 mod open;
 mod serve;
+mod service_manager;
 mod stop;
 mod tls;
 

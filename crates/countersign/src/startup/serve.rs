@@ -5,10 +5,11 @@ use std::sync::Arc;
 use anyhow::bail;
 use tokio::sync::watch;
 
+use super::service_manager::{self, State};
 use super::tls::SecureListeners;
 use crate::app::App;
 use crate::change_feed::Follower;
-use crate::config::Config;
+use crate::config::{Config, ProcessEnvironment};
 use crate::http::{Endpoint, Listeners, ServeOptions, SiteOptions, challenge_router, metrics_router, serve, serve_all, site};
 use crate::jobs::{Jobs, rotate_signing_keys};
 
@@ -46,7 +47,7 @@ pub async fn serve_app(
     jobs.add("the change feed is not followed", follower.run());
     let rotating = rotate_signing_keys::run(Arc::clone(&app), config.signing_keys.check_interval);
     jobs.add("signing keys are not looked after", rotating);
-    let options = ServeOptions { header_timeout: config.server.header_timeout, drain_timeout: config.server.drain_timeout };
+    let options = ServeOptions::configured(&config.server);
     let ServerListeners { plain, mut secure, metrics } = listeners;
     if let Some(keeping) = secure.as_mut().and_then(|secure| secure.keeping.take()) {
         jobs.add("the TLS certificate is not kept current", keeping);
@@ -59,6 +60,7 @@ pub async fn serve_app(
     let ending = watch::Sender::new(false);
     let mut serving_metrics = tokio::spawn(serve(metrics, metrics_router(&app), options, ending.subscribe()));
     tracing::info!(listen, tls_listen, metrics = scraped, "ready");
+    service_manager::tell(&ProcessEnvironment, State::Ready);
     let mut serving = std::pin::pin!(serve_all(endpoints, options, ending.subscribe()));
     let mut stop = stop;
     let failure = tokio::select! {
@@ -71,6 +73,7 @@ pub async fn serve_app(
     if let Some(failure) = &failure {
         tracing::error!(failure, "stopping");
     }
+    service_manager::tell(&ProcessEnvironment, State::Stopping);
     ending.send_replace(true);
     let drained = serving.await;
     jobs.stop().await;

@@ -9,6 +9,7 @@ use crate::app::App;
 
 #[expect(clippy::exit, reason = "asked for by the second signal")]
 fn exit_now() -> ! {
+    crate::log::flush();
     std::process::exit(130)
 }
 

@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::acme::Worker;
 use crate::app::App;
 use crate::config::{AcmeConfig, BaseUrl, CertificateFiles, CertificateSource, Disk, ServerConfig, TlsConfig};
-use crate::http::{Listeners, bind};
+use crate::http::{HandedOver, Listeners};
 use crate::tls::{CurrentCertificate, ExpiryNotice, Reloader, TlsTerms, server_config};
 
 /// Listeners that speak TLS.
@@ -48,7 +48,12 @@ impl Default for HandshakeLimits {
 }
 
 /// Binds the TLS listeners of a configuration.
-pub(crate) async fn secure_listeners(app: &Arc<App>, tls: &TlsConfig, server: &ServerConfig) -> anyhow::Result<SecureListeners> {
+pub(crate) async fn secure_listeners(
+    app: &Arc<App>,
+    tls: &TlsConfig,
+    server: &ServerConfig,
+    sockets: &mut HandedOver,
+) -> anyhow::Result<SecureListeners> {
     let (certificate, keeping) = match &tls.certificate {
         CertificateSource::Files { files, reload_interval } => {
             follow_files(app, files, *reload_interval, &tls.base_urls).context("the TLS certificate cannot be used")?
@@ -56,12 +61,12 @@ pub(crate) async fn secure_listeners(app: &Arc<App>, tls: &TlsConfig, server: &S
         CertificateSource::Acme(acme) => follow_authority(app, acme)?,
     };
     let challenges = match &tls.certificate {
-        CertificateSource::Acme(acme) => Some(bind(&acme.http_listen).await?),
+        CertificateSource::Acme(acme) => Some(sockets.bind(&acme.http_listen).await?),
         CertificateSource::Files { .. } => None,
     };
     let limits = HandshakeLimits { timeout: tls.handshake_timeout, at_a_time: tls.max_handshakes };
     Ok(SecureListeners {
-        listeners: bind(&tls.listen).await?,
+        listeners: sockets.bind(&tls.listen).await?,
         bases: tls.base_urls.clone().into(),
         other_bases: server.base_urls.clone().into(),
         terms: terms(certificate, limits)?,

@@ -61,6 +61,17 @@ pub(super) async fn append(session: &mut Session, recorded: &[(ChangeKind, Strin
     Ok(())
 }
 
+impl Tx {
+    /// Writes the head of the feed as it is. There and back: SQLite writes no page for a
+    /// value that stays the same.
+    pub(super) async fn write_nothing_new(&mut self) -> Result<(), StoreError> {
+        for step in [1, -1] {
+            self.query(&TAKE_SEQUENCE, &[step.into()]).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Session {
     /// Up to 500 changes after `seq`, in order.
     ///

@@ -154,6 +154,21 @@ impl Store {
         result
     }
 
+    /// Whether the database answers and, if the last write was not committed, whether it
+    /// takes writes again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.read(|session| Box::pin(async move { session.feed_head().await.map(drop) })).await?;
+        match &self.engine {
+            Engine::Sqlite(engine) if !engine.writes_work() => {
+                self.write(|tx| Box::pin(async move { tx.write_nothing_new().await })).await.map(drop)
+            }
+            Engine::Sqlite(_) | Engine::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Before a clean stop: afterwards the SQLite file alone is complete, and may
     /// be copied without its log.
     ///

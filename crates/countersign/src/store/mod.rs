@@ -39,6 +39,7 @@ mod token_keys;
 mod tx;
 mod used_jtis;
 mod value;
+mod writer_state;
 
 pub use changes::{Change, ChangeKind};
 pub use dump::{DumpPart, TABLES};

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::engine::{Durability, WorkFuture};
 use super::session::Connection;
+use super::writer_state::WriterState;
 use super::{Committed, Session, StoreError, Tx, migrate};
 use crate::metrics::StoreMetrics;
 
@@ -24,6 +25,7 @@ const READERS: usize = 4;
 pub(super) struct SqliteEngine {
     writer: mpsc::Sender<Message>,
     readers: Arc<Readers>,
+    state: Arc<WriterState>,
 }
 
 /// What the writer is asked to do.
@@ -52,12 +54,14 @@ impl SqliteEngine {
             (0..READERS).map(|_| Ok(Session::new(Connection::Sqlite(open_reader(&path)?), Arc::clone(metrics), false))).collect();
         let (sender, messages) = mpsc::channel(GROUP_SIZE * 2);
         let metrics = Arc::clone(metrics);
+        let state = Arc::new(WriterState::default());
+        let own = Arc::clone(&state);
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || write_groups(Tx::new(writer), messages, durability, &metrics))
+            .spawn(move || write_groups(Tx::new(writer), messages, durability, (&metrics, &own)))
             .map_err(StoreError::unavailable)?;
         let readers = Readers { idle: Mutex::new(idle?), permits: Arc::new(Semaphore::new(READERS)) };
-        Ok(Self { writer: sender, readers: Arc::new(readers) })
+        Ok(Self { writer: sender, readers: Arc::new(readers), state })
     }
 
     pub(super) async fn write<T, E, F>(&self, work: F) -> Result<Committed<T>, E>
@@ -70,6 +74,11 @@ impl SqliteEngine {
         let job = WriteJob { work: Some(work), result: None, reply: Some(reply) };
         self.send(Message::Work(Box::new(job))).await?;
         answer.await.unwrap_or_else(|_| Err(StoreError::internal("a unit of work panicked").into()))
+    }
+
+    /// Whether what was written last was committed.
+    pub(super) fn writes_work(&self) -> bool {
+        self.state.works()
     }
 
     /// Moves what is in the write-ahead log into the database file, so that the
@@ -196,7 +205,12 @@ fn run_to_end<T, E: From<StoreError>>(future: impl Future<Output = Result<T, E>>
 }
 
 /// The writer: takes what is waiting, commits it together, then replies.
-fn write_groups(mut tx: Tx, mut messages: mpsc::Receiver<Message>, durability: Durability, metrics: &StoreMetrics) {
+fn write_groups(
+    mut tx: Tx,
+    mut messages: mpsc::Receiver<Message>,
+    durability: Durability,
+    (metrics, state): (&StoreMetrics, &WriterState),
+) {
     let mut waiting = Vec::with_capacity(GROUP_SIZE);
     while messages.blocking_recv_many(&mut waiting, GROUP_SIZE) > 0 {
         let mut group = Vec::new();
@@ -207,21 +221,27 @@ fn write_groups(mut tx: Tx, mut messages: mpsc::Receiver<Message>, durability: D
                 Message::Checkpoint(reply) => checkpoints.push(reply),
             }
         }
-        write_and_reply(&mut tx, &mut group, durability, metrics);
+        write_and_reply(&mut tx, &mut group, durability, (metrics, state));
         for reply in checkpoints {
             let _ = reply.send(control(&mut tx, "PRAGMA wal_checkpoint(TRUNCATE)"));
         }
     }
 }
 
-fn write_and_reply(tx: &mut Tx, group: &mut [Box<dyn Job>], durability: Durability, metrics: &StoreMetrics) {
+fn write_and_reply(
+    tx: &mut Tx,
+    group: &mut [Box<dyn Job>],
+    durability: Durability,
+    (metrics, state): (&StoreMetrics, &WriterState),
+) {
     if group.is_empty() {
         return;
     }
     if durability == Durability::None {
         return write_replying_early(tx, group);
     }
-    let committed = write_group(tx, group);
+    let committed = state.may_write().and_then(|()| write_group(tx, group, state));
+    state.committed(&committed);
     if committed.is_ok() {
         metrics.committed(group.len());
     }
@@ -230,10 +250,10 @@ fn write_and_reply(tx: &mut Tx, group: &mut [Box<dyn Job>], durability: Durabili
     }
 }
 
-fn write_group(tx: &mut Tx, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+fn write_group(tx: &mut Tx, group: &mut [Box<dyn Job>], state: &WriterState) -> Result<(), StoreError> {
     control(tx, "BEGIN IMMEDIATE")?;
     let ran = group.iter_mut().try_for_each(|job| run_in_savepoint(tx, job.as_mut()));
-    let committed = ran.and_then(|()| control(tx, "COMMIT"));
+    let committed = ran.and_then(|()| control(tx, "COMMIT").inspect_err(|error| state.commit_failed(error)));
     if committed.is_err() {
         // A failed COMMIT may or may not have ended the transaction.
         let _ = control(tx, "ROLLBACK");

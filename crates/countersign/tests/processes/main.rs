@@ -22,6 +22,7 @@ mod drain;
 mod durability;
 mod error_pages;
 mod explain;
+mod faults;
 mod logs;
 mod node_changes;
 mod partner;

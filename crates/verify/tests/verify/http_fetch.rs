@@ -7,6 +7,7 @@ use countersign_verify::{Algorithm, Fetch as _, FetchRequest, Fetched, HttpClien
 use http::{Method, Request};
 use hyper::body::Bytes;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::server::{Server, respond};
@@ -53,7 +54,7 @@ async fn not_modified_is_asked_for_with_the_etag() {
 }
 
 #[tokio::test]
-async fn redirects_are_not_followed() {
+async fn r15_redirects_are_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let server = Server::start(move |seen| {
             let mut response = respond(if seen.path == "/keys" { status } else { 200 }, "{}");
@@ -68,7 +69,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn the_body_ends_at_256_kib() {
+async fn r15_the_body_ends_at_256_kib() {
     for (extra, fits) in [(0, true), (1, false)] {
         let server = Server::start(move |_| respond(200, vec![b' '; 256 * 1024 + extra])).await;
         let fetched = fetch(&server.url("/keys"), None).await;
@@ -80,7 +81,7 @@ async fn the_body_ends_at_256_kib() {
 }
 
 #[tokio::test]
-async fn a_failing_server_is_asked_three_times() {
+async fn r15_a_failing_server_is_asked_three_times() {
     let server = Server::start(|_| respond(503, "")).await;
     let error = fetch(&server.url("/keys"), None).await.unwrap_err();
     assert!(error.contains("503"), "{error}");
@@ -113,7 +114,7 @@ async fn nobody_listens() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_is_given_up() {
+async fn r13_r15_a_server_that_does_not_answer_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/keys", listener.local_addr().unwrap());
     let limits = Limits { timeout: Duration::from_millis(20), ..Limits::default() };
@@ -122,6 +123,37 @@ async fn a_server_that_does_not_answer_is_given_up() {
     assert!(matches!(client.send(request, limits).await, Err(HttpError::Timeout)));
     assert_eq!((Limits::default().timeout, Limits::default().max_body_bytes), (Duration::from_secs(3), 262_144));
     drop(listener);
+}
+
+#[tokio::test]
+async fn r15_an_answer_that_never_ends_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    let dripping = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_exact(&mut [0; 16]).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"keys\"").await.unwrap();
+        // Until the client goes away.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let limits = Limits { timeout: Duration::from_millis(20), ..Limits::default() };
+    let request = Request::get(&url).body(Bytes::new()).unwrap();
+    assert!(matches!(HttpClient::new().unwrap().send(request, limits).await, Err(HttpError::Timeout)));
+    dripping.await.unwrap();
+}
+
+#[tokio::test]
+async fn r15_nothing_is_asked_for_or_unpacked_that_is_compressed() {
+    let packed = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0xae, 5, 0, 0x43, 0xbf, 0xa6, 0xa3, 2, 0, 0, 0];
+    let server = Server::start(move |_| {
+        let mut response = respond(200, packed.to_vec());
+        response.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+        response
+    })
+    .await;
+    let Ok(Fetched::Document { body, .. }) = fetch(&server.url("/keys"), None).await else { panic!("no document") };
+    assert_eq!(body, packed);
+    assert!(!server.seen.lock().unwrap()[0].headers.contains_key("accept-encoding"));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ fn made_up(world: &World, number: usize) -> String {
 }
 
 #[tokio::test]
-async fn h125_a_thousand_made_up_key_ids_cost_one_fetch() {
+async fn h125_r14_a_thousand_made_up_key_ids_cost_one_fetch() {
     let world = World::new().await;
     assert_eq!(world.issuer.fetches(), 1);
     for number in 0..1000 {
@@ -22,7 +22,7 @@ async fn h125_a_thousand_made_up_key_ids_cost_one_fetch() {
 }
 
 #[tokio::test]
-async fn h125_a_thousand_made_up_key_ids_at_once_cost_one_fetch() {
+async fn h125_r14_a_thousand_made_up_key_ids_at_once_cost_one_fetch() {
     let world = World::new().await;
     world.issuer.hold();
     let requests: Vec<_> = (0..1000)
@@ -42,7 +42,7 @@ async fn h125_a_thousand_made_up_key_ids_at_once_cost_one_fetch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_thousand_made_up_key_ids_on_four_threads_cost_one_fetch() {
+async fn r14_a_thousand_made_up_key_ids_on_four_threads_cost_one_fetch() {
     let world = World::cold(|builder| builder);
     world.verify(&world.token(&json!({}))).await.unwrap();
     let requests: Vec<_> = (0..1000)
@@ -71,7 +71,7 @@ fn the_fetch_that_a_made_up_key_id_waited_for_is_its_fetch() {
 }
 
 #[tokio::test]
-async fn h125_the_cooldown_lasts_30_seconds() {
+async fn h125_r14_the_cooldown_lasts_30_seconds() {
     let world = World::new().await;
     assert_eq!(world.refusal(&made_up(&world, 0)).await, UNKNOWN_KEY);
     world.advance_millis(29_900);
@@ -83,7 +83,7 @@ async fn h125_the_cooldown_lasts_30_seconds() {
 }
 
 #[tokio::test]
-async fn a_key_id_known_to_be_unknown_does_not_wait_for_a_fetch_under_way() {
+async fn r14_a_key_id_known_to_be_unknown_does_not_wait_for_a_fetch_under_way() {
     let world = World::new().await;
     world.issuer.hold();
     let first = tokio::spawn({
@@ -214,7 +214,7 @@ async fn h126_a_removed_key_is_refused_when_the_time_to_live_is_over() {
 }
 
 #[tokio::test]
-async fn an_unknown_key_id_is_503_while_the_issuer_cannot_be_asked() {
+async fn r13_an_unknown_key_id_is_503_while_the_issuer_cannot_be_asked() {
     let world = World::new().await;
     world.issuer.mood(Mood::Down);
     assert_eq!(world.refusal(&made_up(&world, 0)).await, NOT_JUDGED);

@@ -103,7 +103,7 @@ async fn not_modified_without_an_etag_is_a_failure() {
 }
 
 #[tokio::test]
-async fn the_issuer_is_down_for_an_hour_and_no_request_for_a_known_key_fails() {
+async fn r13_the_issuer_is_down_for_an_hour_and_no_request_for_a_known_key_fails() {
     let world = World::new().await;
     world.issuer.mood(Mood::Down);
     for minute in 0..=60 {
@@ -123,7 +123,7 @@ fn world_now(minute: i64) -> i64 {
 }
 
 #[tokio::test]
-async fn an_hour_without_a_request_and_then_one_while_the_issuer_is_down() {
+async fn r13_an_hour_without_a_request_and_then_one_while_the_issuer_is_down() {
     let world = World::new().await;
     world.issuer.mood(Mood::Down);
     world.clock.advance_seconds(3600);

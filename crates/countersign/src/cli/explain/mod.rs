@@ -33,6 +33,8 @@ Exit codes: 0 accepted, 1 refused, 2 could not be judged.";
 
 /// The token is refused.
 const REFUSED: u8 = 1;
+/// The refused request is not known, or nobody could be asked.
+const FAILED: u8 = 1;
 /// The token could not be judged.
 const NOT_JUDGED: u8 = 2;
 
@@ -69,22 +71,21 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(super) async fn run(arguments: ExplainArgs, printer: Printer) -> ExitCode {
-    match explain(arguments, printer).await {
+    let (outcome, failed) = match &arguments.request {
+        Some(request_id) => (request::run(&arguments.api_profile, request_id, printer).await.map(|()| 0), FAILED),
+        None => (explain(arguments, printer).await, NOT_JUDGED),
+    };
+    match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let _ = printer.failure(&error);
-            ExitCode::from(NOT_JUDGED)
+            ExitCode::from(failed)
         }
     }
 }
 
 async fn explain(arguments: ExplainArgs, printer: Printer) -> anyhow::Result<u8> {
-    let Some(token) = &arguments.token else {
-        let request_id = arguments.request.as_deref().unwrap_or_default();
-        request::run(&arguments.api_profile.connect()?, request_id, printer).await?;
-        return Ok(0);
-    };
-    let token = read_argument(token)?;
+    let token = read_argument(arguments.token.as_deref().unwrap_or("-"))?;
     let asked = Asked::read(&arguments, printer).await?;
     let (keys, ahead_millis) = asked.keys(arguments.jwks).await?;
     let expected = Expectations {

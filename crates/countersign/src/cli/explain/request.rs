@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::cli::Printer;
-use crate::cli::api::{Api, Path};
+use crate::cli::api::{ApiArgs, Path};
 
 /// A node writes what it has noted once a second: until then others do not know it.
 const PAUSE: Duration = Duration::from_millis(1_500);
 
-pub(super) async fn run(api: &Api, request_id: &str, printer: Printer) -> anyhow::Result<()> {
+pub(super) async fn run(profile: &ApiArgs, request_id: &str, printer: Printer) -> anyhow::Result<()> {
+    let api = profile.connect()?;
     let path = Path::of(&["refusals", request_id])?;
     let found = match api.get(&path).await {
         Err(error) if error.is_not_found() => {

@@ -50,7 +50,11 @@ impl Acme {
         let listeners = Listeners::loopback(0).await.unwrap();
         let port = listeners.port().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let options = ServeOptions { header_timeout: Duration::from_secs(60), drain_timeout: Duration::from_secs(1) };
+        let options = ServeOptions {
+            header_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(1),
+            drain_idle: Duration::ZERO,
+        };
         tokio::spawn(serve(listeners, challenge_router(&app.app), options, stopped));
         let worker = Worker::new(Arc::clone(&app.app), self.config(), std::slice::from_ref(&self.server.root)).unwrap();
         Node { worker, port, _stop: stop }

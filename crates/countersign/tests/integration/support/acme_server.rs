@@ -98,7 +98,7 @@ impl AcmeServer {
         let (stop, stopped) = watch::channel(false);
         let endpoint = Endpoint { listeners, site: router(&state).into(), bases: None, tls: Some(terms) };
         let seconds = std::time::Duration::from_secs;
-        let options = ServeOptions { header_timeout: seconds(60), drain_timeout: seconds(1) };
+        let options = ServeOptions { header_timeout: seconds(60), drain_timeout: seconds(1), drain_idle: seconds(0) };
         tokio::spawn(serve_all(vec![endpoint], options, stopped));
         Self { directory_url: format!("{base}/directory"), root, state, _stop: stop }
     }

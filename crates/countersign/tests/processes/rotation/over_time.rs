@@ -2,6 +2,8 @@
 //! emergency, on a clock that server and verifiers share: no valid token is refused,
 //! and none is accepted that was signed by a key after its end.
 
+use std::collections::BTreeSet;
+
 use countersign::ids::SigningKeyId;
 use countersign::sealing::MasterKey;
 use countersign::signing_keys::{MIN_PUBLICATION_SECONDS, RETIREMENT_SECONDS};
@@ -12,6 +14,8 @@ use serde_json::{Value, json};
 use super::checker::Checker;
 use super::clock_server::ClockServer;
 use super::{jose, verify_lines};
+use crate::faults::report;
+use crate::faults::size::ROTATIONS;
 use crate::support::{AUDIENCE, Client, Instance, alone};
 
 const DAY: i64 = 86_400;
@@ -113,7 +117,7 @@ fn kid(token: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_succeeded_by_the_schedule_and_destroyed_when_its_last_token_has_expired() {
+async fn r16_a_key_is_succeeded_by_the_schedule_and_destroyed_when_its_last_token_has_expired() {
     let _alone = alone().await;
     let mut scene = Scene::start().await;
     let first = scene.token().await;
@@ -152,7 +156,31 @@ async fn a_key_is_succeeded_by_the_schedule_and_destroyed_when_its_last_token_ha
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_manual_rotation_refuses_no_token_and_an_emergency_ends_forged_ones() {
+async fn r16_rotations_in_a_row_refuse_no_token_whatever_verifiers_cache() {
+    let _alone = alone().await;
+    let mut scene = Scene::start().await;
+    let mut last = scene.token().await;
+    let mut kids = BTreeSet::from([kid(&last)]);
+    for _ in 0..ROTATIONS.cycles() {
+        scene.advance(MIN_PUBLICATION_SECONDS).await;
+        last = scene.token().await;
+        scene.all_accept(&last, "before a rotation").await;
+        let rotated = scene.server.command(&format!("rotate {}", kid(&last))).await;
+        let next = scene.token().await;
+        assert_eq!(rotated["active"], kid(&next));
+        for token in [&last, &next] {
+            scene.all_accept(token, "after a rotation").await;
+        }
+        assert!(kids.insert(kid(&next)), "a key came back");
+    }
+    scene.advance(RETIREMENT_SECONDS).await;
+    scene.all_refuse(&last, "after its end").await;
+    report("r16", &format!("{} rotations, 4 verifiers, no token refused, the last one after its end", ROTATIONS.cycles()));
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r17_a_manual_rotation_refuses_no_token_and_an_emergency_ends_forged_ones() {
     let _alone = alone().await;
     let mut scene = Scene::start().await;
     scene.advance(MIN_PUBLICATION_SECONDS).await;

@@ -20,7 +20,7 @@ const CHECKS_PER_TOKEN: usize = 6;
 const FETCHERS: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_token_is_refused_while_the_signing_key_is_rotated() {
+async fn r16_no_token_is_refused_while_the_signing_key_is_rotated() {
     let _alone = alone().await;
     let instance = Instance::sqlite().init().await;
     let client = instance.client("rotating-client").await;

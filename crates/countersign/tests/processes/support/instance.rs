@@ -1,6 +1,7 @@
 //! An instance: its settings, the command line that works on it, its servers.
 
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -42,6 +43,11 @@ impl Instance {
         Self { folder: tempfile::tempdir().unwrap(), settings, environment, operator: None }
     }
 
+    /// An instance on a PostgreSQL that lets it in without a password.
+    pub(crate) fn postgres_at(url: &str) -> Self {
+        Self::sqlite().with(&format!("storage.url={url}")).with("keys.master_key_file=master.key")
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -79,6 +85,12 @@ impl Instance {
         self
     }
 
+    /// The same instance with a variable in the environment of its processes.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Sets the instance up.
     pub(crate) async fn init(mut self) -> Self {
         self.operator = Some(Client::created(&self.json(&["init"]).await));
@@ -103,6 +115,30 @@ impl Instance {
             own.iter().map(String::as_str).take(if has_bases { 1 } else { 2 }).chain(settings.iter().copied()).collect();
         let mut process = Process::start(self.command(&["serve"]).args(self.flags(&settings)));
         process.prints("\"message\":\"ready\"").await;
+        self.server(process, port, listen)
+    }
+
+    /// Starts a server on a socket that outlives it.
+    pub(crate) async fn serve_on(&self, socket: &TcpListener, settings: &[&str]) -> Server {
+        let address = socket.local_addr().unwrap();
+        let own = [format!("server.listen={address}"), format!("server.base_urls=http://localhost:{}", address.port())];
+        let own: Vec<&str> = own.iter().map(String::as_str).chain(settings.iter().copied()).collect();
+        let mut process = self.start_on(socket, &own);
+        process.prints("\"message\":\"ready\"").await;
+        self.server(process, address.port(), address.port())
+    }
+
+    /// Starts a server that is handed a socket, with exactly these settings besides the
+    /// instance's own.
+    pub(crate) fn start_on(&self, socket: &TcpListener, settings: &[&str]) -> Process {
+        const HAND_OVER: &str = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
+        let mut shell = command("/bin/sh", self.folder());
+        shell.args(["-c", HAND_OVER, "sh", BINARY, "serve"]).args(self.flags(settings));
+        shell.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Process::start(shell.stdin(OwnedFd::from(socket.try_clone().unwrap())))
+    }
+
+    fn server(&self, process: Process, port: u16, listen: u16) -> Server {
         let base = format!("http://localhost:{port}");
         let mut environment = self.environment.clone();
         if let Some(Client { id, secret }) = &self.operator {

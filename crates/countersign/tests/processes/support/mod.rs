@@ -1,5 +1,6 @@
 //! Starting processes, talking to them, and waiting for what they do.
 
+mod cluster;
 mod dev;
 mod eventually;
 pub(crate) mod http;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::{Mutex, MutexGuard};
 
+pub(crate) use cluster::Cluster;
 pub(crate) use dev::Dev;
 pub(crate) use eventually::{eventually, until};
 pub(crate) use instance::{AUDIENCE, Client, Instance, Server, free_port};

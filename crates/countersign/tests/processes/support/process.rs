@@ -100,6 +100,11 @@ impl Process {
         self.stderr.bytes.lock().unwrap().clone()
     }
 
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("the process has ended already")
+    }
+
     /// Everything printed so far, for messages.
     pub(crate) fn printed(&self) -> String {
         format!("{}\n{}", String::from_utf8_lossy(&self.stdout()), String::from_utf8_lossy(&self.stderr()))

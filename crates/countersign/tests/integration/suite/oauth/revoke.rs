@@ -98,7 +98,7 @@ async fn f94_a_wrong_hint_does_not_save_a_token() {
 }
 
 #[tokio::test]
-async fn r08_json_is_read_at_the_root_and_nowhere_else() {
+async fn compat_r08_json_is_read_at_the_root_and_nowhere_else() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let token = token(&app, &a).await;
     let body = json!({ "client_id": "client-a", "client_secret": a.secret, "token": token, "token_type_hint": null });
@@ -135,7 +135,7 @@ async fn f99_v25_a_store_that_fails_is_never_a_successful_revocation() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sixty_four_revocations_of_one_token_at_once_are_one_row_one_event_one_change() {
+async fn r30_sixty_four_revocations_of_one_token_at_once_are_one_row_one_event_one_change() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let second = app.second_node().await;
     let token = token(&app, &a).await;

@@ -102,7 +102,7 @@ async fn a_rotation_never_lengthens_the_life_of_the_old_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_64_rotations_at_once_of_one_credential_exactly_one_happens() {
+async fn r30_of_64_rotations_at_once_of_one_credential_exactly_one_happens() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let other = app.second_node().await;
     let rotations: Vec<_> = (0..64)

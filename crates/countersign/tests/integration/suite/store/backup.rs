@@ -39,7 +39,7 @@ async fn node_on(app: &TestApp, database: Arc<Database>) -> TestApp {
 }
 
 #[tokio::test]
-async fn a_restored_instance_serves_on_either_engine() {
+async fn r24_a_restored_instance_serves_on_either_engine() {
     let Fixture { app, a, z, .. } = Fixture::start(ENGINE).await;
     let opaque = NewResourceServer { token_format: TokenFormat::Opaque, ..api("https://opaque.test", "s") };
     app.grant(&a, &app.resource_server(opaque).await, "s").await;
@@ -80,7 +80,7 @@ async fn what_was_revoked_before_the_backup_stays_revoked_and_the_window_is_told
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_under_load_is_of_one_instant() {
+async fn r24_a_backup_under_load_is_of_one_instant() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let (stop, made) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let writers: Vec<_> = (0..4)
@@ -118,7 +118,7 @@ async fn a_backup_under_load_is_of_one_instant() {
 }
 
 #[tokio::test]
-async fn l178_a_backup_holds_no_secret_in_the_clear_and_is_its_owners_alone() {
+async fn l178_r24_a_backup_holds_no_secret_in_the_clear_and_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let Fixture { app, a, b, .. } = Fixture::start(ENGINE).await;
     let taken = take(&app).await;
@@ -128,7 +128,7 @@ async fn l178_a_backup_holds_no_secret_in_the_clear_and_is_its_owners_alone() {
 }
 
 #[tokio::test]
-async fn a_broken_or_foreign_backup_changes_nothing() {
+async fn r24_a_broken_or_foreign_backup_changes_nothing() {
     let Fixture { app, .. } = Fixture::start(ENGINE).await;
     let taken = take(&app).await;
     let whole = std::fs::read_to_string(&taken.file).unwrap();

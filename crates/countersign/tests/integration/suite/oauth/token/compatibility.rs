@@ -10,7 +10,7 @@ use crate::support::{FORM, Fixture};
 const GRANT: &str = "grant_type=client_credentials";
 
 #[tokio::test]
-async fn r8_json_with_nulls_and_media_types_with_parameters_are_read() {
+async fn compat_r8_json_with_nulls_and_media_types_with_parameters_are_read() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let body = json!({
         "grant_type": "client_credentials", "client_id": "client-a", "client_secret": a.secret, "audience": "https://api1.test",
@@ -30,14 +30,14 @@ async fn r8_json_with_nulls_and_media_types_with_parameters_are_read() {
 }
 
 #[tokio::test]
-async fn r8_json_and_a_basic_header_go_together() {
+async fn compat_r8_json_and_a_basic_header_go_together() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let request = app.post("/oauth/token").basic("client-a", &a.secret);
     request.json(&json!({ "grant_type": "client_credentials" })).send().await.token();
 }
 
 #[tokio::test]
-async fn r9_unknown_body_parameters_query_parameters_and_headers_are_ignored() {
+async fn compat_r9_unknown_body_parameters_query_parameters_and_headers_are_ignored() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     for endpoint in ["/oauth/token", "/oauth2/default/v1/token"] {
         let uri = format!("{endpoint}?client-request-id=1&scope=admin:all&grant_type=password&audience=x&%zz");
@@ -66,7 +66,7 @@ async fn r9_unknown_body_parameters_query_parameters_and_headers_are_ignored() {
 }
 
 #[tokio::test]
-async fn r10_raw_and_encoded_basic_credentials_are_the_same() {
+async fn compat_r10_raw_and_encoded_basic_credentials_are_the_same() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     // RFC 3986 unreserved characters encoded too, as openid-client does.
     let eager = |text: &str| text.replace('-', "%2D").replace('_', "%5F");
@@ -84,7 +84,7 @@ async fn r10_raw_and_encoded_basic_credentials_are_the_same() {
 }
 
 #[tokio::test]
-async fn r12_a_challenge_is_sent_only_to_who_used_the_header() {
+async fn compat_r12_a_challenge_is_sent_only_to_who_used_the_header() {
     let Fixture { app, .. } = Fixture::start(ENGINE).await;
     let in_header = app.post("/oauth/token").basic("client-a", "x").form(GRANT).send().await;
     in_header.assert_client_refused(ErrorCode::ClientAuthenticationFailed, true);
@@ -95,7 +95,7 @@ async fn r12_a_challenge_is_sent_only_to_who_used_the_header() {
 }
 
 #[tokio::test]
-async fn r14_a_dpop_header_alone_binds_nothing() {
+async fn compat_r14_a_dpop_header_alone_binds_nothing() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     for proof in ["eyJ0eXAiOiJkcG9wK2p3dCJ9.e30.x", "nonsense"] {
         let answer = app.token_request("/oauth2/default/v1/token", &a, GRANT).header("dpop", proof).send().await;
@@ -105,7 +105,7 @@ async fn r14_a_dpop_header_alone_binds_nothing() {
 }
 
 #[tokio::test]
-async fn r15_a_doubled_leading_slash_is_collapsed_before_oauth2_only() {
+async fn compat_r15_a_doubled_leading_slash_is_collapsed_before_oauth2_only() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let token = app.token_request("//oauth2/default/v1/token?x=//y", &a, GRANT).send().await.token();
     assert_eq!(token.claim("iss"), "https://as.test/oauth2/default");
@@ -120,7 +120,7 @@ async fn r15_a_doubled_leading_slash_is_collapsed_before_oauth2_only() {
 }
 
 #[tokio::test]
-async fn r20_expires_in_is_a_number_and_the_scope_a_string_exactly_as_asked() {
+async fn compat_r20_expires_in_is_a_number_and_the_scope_a_string_exactly_as_asked() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let answer = app.ask(&a, "scope=read:x+list:users").await;
     let body = answer.json();

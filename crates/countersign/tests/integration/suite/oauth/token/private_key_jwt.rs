@@ -181,7 +181,7 @@ async fn b26_an_assertion_counts_once_on_every_node_and_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn b26_sixty_four_uses_at_once_of_one_assertion_on_two_nodes_get_one_token() {
+async fn b26_r30_sixty_four_uses_at_once_of_one_assertion_on_two_nodes_get_one_token() {
     let Signing { app, key, .. } = start().await;
     let other = app.second_node().await;
     for _ in 0..5 {

@@ -7,16 +7,16 @@ use anyhow::{Context, Result};
 
 /// A test with the cases that it proves.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NamedTest {
-    pub(super) name: String,
+pub(crate) struct NamedTest {
+    pub(crate) name: String,
     /// Relative to the project, with `/`.
-    pub(super) file: String,
+    pub(crate) file: String,
     /// As in the name, for example `a07`.
-    pub(super) tags: Vec<String>,
+    pub(crate) tags: Vec<String>,
 }
 
 /// Every test below `folder`, itself below `root`, whose name begins with a case.
-pub(super) fn below(root: &Path, folder: &str) -> Result<Vec<NamedTest>> {
+pub(crate) fn below(root: &Path, folder: &str) -> Result<Vec<NamedTest>> {
     let path = root.join(folder);
     let entries = fs::read_dir(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut names = Vec::new();
