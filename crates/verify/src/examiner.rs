@@ -188,3 +188,19 @@ fn subject(aspect: Aspect, code: ErrorCode) -> Aspect {
         aspect
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_stops_at_the_first_failure_and_the_other_lets_nothing_pass_after_one() {
+        assert_eq!(FirstFailure.check(Aspect::Time, Err(ErrorCode::Expired)), Err(ErrorCode::Expired));
+        let mut every = EveryCheck::default();
+        assert_eq!((every.check(Aspect::Type, Ok(())), every.conclude()), (Ok(()), Ok(())));
+        assert_eq!(every.check(Aspect::Time, Err(ErrorCode::Expired)), Ok(()));
+        assert_eq!(every.check(Aspect::Time, Err(ErrorCode::NotYetValid)), Ok(()));
+        assert_eq!(every.conclude(), Err(ErrorCode::Expired));
+        assert_eq!(every.outcomes, [(Aspect::Type, Ok(())), (Aspect::Time, Err(ErrorCode::Expired))]);
+    }
+}
