@@ -1,6 +1,9 @@
 //! The unavoidable work of each job: read the form, hash the secret, sign or verify,
 //! seal or open, write the answer.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+
 use anyhow::Context as _;
 use aws_lc_rs::{hmac, rand};
 use base64::Engine as _;
@@ -20,13 +23,15 @@ pub(crate) struct Work {
     sealer: Sealer,
     hash_key: hmac::Key,
     secret_hash: hmac::Tag,
+    /// The answers about tokens that were asked about before.
+    known: Mutex<HashMap<String, String>>,
 }
 
 impl Work {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let hash_key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
         let secret_hash = hmac::sign(&hash_key, SECRET.as_bytes());
-        Ok(Self { keys: Keys::generate()?, sealer: Sealer::new()?, hash_key, secret_hash })
+        Ok(Self { keys: Keys::generate()?, sealer: Sealer::new()?, hash_key, secret_hash, known: Mutex::default() })
     }
 
     /// A token to introspect.
@@ -49,10 +54,31 @@ impl Work {
             "/token/es256" => self.issue(Algorithm::Es256),
             "/token/eddsa" => self.issue(Algorithm::EdDsa),
             "/token/opaque" => Some(response(&self.seal_token()?)),
-            "/introspect" => self.introspect(form.find("token")?),
-            "/introspect/opaque" => describe(&self.sealer.open(form.find("token")?)?),
+            "/introspect" => self.remembered(form.find("token")?, |token| self.introspect(token)),
+            "/introspect/opaque" => self.remembered(form.find("token")?, |token| describe(&self.sealer.open(token)?)),
             _ => None,
         }
+    }
+
+    /// The answer of an API to a request with a token; `None`: it is refused.
+    pub(crate) fn users(&self, token: &str) -> Option<String> {
+        self.remembered(token, |token| {
+            self.introspect(token)?;
+            Some(
+                r#"{"users":[{"id":"1","name":"Ada Lovelace"},{"id":"2","name":"Alan Turing"}],"called_by":"demo-client"}"#
+                    .to_owned(),
+            )
+        })
+    }
+
+    fn remembered(&self, token: &str, find_out: impl FnOnce(&str) -> Option<String>) -> Option<String> {
+        let mut known = self.known.lock().ok()?;
+        if let Some(answer) = known.get(token) {
+            return Some(answer.clone());
+        }
+        let answer = find_out(token)?;
+        known.insert(token.to_owned(), answer.clone());
+        Some(answer)
     }
 
     fn issue(&self, algorithm: Algorithm) -> Option<String> {

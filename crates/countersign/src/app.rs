@@ -309,6 +309,8 @@ impl App {
         let loaded = catalog::load(&self.store, &self.master_key, self.signers.as_ref(), &mut opened, &before, &self.bases).await;
         self.sealed_out.store(matches!(loaded, Err(CatalogError::Sealing { .. })), Ordering::SeqCst);
         self.catalog.store(Arc::new(loaded?));
+        // What was read belongs to the former snapshot, whose keys must not stay in memory.
+        self.read_tokens.clear();
         Ok(())
     }
 

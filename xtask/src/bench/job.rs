@@ -24,10 +24,18 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn new(folder: &Path, name: &str, process: u32, url: String, form: &str) -> Result<Self> {
+        let content_type = r#"wrk.headers["Content-Type"] = "application/x-www-form-urlencoded""#;
+        let text = format!("wrk.method = \"POST\"\nwrk.body = \"{form}\"\n{content_type}\n");
+        Self::with_script(folder, name, process, url, &text)
+    }
+
+    /// A request with a token.
+    pub(super) fn with_token(folder: &Path, name: &str, process: u32, url: String, token: &str) -> Result<Self> {
+        Self::with_script(folder, name, process, url, &format!("wrk.headers[\"Authorization\"] = \"Bearer {token}\"\n"))
+    }
+
+    fn with_script(folder: &Path, name: &str, process: u32, url: String, text: &str) -> Result<Self> {
         let script = folder.join(format!("{name}.lua"));
-        let text = format!(
-            "wrk.method = \"POST\"\nwrk.body = \"{form}\"\nwrk.headers[\"Content-Type\"] = \"application/x-www-form-urlencoded\"\n"
-        );
         std::fs::write(&script, text).with_context(|| format!("cannot write {}", script.display()))?;
         Ok(Self { process, url, script })
     }

@@ -52,7 +52,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         servers.jobs()?.into_iter().filter(|job| options.job.as_ref().is_none_or(|only| only == job.name)).collect();
     ensure!(
         !jobs.is_empty(),
-        "there is no such job: token-rs256 token-es256 token-eddsa token-opaque introspect-es256 introspect-opaque scale verify"
+        "there is no such job: token-rs256 token-es256 token-eddsa token-opaque introspect-es256 introspect-opaque api-rs256 scale verify"
     );
     let mut rows = Vec::new();
     for job in &jobs {

@@ -29,6 +29,8 @@ pub(super) struct Servers {
     ours: Ours,
     peer: Background,
     peer_url: String,
+    api_peer: Background,
+    api_peer_url: String,
     folder: TempFolder,
 }
 
@@ -45,9 +47,14 @@ impl Servers {
         let peer = Background::reading_stdout(&mut node, &folder.path().join("peer.log"))?;
         let peer_port = line(&peer)?;
         let ours = Ours::start(&programs.join("countersign"), folder.path())?;
+        let mut node = pinned(Path::new("node"));
+        node.arg(peers.join("express.mjs")).env("NODE_ENV", "production");
+        node.env("ISSUER", ours.value("ROOT_ISSUER")?).env("JWKS_URI", ours.at("/.well-known/jwks.json")?);
+        node.env("AUDIENCE", ours.value("AUDIENCE")?);
+        let api_peer = Background::reading_stdout(&mut node, &folder.path().join("api-peer.log"))?;
         let local = |port: &str| format!("http://127.0.0.1:{port}");
-        let (floor_url, peer_url) = (local(&floor_port), local(&peer_port));
-        Ok(Self { floor, floor_url, floor_token, floor_opaque_token, ours, peer, peer_url, folder })
+        let (floor_url, peer_url, api_peer_url) = (local(&floor_port), local(&peer_port), local(&line(&api_peer)?));
+        Ok(Self { floor, floor_url, floor_token, floor_opaque_token, ours, peer, peer_url, api_peer, api_peer_url, folder })
     }
 
     pub(super) fn ours_id(&self) -> u32 {
@@ -68,7 +75,22 @@ impl Servers {
         let (_, signed) = AUDIENCES.get(1).copied().unwrap_or_default();
         jobs.push(self.introspection_job("introspect-es256", signed, ("/introspect", &self.floor_token))?);
         jobs.push(self.introspection_job("introspect-opaque", OPAQUE, ("/introspect/opaque", &self.floor_opaque_token))?);
+        jobs.push(self.api_job()?);
         Ok(jobs)
+    }
+
+    /// An API that verifies the same token again and again.
+    fn api_job(&self) -> Result<Job> {
+        let token = self.ours.run(&["token", "get", "--env-file", &self.ours.env_file().to_string_lossy()])?;
+        let target = |name: &str, process: u32, url: String, token: &str| {
+            Target::with_token(self.folder.path(), name, process, url, token.trim())
+        };
+        Ok(Job {
+            name: "api-rs256",
+            floor: target("api-floor", self.floor.id(), format!("{}/users", self.floor_url), &self.floor_token)?,
+            ours: target("api", self.ours.id(), format!("{}/users", self.ours.value("DEMO_API_URL")?), &token)?,
+            peer: Some(target("api-peer", self.api_peer.id(), format!("{}/users", self.api_peer_url), &token)?),
+        })
     }
 
     /// `algorithm` may be `opaque`: then the token is not signed.

@@ -28,6 +28,13 @@ impl ReadTokens {
         self.kept.get()?.get(token).filter(|kept| Arc::ptr_eq(&kept.server, server))
     }
 
+    /// Forgets all of them.
+    pub(crate) fn clear(&self) {
+        if let Some(kept) = self.kept.get() {
+            kept.clear();
+        }
+    }
+
     pub(super) fn keep(&self, token: &str, read: &Arc<IssuedToken>) {
         if token.len() <= MAX_BYTES {
             self.kept.get_or_init(|| Cache::new(CAPACITY)).insert(token.into(), Arc::clone(read));
