@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_does_not_freeze_it() {
+    fn r07_a_clock_that_was_set_back_does_not_freeze_it() {
         let rate = Rate::new(10, 60, 10).unwrap();
         let (bucket, _) = emptied(rate, at(0));
         assert_eq!(bucket.wait(rate, at(-600_000)), 0);

@@ -60,6 +60,14 @@ impl Guarded {
 }
 
 #[tokio::test]
+async fn r07_a_clock_that_is_set_back_keeps_nobody_out_for_longer() {
+    let fixture = fixture(BUDGETS).await;
+    fixture.fail_until_refused(ATTACKER, "client-a").await;
+    fixture.app.clock.advance_seconds(-300);
+    assert_eq!(fixture.attempt_right(ATTACKER, &fixture.a).await, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a14_failures_from_one_address_do_not_lock_out_the_client_elsewhere() {
     let fixture = fixture(BUDGETS).await;
     let (failed, refused) = fixture.fail_until_refused(ATTACKER, "client-a").await;

@@ -9,6 +9,7 @@ mod body;
 mod budgets;
 mod claims;
 mod client_authentication;
+mod clock_jumps;
 mod compatibility;
 mod faults;
 mod jwks_uri;

@@ -154,7 +154,7 @@ async fn b25_the_times_of_an_assertion() {
 }
 
 #[tokio::test]
-async fn b26_an_assertion_counts_once_on_every_node_and_after_a_restart() {
+async fn b26_r07_an_assertion_counts_once_on_every_node_after_a_restart_and_when_the_clock_is_set_back() {
     let Signing { app, key, .. } = start().await;
     let other = app.second_node().await;
     let assertion = key.assertion(&app, P).claim("exp", app.clock.now().as_seconds() + 3_600).sign();
