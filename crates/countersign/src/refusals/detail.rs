@@ -18,6 +18,9 @@ const MAX_SHOWN_CHARS: usize = 100;
 /// Most credentials of a client that are listed.
 const MAX_CREDENTIALS: usize = 8;
 
+/// From how many characters on a word is no name: ids have 31, a UUID 36, secrets 66.
+const LONGEST_NAME: usize = 40;
+
 /// What stands for a credential.
 const HIDDEN: &str = "(a credential, not shown)";
 
@@ -158,7 +161,11 @@ fn without_credentials(text: &str) -> String {
 
 fn is_credential(word: &str) -> bool {
     // A JWT begins with `{"` in base64url; an opaque token says what it is.
-    word.contains("eyJ") || word.contains("cst_") || word.split(['-', '.']).any(|part| CredentialText::parse(part).is_ok())
+    word.contains("eyJ")
+        || word.contains("cst_")
+        || word.split(['-', '.']).any(|part| CredentialText::parse(part).is_ok())
+        // Most of a secret, or one with a slip in it.
+        || word.split('.').any(|part| part.len() >= LONGEST_NAME)
 }
 
 #[cfg(test)]
@@ -169,14 +176,16 @@ mod tests {
     fn what_a_caller_sent_is_short_and_printable() {
         assert_eq!(shown("https://api.test"), "`https://api.test`");
         assert_eq!(shown("a\u{1b}[2Jb\u{202e}\n\u{e9}"), "`a\\u{1b}[2Jb\\u{202e}\\u{a}\u{e9}`");
-        assert_eq!(shown(&"x".repeat(5_000)).len(), 105);
+        assert_eq!(shown(&"x ".repeat(2_500)).len(), 105);
     }
 
     #[test]
     fn a_credential_in_the_wrong_field_is_not_shown() {
         let secret = CredentialText::generate("csec", [7; 9], [9; 32]);
         let (jwt, opaque) = ("eyJhbGciOiJub25lIn0.e30._-x", "cst_01hx2b3c4d5e6f7g8h9jkmnpqrAAAA-_");
-        for text in [secret.expose().as_str(), jwt, opaque] {
+        let secret = secret.expose().as_str();
+        let (mistyped, truncated) = (secret.replacen('_', "_x", 1), secret.get(..40).unwrap());
+        for text in [secret, jwt, opaque, &mistyped, truncated] {
             assert_eq!(shown(text), format!("`{HIDDEN}`"));
             let detail = Detail::from(format!("there is no client `{text}`")).render(Timestamp::from_seconds(0));
             assert_eq!(detail, format!("there is no client `{HIDDEN}`"));
@@ -185,8 +194,17 @@ mod tests {
     }
 
     #[test]
+    fn ids_and_names_are_shown() {
+        for name in
+            ["cred_01hx2b3c4d5e6f7g8h9jkmnpqr", "123e4567-e89b-12d3-a456-426614174000", "https://billing-api.internal.example.com"]
+        {
+            assert_eq!(shown(name), format!("`{name}`"));
+        }
+    }
+
+    #[test]
     fn a_detail_has_an_end() {
-        let detail = Detail::from("y".repeat(10_000)).render(Timestamp::from_seconds(0));
+        let detail = Detail::from("y ".repeat(5_000)).render(Timestamp::from_seconds(0));
         assert_eq!(detail.len(), MAX_CHARS + 3);
     }
 }

@@ -572,8 +572,11 @@ async fn every_example_of_the_help_is_a_command_that_exists() {
     collect_examples(&definition, &mut examples);
     assert!(examples.len() >= 30, "{}", examples.len());
     for example in examples {
-        let words = words(example.split(" > ").next().unwrap());
-        definition.clone().try_get_matches_from(&words).unwrap_or_else(|error| panic!("{example}: {error}"));
+        for command in example.split(" | ") {
+            let alone = command.split(" > ").next().and_then(|command| command.split(" < ").next()).unwrap();
+            let words = words(alone);
+            definition.clone().try_get_matches_from(&words).unwrap_or_else(|error| panic!("{example}: {error}"));
+        }
     }
 }
 
