@@ -311,6 +311,7 @@ impl App {
         self.catalog.store(Arc::new(loaded?));
         // What was read belongs to the former snapshot, whose keys must not stay in memory.
         self.read_tokens.clear();
+        self.live_tokens.clear();
         Ok(())
     }
 

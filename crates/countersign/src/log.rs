@@ -1,7 +1,9 @@
 //! Logging: one structured line per event on standard error.
 
+use std::backtrace::Backtrace;
 use std::error::Error;
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use countersign_protocol::Timestamp;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -11,6 +13,9 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 use crate::config::{Environment as _, ProcessEnvironment};
 use crate::log_queue::{self, Lines};
 use crate::traces::Traces;
+
+/// How long the last words may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// An error with its causes, for a log line: `outer: inner: innermost`.
 pub fn chain(error: &dyn Error) -> String {
@@ -41,6 +46,10 @@ pub enum Format {
 /// crates; libraries log warnings.
 pub fn start(format: Format, level: &str, traces: Option<&Traces>) {
     log_queue::start();
+    // The default writes to standard error itself, and waits for whoever reads it.
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(panic = %panic, backtrace = %Backtrace::capture(), "a thread panicked");
+    }));
     let filter = EnvFilter::new(format!("warn,countersign={level},countersign_verify={level}"));
     match traces {
         None => start_log(format, filter),
@@ -69,6 +78,17 @@ fn start_log(format: Format, filter: EnvFilter) {
 /// Waits for what was logged to be written, at an end of the process.
 pub fn flush() {
     log_queue::flush();
+}
+
+/// Does what writes to standard error by itself, at an end of the process: once there
+/// is a log, nobody waits long for a reader who is gone.
+pub fn at_the_end<T: Send + 'static>(write: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    if !log_queue::is_started() {
+        return Some(write());
+    }
+    let (sender, written) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || sender.send(write()));
+    written.recv_timeout(LAST_WORDS).ok()
 }
 
 /// Neither a file nor a pipe shows colours.

@@ -1,9 +1,10 @@
 //! Lines on their way to standard error. A thread writes them: whoever serves does not
 //! wait for whoever reads the log, and lines that find no place are dropped and counted.
 
+use std::cell::Cell;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
@@ -14,11 +15,19 @@ use tracing_subscriber::fmt::MakeWriter;
 const MOST_WAITING: usize = 8_192;
 /// How long an end waits for the lines before it.
 const FLUSH: Duration = Duration::from_secs(1);
+/// How often, and how long apart, an end looks for a place in a full queue.
+const PLACE_TRIES: usize = 200;
+const PLACE_PAUSE: Duration = Duration::from_millis(5);
 
 static QUEUE: OnceLock<SyncSender<Message>> = OnceLock::new();
 static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
 /// Of these, how many the log does not tell of yet.
 static UNTOLD: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// Whether a line of this thread found no place since this was reset.
+    static UNSENT: Cell<bool> = const { Cell::new(false) };
+}
 
 enum Message {
     Line(Vec<u8>),
@@ -44,6 +53,11 @@ pub(crate) fn start() {
     });
 }
 
+/// Whether lines go through the queue.
+pub(crate) fn is_started() -> bool {
+    QUEUE.get().is_some()
+}
+
 /// How many lines were dropped.
 pub(crate) fn dropped() -> Counter {
     DROPPED.clone()
@@ -53,8 +67,18 @@ pub(crate) fn dropped() -> Counter {
 pub(crate) fn flush() {
     let Some(queue) = QUEUE.get() else { return };
     let (sender, written) = sync_channel(1);
-    if queue.try_send(Message::Flush(sender)).is_ok() {
-        let _ = written.recv_timeout(FLUSH);
+    let mut message = Message::Flush(sender);
+    for _ in 0..PLACE_TRIES {
+        match queue.try_send(message) {
+            Ok(()) => {
+                let _ = written.recv_timeout(FLUSH);
+                return;
+            }
+            Err(TrySendError::Full(unsent)) => message = unsent,
+            Err(TrySendError::Disconnected(_)) => return,
+        }
+        // Nothing comes yet: it is a wait for a place.
+        let _ = written.recv_timeout(PLACE_PAUSE);
     }
 }
 
@@ -63,14 +87,23 @@ fn write_all(messages: &Receiver<Message>) {
         match message {
             Message::Line(line) => {
                 let _ = io::stderr().write_all(&line);
-                match UNTOLD.swap(0, Ordering::SeqCst) {
-                    0 => {}
-                    lines => tracing::warn!(lines, "lines of the log were dropped: nobody read them in time"),
-                }
+                tell_of_dropped();
             }
             Message::Flush(written) => {
                 let _ = written.send(());
             }
+        }
+    }
+}
+
+/// What found no place is told of once the telling has one.
+fn tell_of_dropped() {
+    let lines = UNTOLD.load(Ordering::SeqCst);
+    if lines > 0 {
+        UNSENT.set(false);
+        tracing::warn!(lines, "lines of the log were dropped: nobody read them in time");
+        if !UNSENT.get() {
+            UNTOLD.fetch_sub(lines, Ordering::SeqCst);
         }
     }
 }
@@ -101,6 +134,7 @@ impl Drop for Line {
         if !is_sent {
             DROPPED.inc();
             UNTOLD.fetch_add(1, Ordering::SeqCst);
+            UNSENT.set(true);
         }
     }
 }

@@ -91,6 +91,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ),
     scenario(11, "500 requests share five connections to the database", "none waits for ever: an answer, or a fast 503", Whole),
     scenario(
+        12,
+        "Valkey is down, slow, or starts empty",
+        "each route fails as documented; counters are right afterwards",
+        Later("nothing is kept in Valkey yet"),
+    ),
+    scenario(
         13,
         "the key set of an issuer cannot be fetched for an hour",
         "known keys verify throughout; an unknown one is 503 or 401 and waits for nobody",

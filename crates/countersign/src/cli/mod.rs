@@ -163,7 +163,7 @@ pub fn main() -> ExitCode {
     crate::log::flush();
     match outcome {
         Ok(code) => code,
-        Err(error) => printer.failure(&error),
+        Err(error) => crate::log::at_the_end(move || printer.failure(&error)).unwrap_or(ExitCode::FAILURE),
     }
 }
 

@@ -32,10 +32,10 @@ pub(super) async fn run(arguments: ServeArgs, handed_over: std::io::Result<Hande
     let app = open(&config).await?;
     let is_default = provenance.of("server.listen").is_none_or(|origin| origin.place == Place::Default);
     // The default is loopback, on machines without IPv6 too.
-    let plain = if is_default && sockets.is_empty() {
-        Listeners::loopback(DEFAULT_PORT).await?
-    } else {
-        sockets.bind(&config.server.listen).await?
+    let plain = match is_default {
+        false => sockets.bind(&config.server.listen).await?,
+        true if sockets.has_any_of(&config.server.listen) => sockets.bind_present(&config.server.listen).await?,
+        true => Listeners::loopback(DEFAULT_PORT).await?,
     };
     let secure = match &config.tls {
         Some(tls) => Some(secure_listeners(&app, tls, &config.server, &mut sockets).await?),

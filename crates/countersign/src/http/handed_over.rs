@@ -38,9 +38,19 @@ impl HandedOver {
         Ok(Self(sockets))
     }
 
-    /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether there is one on any of these addresses.
+    pub fn has_any_of(&self, addresses: &[SocketAddr]) -> bool {
+        let is_there = |socket: &std::net::TcpListener| socket.local_addr().is_ok_and(|own| addresses.contains(&own));
+        self.0.iter().any(is_there)
+    }
+
+    /// Listens on those of the addresses on which there is one.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub async fn bind_present(&mut self, addresses: &[SocketAddr]) -> Result<Listeners, BindError> {
+        let present: Vec<SocketAddr> = addresses.iter().copied().filter(|address| self.has_any_of(&[*address])).collect();
+        self.bind(&present).await
     }
 
     /// Listens on every address: by the socket on it that was handed over, or by a new one.
@@ -86,6 +96,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn of_the_default_addresses_those_that_were_handed_over_are_enough() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let mut handed_over = HandedOver(vec![socket]);
+        let other = SocketAddr::new("::1".parse().unwrap(), address.port());
+        assert!(handed_over.has_any_of(&[other, address]) && !handed_over.has_any_of(&[other]));
+        assert_eq!(handed_over.bind_present(&[address, other]).await.unwrap().0.len(), 1);
+        assert!(handed_over.all_used().is_ok());
+    }
+
+    #[tokio::test]
     async fn a_socket_is_found_by_its_address_and_one_that_nobody_uses_is_refused() {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
@@ -95,7 +116,7 @@ mod tests {
         assert_eq!(handed_over.all_used().unwrap_err().address, address);
         let same = handed_over.bind(&[address]).await.unwrap();
         assert_eq!(same.port(), Some(address.port()));
-        assert!(handed_over.is_empty() && handed_over.all_used().is_ok());
+        assert!(!handed_over.has_any_of(&[address]) && handed_over.all_used().is_ok());
         // A second time there is nothing to hand over, and the address is taken.
         handed_over.bind(&[address]).await.unwrap_err();
     }

@@ -159,6 +159,8 @@ async fn attend(accepted: Accepted, service: Arc<Service>) {
     let Accepted { stream, peer, place } = accepted;
     // Small responses must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
+    // Below TLS, whose own buffer is no progress of the other end.
+    let stream = Impatient::new(stream, service.header_timeout);
     match &service.tls {
         None => converse(stream, peer, &service).await,
         Some(terms) => {
@@ -188,7 +190,7 @@ impl Service {
 }
 
 /// The wait for a turn counts too: who does not get one in time is not served.
-async fn handshake(terms: &TlsTerms, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+async fn handshake(terms: &TlsTerms, stream: Impatient<TcpStream>) -> Option<TlsStream<Impatient<TcpStream>>> {
     let securing = async {
         let _turn = terms.handshakes.acquire().await.map_err(io::Error::other)?;
         terms.acceptor.accept(stream).await
@@ -206,7 +208,7 @@ async fn handshake(terms: &TlsTerms, stream: TcpStream) -> Option<TlsStream<TcpS
 async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: PeerAddress, service: &Arc<Service>) {
     let seen = Arc::new(Seen::default());
     let conversation = Conversation { service: Arc::clone(service), peer, seen: Arc::clone(&seen) };
-    let stream = TokioIo::new(Impatient::new(stream, service.header_timeout));
+    let stream = TokioIo::new(stream);
     let connection = service.builder.serve_connection(stream, conversation).into_owned();
     let mut connection = std::pin::pin!(connection);
     // hyper's own timer starts with the first byte, and only for HTTP/1.

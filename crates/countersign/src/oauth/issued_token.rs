@@ -124,7 +124,11 @@ pub(super) fn read_of_mount(
         Some(known) => known,
         None => {
             let read = Arc::new(IssuedToken::read(server, token)?);
+            // A snapshot that was replaced meanwhile must not stay in memory.
             app.read_tokens.keep(token, &read);
+            if !app.catalog().holds(server) {
+                app.read_tokens.forget(token);
+            }
             read
         }
     };

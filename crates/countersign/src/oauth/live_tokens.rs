@@ -67,6 +67,11 @@ impl LiveTokens {
         self.tokens.insert(self.tag(spec), Arc::new(live));
     }
 
+    /// Forgets all of them.
+    pub(crate) fn clear(&self) {
+        self.tokens.clear();
+    }
+
     fn tag(&self, spec: &AccessTokenSpec) -> u64 {
         self.hasher.hash_one((&spec.credential_id, Terms(spec)))
     }

@@ -35,6 +35,12 @@ impl ReadTokens {
         }
     }
 
+    pub(super) fn forget(&self, token: &str) {
+        if let Some(kept) = self.kept.get() {
+            kept.remove(token);
+        }
+    }
+
     pub(super) fn keep(&self, token: &str, read: &Arc<IssuedToken>) {
         if token.len() <= MAX_BYTES {
             self.kept.get_or_init(|| Cache::new(CAPACITY)).insert(token.into(), Arc::clone(read));

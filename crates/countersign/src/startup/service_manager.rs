@@ -2,7 +2,7 @@
 //! wants to know.
 
 use std::ffi::OsStr;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use crate::config::Environment;
 
@@ -29,5 +29,38 @@ fn send(socket: &OsStr, state: State) -> std::io::Result<()> {
         State::Ready => "READY=1",
         State::Stopping => "STOPPING=1",
     };
-    UnixDatagram::unbound()?.send_to(text.as_bytes(), socket).map(drop)
+    UnixDatagram::unbound()?.send_to_addr(text.as_bytes(), &address_of(socket)?).map(drop)
+}
+
+/// A leading `@` names a socket that has no file.
+#[cfg(target_os = "linux")]
+fn address_of(socket: &OsStr) -> std::io::Result<SocketAddr> {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::ffi::OsStrExt as _;
+    match socket.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(socket),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn address_of(socket: &OsStr) -> std::io::Result<SocketAddr> {
+    SocketAddr::from_pathname(socket)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::linux::net::SocketAddrExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_without_a_file_is_told_too() {
+        let name = format!("countersign-test-{}", std::process::id());
+        let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        send(OsStr::new(&format!("@{name}")), State::Ready).unwrap();
+        let mut said = [0; 16];
+        let length = manager.recv(&mut said).unwrap();
+        assert_eq!(&said[..length], b"READY=1");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rusqlite::ErrorCode;
+use rusqlite::ffi;
 
 use super::StoreError;
 
@@ -17,7 +17,7 @@ pub(super) struct WriterState {
 
 /// Why nothing is written any more.
 #[derive(Debug, thiserror::Error)]
-#[error("the disk failed during a commit: nothing is written until the process is started again")]
+#[error("the disk failed to keep a commit: nothing is written until the process is started again")]
 struct DiskFailed;
 
 impl WriterState {
@@ -29,7 +29,7 @@ impl WriterState {
     /// After a failed sync the kernel may report the next one as done although pages of
     /// the first are lost (it marks them clean): no later commit could be believed.
     pub(super) fn commit_failed(&self, error: &StoreError) {
-        if is_input_or_output(error) && !self.is_broken.swap(true, Ordering::SeqCst) {
+        if is_failed_sync(error) && !self.is_broken.swap(true, Ordering::SeqCst) {
             tracing::error!(error = %crate::log::chain(error), "{DiskFailed}");
         }
     }
@@ -45,8 +45,30 @@ impl WriterState {
     }
 }
 
-fn is_input_or_output(error: &StoreError) -> bool {
+/// Other errors of the disk, as of a quota, are rolled back and may pass.
+fn is_failed_sync(error: &StoreError) -> bool {
     let StoreError::Unavailable(cause) = error else { return false };
-    let cause = cause.downcast_ref::<rusqlite::Error>();
-    cause.and_then(rusqlite::Error::sqlite_error_code) == Some(ErrorCode::SystemIoFailure)
+    let cause = cause.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error);
+    cause.is_some_and(|cause| matches!(cause.extended_code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(extended_code: i32) -> WriterState {
+        let state = WriterState::default();
+        state.commit_failed(&StoreError::unavailable(rusqlite::Error::SqliteFailure(ffi::Error::new(extended_code), None)));
+        state
+    }
+
+    #[test]
+    fn only_after_a_failed_sync_is_nothing_written_any_more() {
+        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC] {
+            assert!(after(code).may_write().is_err(), "{code}");
+        }
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_BUSY] {
+            assert!(after(code).may_write().is_ok(), "{code}");
+        }
+    }
 }

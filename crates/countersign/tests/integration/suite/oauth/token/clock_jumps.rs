@@ -1,7 +1,5 @@
 //! The clock of a node is set: by hand, or by whoever keeps it right.
 
-use countersign_protocol::Clock as _;
-
 use super::ENGINE;
 use crate::support::Fixture;
 
