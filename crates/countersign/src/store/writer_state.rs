@@ -17,7 +17,7 @@ pub(super) struct WriterState {
 
 /// Why nothing is written any more.
 #[derive(Debug, thiserror::Error)]
-#[error("the disk failed to keep a commit: nothing is written until the process is started again")]
+#[error("the disk failed during a commit: nothing is written until the process is started again")]
 struct DiskFailed;
 
 impl WriterState {

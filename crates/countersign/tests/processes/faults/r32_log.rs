@@ -41,8 +41,8 @@ async fn r32_tokens_are_issued_while_nobody_reads_the_log() {
         asked.unwrap();
     }
     Connection::open(port).await.unwrap().token(&client.id, &client.secret, AUDIENCE).await.token();
-    let dropped = dropped(metrics).await;
-    assert!((1..=REQUESTS).contains(&dropped), "{dropped}");
+    let at_first = dropped(metrics).await;
+    assert!((1..=REQUESTS).contains(&at_first), "{at_first}");
     // Read again, the log says how much of it is missing.
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
     let reading = async {
@@ -55,6 +55,8 @@ async fn r32_tokens_are_issued_while_nobody_reads_the_log() {
         }
     };
     let told = until("the line that tells of it", reading).await;
+    // Those that tell of others may find no place either.
+    let dropped = dropped(metrics).await;
     assert!((1..=dropped).contains(&told), "{told} of {dropped}");
     process.kill().await.unwrap();
     report("r32", &format!("{REQUESTS} requests and a token answered, {dropped} lines of the log dropped and counted"));
