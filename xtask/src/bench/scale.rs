@@ -84,11 +84,10 @@ local file, made = io.open("{clients}", "w"), 0
 local sent = 0
 function request() sent = sent + 1; return wrk.format(nil, "/manage/v1/clients", nil, '{{"name":"load ' .. sent .. '"}}') end
 function response(status, headers, body)
-  if made == {MANY} then return end
-  if status ~= 201 then io.stderr:write(body, "\n"); wrk.thread:stop(); return end
+  if status ~= 201 then io.stderr:write(body, "\n"); os.exit(1) end
   file:write(body:match('"client_id":"([^"]+)"'), " ", body:match('"client_secret":"([^"]+)"'), "\n")
   made = made + 1
-  if made == {MANY} then file:close(); wrk.thread:stop() end
+  if made == {MANY} then file:close(); os.exit(0) end
 end
 "#
     );
@@ -105,10 +104,9 @@ function request()
   return wrk.format(nil, paths[sent] or paths[1], nil, '{{"resource_server_id":"{api}","scope":"list:users"}}')
 end
 function response(status, headers, body)
-  if made == #paths then return end
-  if status ~= 201 then io.stderr:write(body, "\n"); wrk.thread:stop(); return end
+  if status ~= 201 then io.stderr:write(body, "\n"); os.exit(1) end
   made = made + 1
-  if made == #paths then wrk.thread:stop() end
+  if made == #paths then os.exit(0) end
 end
 "#
     );
@@ -118,6 +116,7 @@ end
     Ok(())
 }
 
+/// The script ends wrk itself: a stopped thread of wrk leaves its main thread asleep for the whole duration.
 fn drive(ours: &Ours, script: &Path) -> Result<()> {
     let mut command = Command::new("wrk");
     command.args(["-t1", "-c64", "-d600s", "--timeout", "30s", "-s"]).arg(script).arg(ours.at("/")?);
