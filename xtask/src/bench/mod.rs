@@ -44,6 +44,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
     ensure!(usage::cores()? >= 2, "the benchmark needs two cores: one for the server, one for the load");
     match options.job.as_deref() {
         Some("scale") => return scale::run(options.pairs),
+        Some("memory") => return scale::run_memory(),
         Some("verify") => return verify::run(options.pairs),
         _ => {}
     }
@@ -52,7 +53,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         servers.jobs()?.into_iter().filter(|job| options.job.as_ref().is_none_or(|only| only == job.name)).collect();
     ensure!(
         !jobs.is_empty(),
-        "there is no such job: token-rs256 token-es256 token-eddsa token-opaque introspect-es256 introspect-opaque api-rs256 scale verify"
+        "there is no such job: token-rs256 token-es256 token-eddsa token-opaque introspect-es256 introspect-opaque api-rs256 scale memory verify"
     );
     let mut rows = Vec::new();
     for job in &jobs {
