@@ -2,7 +2,6 @@
 //! because a token costs no database write.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use countersign_protocol::{ClientAuthMethod, Timestamp};
 
 use crate::ids::CredentialId;
+use crate::jobs::backlog::Backlog;
+use crate::store::{StoreError, Tx};
 
 /// Most credentials whose use waits to be written.
 const MAX_PENDING: usize = 100_000;
@@ -33,6 +34,9 @@ pub struct CredentialUse {
 #[derive(Debug, Default)]
 pub struct CredentialUses {
     pending: Mutex<HashMap<CredentialId, CredentialUse>>,
+    /// What is to be written next.
+    unwritten: Mutex<Vec<(CredentialId, CredentialUse)>>,
+    writing: tokio::sync::Mutex<()>,
     dropped: AtomicU64,
 }
 
@@ -64,30 +68,44 @@ impl CredentialUses {
         }
     }
 
-    /// Takes what waits to be written, in the order of the ids: nodes that write at
-    /// once lock rows in the same order.
-    pub fn take(&self) -> Vec<(CredentialId, CredentialUse)> {
-        let taken = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut taken: Vec<_> = taken.into_iter().collect();
-        taken.sort_by(|(a, _), (b, _)| a.cmp(b));
-        taken
-    }
-
-    /// Gives back what could not be written.
-    pub fn give_back(&self, unwritten: impl IntoIterator<Item = (CredentialId, CredentialUse)>) {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        for (id, older) in unwritten {
-            match pending.entry(id) {
-                Entry::Occupied(newer) if newer.get().used_at >= older.used_at => {}
-                Entry::Occupied(mut entry) => drop(entry.insert(older)),
-                Entry::Vacant(entry) => drop(entry.insert(older)),
-            }
-        }
-    }
-
     /// How many uses were not noted since this was asked last, because too many waited.
     pub fn take_dropped(&self) -> u64 {
         self.dropped.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Backlog for CredentialUses {
+    type Row = (CredentialId, CredentialUse);
+
+    fn gather(&self) -> usize {
+        let noted = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut waiting = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.extend(noted);
+        // The latest of each first.
+        waiting.sort_by(|(a, used), (b, other)| a.cmp(b).then(other.used_at.cmp(&used.used_at)));
+        waiting.dedup_by(|(next, _), (kept, _)| next == kept);
+        let excess = waiting.len().saturating_sub(MAX_PENDING);
+        self.dropped.fetch_add(u64::try_from(excess).unwrap_or(u64::MAX), Ordering::Relaxed);
+        waiting.truncate(MAX_PENDING);
+        waiting.len()
+    }
+
+    fn take(&self, most: usize) -> Vec<Self::Row> {
+        let mut waiting = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = waiting.len().saturating_sub(most);
+        waiting.split_off(rest)
+    }
+
+    fn give_back(&self, rows: Vec<Self::Row>) {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).extend(rows);
+    }
+
+    fn writing(&self) -> &tokio::sync::Mutex<()> {
+        &self.writing
+    }
+
+    async fn write(tx: &mut Tx, (id, used): &Self::Row) -> Result<(), StoreError> {
+        tx.record_credential_use(id, used).await
     }
 }
 
@@ -113,11 +131,12 @@ mod tests {
         record(&uses, "a", NOW.plus_seconds(2), "two");
         record(&uses, "a", NOW.plus_seconds(1), "older");
         record(&uses, "a", NOW.plus_seconds(3), &"\u{e9}".repeat(300));
-        let taken = uses.take();
+        uses.gather();
+        let taken = uses.take(9);
         let seen: Vec<_> = taken.iter().map(|(id, used)| (id.as_str(), used.used_at)).collect();
         assert_eq!(seen, [("a", NOW.plus_seconds(3)), ("b", NOW)]);
         assert_eq!(taken[0].1.user_agent, Some("\u{e9}".repeat(200)));
-        assert!(uses.take().is_empty());
+        assert_eq!((uses.gather(), uses.take(9).len()), (0, 0));
     }
 
     #[test]
@@ -125,10 +144,23 @@ mod tests {
         let uses = CredentialUses::default();
         record(&uses, "a", NOW, "old");
         record(&uses, "b", NOW, "old");
-        let taken = uses.take();
+        uses.gather();
+        let taken = uses.take(9);
         record(&uses, "a", NOW.plus_seconds(1), "new");
         uses.give_back(taken);
-        let agents: Vec<_> = uses.take().into_iter().filter_map(|(_, used)| used.user_agent).collect();
+        assert_eq!(uses.gather(), 2);
+        let agents: Vec<_> = uses.take(9).into_iter().filter_map(|(_, used)| used.user_agent).collect();
         assert_eq!(agents, ["new", "old"]);
+    }
+
+    #[test]
+    fn what_waits_is_taken_piece_by_piece() {
+        let uses = CredentialUses::default();
+        for id in ["c", "a", "b"] {
+            record(&uses, id, NOW, "one");
+        }
+        assert_eq!(uses.gather(), 3);
+        let pieces: Vec<Vec<_>> = (0..3).map(|_| uses.take(2).into_iter().map(|(id, _)| id.to_string()).collect()).collect();
+        assert_eq!(pieces, [vec!["b", "c"], vec!["a"], vec![]]);
     }
 }

@@ -1,6 +1,7 @@
 //! What runs beside the requests: each job does one thing, can be run once by a
 //! test, and is right on any number of nodes at once.
 
+pub(crate) mod backlog;
 mod credential_expiry;
 mod credential_uses;
 mod refusals;
@@ -50,10 +51,10 @@ impl Jobs {
     pub(crate) fn start(app: Arc<App>, credentials: &CredentialsConfig) -> Self {
         let mut jobs = Self { app: Arc::clone(&app), tasks: Tasks::default() };
         let failure = "the last use of credentials is not written";
-        let write_uses = async |app: &App| write_credential_uses(app).await;
+        let write_uses = async |app: &App| credential_uses::write_credential_uses_evenly(app).await;
         jobs.add(failure, repeat(WRITE_USES_EVERY, Arc::clone(&app), failure, write_uses));
         let failure = "what clients do is not written";
-        let write_counted = async |app: &App| write_usage(app).await;
+        let write_counted = async |app: &App| usage::write_usage_evenly(app).await;
         jobs.add(failure, repeat(WRITE_USAGE_EVERY, Arc::clone(&app), failure, write_counted));
         let failure = "old counters of what clients did are not deleted";
         let delete_usage = async |app: &App| delete_old_usage(app).await;

@@ -1,11 +1,10 @@
 //! Adds what was counted to the database, and deletes counters that are too old.
 
+use super::backlog;
 use crate::app::App;
 use crate::store::StoreError;
 use crate::usage::day_of;
 
-/// Most counters that one transaction writes.
-const BATCH: usize = 200;
 /// Rows deleted in one transaction: other writers wait for it.
 const DELETED_BATCH: i64 = 1_000;
 
@@ -14,30 +13,12 @@ const DELETED_BATCH: i64 = 1_000;
 /// # Errors
 /// [`StoreError`].
 pub async fn write_usage(app: &App) -> Result<(), StoreError> {
-    let _writing = app.usage.writing.lock().await;
-    let mut waiting = app.usage.take();
-    while !waiting.is_empty() {
-        let rest = waiting.split_off(waiting.len().min(BATCH));
-        let batch = waiting.clone();
-        let written = app.store.write(move |tx| {
-            Box::pin(async move {
-                for row in &batch {
-                    tx.add_client_usage(row).await?;
-                }
-                Ok::<_, StoreError>(())
-            })
-        });
-        match written.await {
-            Ok(_) => waiting = rest,
-            // A client was deleted at the same moment. It is not there the next time.
-            Err(StoreError::ReferenceGone) => waiting.extend(rest),
-            Err(error) => {
-                app.usage.give_back(waiting.into_iter().chain(rest));
-                return Err(error);
-            }
-        }
-    }
-    Ok(())
+    backlog::write_now(app, &app.usage).await
+}
+
+/// The same, a little at a time.
+pub(super) async fn write_usage_evenly(app: &App) -> Result<(), StoreError> {
+    backlog::write_evenly(app, &app.usage).await
 }
 
 /// Deletes counters of days that are too long ago. Every node may run it at once.

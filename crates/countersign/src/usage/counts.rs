@@ -8,6 +8,8 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::day_of;
 use crate::ids::{CredentialId, ResourceServerId};
+use crate::jobs::backlog::Backlog;
+use crate::store::{StoreError, Tx};
 
 /// Parts of the map that are locked one by one.
 const SHARDS: usize = 16;
@@ -79,10 +81,9 @@ impl UsageRow {
 pub struct UsageCounts {
     granted: [Mutex<HashMap<CredentialId, OfCredential>>; SHARDS],
     refused: Mutex<HashMap<RefusedBy, Tally>>,
-    /// What could not be written, as it was taken.
+    /// What is to be written next.
     unwritten: Mutex<Vec<UsageRow>>,
-    /// Held while what was taken is written: who asks meanwhile waits for it.
-    pub(crate) writing: tokio::sync::Mutex<()>,
+    writing: tokio::sync::Mutex<()>,
     not_counted: Counter,
 }
 
@@ -154,36 +155,61 @@ impl UsageCounts {
         }
     }
 
-    /// Takes what waits to be written, in the order in which rows are locked.
-    pub fn take(&self) -> Vec<UsageRow> {
-        let mut rows = std::mem::take(&mut *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Takes what was counted.
+    fn counted(&self) -> Vec<UsageRow> {
+        let mut rows = Vec::new();
         for shard in &self.granted {
             let taken = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
             rows.extend(taken.into_iter().flat_map(|(credential, counted)| counted.into_rows(&credential)));
         }
         let refused = std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner));
         rows.extend(refused.into_iter().map(|(by, tally)| by.into_row(tally)));
-        rows.sort_by(|a, b| a.place().cmp(&b.place()));
-        rows.dedup_by(|next, kept| {
+        rows
+    }
+}
+
+impl Backlog for UsageCounts {
+    type Row = UsageRow;
+
+    fn gather(&self) -> usize {
+        let counted = self.counted();
+        let mut waiting = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.extend(counted);
+        waiting.sort_by(|a, b| a.place().cmp(&b.place()));
+        waiting.dedup_by(|next, kept| {
             let is_same = next.place() == kept.place();
             if is_same {
                 kept.tally.add(next.tally);
             }
             is_same
         });
-        rows
+        waiting.len()
     }
 
-    /// Gives back what could not be written. Beyond a bound it is not counted.
-    pub fn give_back(&self, rows: impl IntoIterator<Item = UsageRow>) {
-        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+    fn take(&self, most: usize) -> Vec<UsageRow> {
+        let mut waiting = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = waiting.len().saturating_sub(most);
+        waiting.split_off(rest)
+    }
+
+    /// Beyond a bound it is not counted.
+    fn give_back(&self, rows: Vec<UsageRow>) {
+        let mut waiting = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
         for row in rows {
-            if unwritten.len() < MAX_UNWRITTEN {
-                unwritten.push(row);
+            if waiting.len() < MAX_UNWRITTEN {
+                waiting.push(row);
             } else {
                 self.not_counted.inc_by(row.tally.requests.unsigned_abs());
             }
         }
+    }
+
+    fn writing(&self) -> &tokio::sync::Mutex<()> {
+        &self.writing
+    }
+
+    async fn write(tx: &mut Tx, row: &UsageRow) -> Result<(), StoreError> {
+        tx.add_client_usage(row).await
     }
 }
 
