@@ -6,6 +6,7 @@
 //! `config` reads the environment, only `outbound` makes an HTTP request.
 
 pub mod acme;
+pub mod api_keys;
 pub mod app;
 pub mod audit;
 pub mod authorization_servers;
