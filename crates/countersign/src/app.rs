@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use arc_swap::ArcSwap;
 use countersign_protocol::{ClientId, Clock, Timestamp};
 
+use crate::api_keys::{ApiKey, ApiKeyCache};
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache, ClientKeySets, CredentialUses};
 use crate::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig, UsageConfig};
@@ -48,6 +49,8 @@ pub struct AppParts {
     pub reuse_min_life_percent: u32,
     /// Most clients held in memory.
     pub client_cache_capacity: usize,
+    /// Most secrets of API keys held in memory.
+    pub api_key_cache_capacity: usize,
     /// Threads for RSA signatures.
     pub signing_threads: usize,
     /// How much one client and one source address may ask for.
@@ -116,6 +119,7 @@ pub struct App {
     /// Whether the catalog holds keys that this node's master key does not open.
     sealed_out: AtomicBool,
     clients: ClientCache,
+    api_keys: ApiKeyCache,
     draining: AtomicBool,
     /// When the change feed was last read to its end, in milliseconds; 0: nobody follows it.
     feed_read_at: AtomicI64,
@@ -193,6 +197,7 @@ impl App {
             opened_keys: tokio::sync::Mutex::new(opened),
             sealed_out: AtomicBool::new(false),
             clients: ClientCache::new(parts.client_cache_capacity, metrics.client_cache.clone()),
+            api_keys: ApiKeyCache::new(parts.api_key_cache_capacity, metrics.api_key_cache.clone()),
             limits: Limits::new(parts.budgets, &metrics.budgets),
             metrics,
             draining: AtomicBool::new(false),
@@ -211,6 +216,14 @@ impl App {
     /// [`StoreError`].
     pub async fn find_client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
         self.clients.find(&self.store, id).await
+    }
+
+    /// The key with a secret of this lookup, from memory or else from the store.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn find_api_key(&self, lookup: &str) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        self.api_keys.find(&self.store, lookup).await
     }
 
     /// A client if it is in memory.
@@ -279,6 +292,10 @@ impl App {
     /// [`CatalogError`] when it cannot be reloaded: the change is not applied yet.
     pub async fn apply(&self, kind: Option<ChangeKind>, object_id: &str) -> Result<(), CatalogError> {
         match kind {
+            Some(ChangeKind::ApiKey) => {
+                self.api_keys.apply(object_id);
+                Ok(())
+            }
             Some(ChangeKind::Client) => {
                 match ClientId::try_from(object_id) {
                     Ok(id) => self.clients.invalidate(&id),
@@ -299,6 +316,7 @@ impl App {
     /// [`CatalogError`] when it cannot be read; the old snapshot serves on.
     pub async fn resync(&self) -> Result<(), CatalogError> {
         self.clients.clear();
+        self.api_keys.clear();
         self.revocations.load(&self.store, self.clock.now()).await?;
         self.reload_catalog().await
     }

@@ -42,6 +42,8 @@ macro_rules! object_ids {
 }
 
 object_ids! {
+    /// An API key.
+    ApiKeyId = "key";
     /// An event of the audit log.
     AuditEventId = "evt";
     /// A credential; the `cred` claim of the tokens it obtains.

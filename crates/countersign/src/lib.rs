@@ -31,6 +31,7 @@ pub mod jobs;
 pub mod limits;
 pub mod log;
 mod log_queue;
+mod lookup_cache;
 pub mod management;
 mod master_key_file;
 pub mod metrics;

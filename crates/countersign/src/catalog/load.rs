@@ -7,6 +7,7 @@ use countersign_protocol::ClientId;
 use countersign_protocol::jose::SigningKeyError;
 
 use super::{Catalog, LoadedAuthorizationServer, MountsByPath, ResolvedMount, SecretHashers};
+use crate::api_keys::roles::Role;
 use crate::authorization_servers::{AuthorizationServer, Mount};
 use crate::clients::SecretHasher;
 use crate::config::BaseUrl;
@@ -56,6 +57,7 @@ struct Rows {
     hash_keys: Vec<(HashKeyId, String)>,
     token_keys: Vec<StoredTokenKey>,
     introspection_clients: Vec<(ClientId, ResourceServerId)>,
+    roles: Vec<Role>,
 }
 
 /// The keys of each authorization server, with their states.
@@ -87,6 +89,7 @@ pub async fn load(
                 hash_keys: session.hash_keys().await?,
                 token_keys: session.token_keys().await?,
                 introspection_clients: session.introspection_clients().await?,
+                roles: session.roles().await?,
             })
         })
     });
@@ -144,6 +147,7 @@ fn assemble(
         .collect();
     Ok(Catalog {
         mounts: resolve_mounts(rows.mounts, &servers, bases),
+        roles: rows.roles.into_iter().map(|role| (role.name, role.permissions)).collect(),
         hashers: open_hashers(rows.hash_keys, master_key)?,
         resource_servers: resource_servers
             .into_iter()

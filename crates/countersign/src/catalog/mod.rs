@@ -1,5 +1,5 @@
 //! What rarely changes, in one immutable snapshot behind one atomic load:
-//! authorization servers, mounts, resource servers, signing keys, hash keys.
+//! authorization servers, mounts, resource servers, signing keys, hash keys, roles.
 
 mod load;
 
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, ClientId, EndpointPaths, Issuer, Timestamp};
 
+use crate::api_keys::Permission;
 use crate::clients::SecretHasher;
 use crate::config::BaseUrl;
 use crate::ids::{AuthorizationServerId, HashKeyId, ResourceServerId};
@@ -27,6 +28,8 @@ pub struct Catalog {
     servers: HashMap<AuthorizationServerId, Arc<LoadedAuthorizationServer>>,
     resource_servers: HashMap<ResourceServerId, Arc<ResourceServer>>,
     mounts: MountsByPath,
+    /// What each role gives.
+    roles: HashMap<String, Vec<Permission>>,
     /// Keys under which secrets are hashed.
     pub hashers: SecretHashers,
     /// Keys under which opaque tokens are sealed.
@@ -92,6 +95,11 @@ impl Catalog {
     /// The resource server with this id.
     pub fn resource_server(&self, id: &ResourceServerId) -> Option<&Arc<ResourceServer>> {
         self.resource_servers.get(id)
+    }
+
+    /// What a role gives.
+    pub fn role(&self, name: &str) -> Option<&[Permission]> {
+        self.roles.get(name).map(Vec::as_slice)
     }
 
     /// Every resource server, in no order.

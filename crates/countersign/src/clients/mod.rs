@@ -106,7 +106,7 @@ impl ClientSummary {
 /// Largest metadata of a client, in bytes of JSON.
 const MAX_METADATA_BYTES: usize = 4_096;
 
-fn check_metadata(metadata: &Map<String, Value>) -> Result<(), InvalidField> {
+pub(crate) fn check_metadata(metadata: &Map<String, Value>) -> Result<(), InvalidField> {
     let length = serde_json::to_string(metadata).map_or(usize::MAX, |text| text.len());
     if length <= MAX_METADATA_BYTES {
         return Ok(());
@@ -114,7 +114,7 @@ fn check_metadata(metadata: &Map<String, Value>) -> Result<(), InvalidField> {
     Err(InvalidField::new("metadata", format!("{length} bytes of JSON"), format!("at most {MAX_METADATA_BYTES} bytes of JSON")))
 }
 
-fn check_external_id(id: &str) -> Result<(), InvalidField> {
+pub(crate) fn check_external_id(id: &str) -> Result<(), InvalidField> {
     crate::change::check_name("external_id", id)
 }
 

@@ -6,6 +6,7 @@ use countersign_protocol::{ClientAuthMethod, ClientId};
 use serde_json::{Map, Value};
 
 use super::{AssertionAudience, Client, check_external_id, check_metadata};
+use crate::api_keys::EVERY_KEY;
 use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, check_name};
@@ -110,7 +111,7 @@ pub async fn update(
     .await
 }
 
-/// Deletes a client with its credentials and grants. Every token it has is dead, also
+/// Deletes a client with its credentials, API keys and grants. Every token it has is dead, also
 /// for a later client of the same id.
 ///
 /// # Errors
@@ -126,6 +127,9 @@ pub async fn delete(app: &App, by: &Actor, id: &ClientId, if_version: Option<i64
             let now = clock.now();
             if tx.delete_introspection_of(&id).await? {
                 tx.record_change(ChangeKind::Catalog, id.as_str(), now);
+            }
+            if tx.delete_api_keys_of(&id).await? {
+                tx.record_change(ChangeKind::ApiKey, EVERY_KEY, now);
             }
             tx.delete_client(&id).await?;
             let marked = Marked::Client(id.clone());

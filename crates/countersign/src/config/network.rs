@@ -26,6 +26,11 @@ impl Network {
         width(address) == width(self.address) && masked(address, self.prefix) == bits(self.address)
     }
 
+    /// The network or address of this text.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
     pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
         let no_network = || Refusal::new("is no network");
         let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));

@@ -4,6 +4,7 @@
 use countersign_protocol::{ClientId, Scope};
 
 use super::{Right, resource_server_id};
+use crate::api_keys::Permission;
 use crate::audit::Actor;
 use crate::change::ChangeError;
 use crate::clients::{Client, ClientGrant};
@@ -140,6 +141,21 @@ impl Authority {
         let introspected = session.introspected_by(id).await?;
         let beyond = introspected.iter().find(|resource_server| !held.contains(resource_server));
         beyond.map_or(Ok(()), |resource_server| Err(exceeds("introspection", resource_server)))
+    }
+
+    /// Checks that a key for this resource server may have these permissions: those of
+    /// this API are compared always, others where the caller belongs to an organization.
+    pub(crate) fn check_permissions(&self, id: &ResourceServerId, permissions: &[Permission]) -> Result<(), ChangeError> {
+        self.check_grants_for(id)?;
+        let Self::Caller(client, rights) = self else { return Ok(()) };
+        let held = match client.grant_for(id) {
+            _ if *id == resource_server_id() => rights,
+            _ if client.organization_id.is_none() => return Ok(()),
+            Some(own) => &own.scope,
+            None => return Err(ChangeError::NotFound { kind: "resource server", id: id.to_string() }),
+        };
+        let beyond = permissions.iter().find(|permission| !held.contains(permission.as_str()));
+        beyond.map_or(Ok(()), |permission| Err(exceeds(permission, id)))
     }
 
     fn check_may_make_operators(&self) -> Result<(), ChangeError> {

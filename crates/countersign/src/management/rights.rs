@@ -39,6 +39,11 @@ rights! {
     CredentialsRotateOwn = "credentials:rotate_own", "Rotate the caller's own credentials";
     GrantsRead = "grants:read", "Read client grants";
     GrantsWrite = "grants:write", "Create, change and delete client grants";
+    KeysRead = "keys:read", "Read what is known of API keys; never a key";
+    KeysWrite = "keys:write", "Create, change, rotate, revoke and delete API keys";
+    KeysVerify = "keys:verify", "Ask whether API keys are valid";
+    RolesRead = "roles:read", "Read roles";
+    RolesWrite = "roles:write", "Create, change and delete roles";
     SigningKeysRead = "signing_keys:read", "Read the state of signing keys and token keys";
     SigningKeysWrite = "signing_keys:write", "Rotate signing keys and token keys";
     TokensRevoke = "tokens:revoke", "Revoke tokens by client, subject, credential, key or audience";

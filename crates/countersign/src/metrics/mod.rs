@@ -40,6 +40,11 @@ static LOOKUPS: Description = Description {
     labels: &["result"],
     help: "Lookups of clients: `hit` in memory, `miss` read from the database",
 };
+static KEY_LOOKUPS: Description = Description {
+    name: "countersign_api_key_cache_lookups",
+    labels: &["result"],
+    help: "Lookups of secrets of API keys: `hit` in memory, `miss` read from the database",
+};
 static SIGNING_WAIT: Description = Description {
     name: "countersign_signing_queue_wait_seconds",
     labels: &[],
@@ -64,15 +69,17 @@ pub struct Metrics {
     /// What expires soon.
     pub expiry: ExpiryMetrics,
     /// Lookups of clients.
-    pub client_cache: ClientCacheMetrics,
+    pub client_cache: LookupMetrics,
+    /// Lookups of secrets of API keys.
+    pub api_key_cache: LookupMetrics,
     /// How long signatures waited for a thread.
     pub signing_wait: Histogram,
     families: Families,
 }
 
-/// Lookups of clients. Clones share their counts.
+/// Lookups of one kind of object. Clones share their counts.
 #[derive(Clone, Debug, Default)]
-pub struct ClientCacheMetrics {
+pub struct LookupMetrics {
     pub(crate) hits: Counter,
     pub(crate) misses: Counter,
 }
@@ -89,12 +96,15 @@ impl Metrics {
         let usage = UsageMetrics::new(&mut families);
         let lookups = Labelled::new(&LOOKUPS, Counter::default);
         families.add_labelled(&lookups);
+        let key_lookups = Labelled::new(&KEY_LOOKUPS, Counter::default);
+        families.add_labelled(&key_lookups);
         let signing_wait = Histogram::of_durations();
         families.add(&SIGNING_WAIT, signing_wait.clone());
         store.register(&mut families);
         let expiry = ExpiryMetrics::new(&mut families);
-        let client_cache = ClientCacheMetrics { hits: lookups.series(&["hit"]), misses: lookups.series(&["miss"]) };
-        Self { node, requests, tokens, budgets, explanations, usage, expiry, client_cache, signing_wait, families }
+        let of = |lookups: &Labelled<Counter>| LookupMetrics { hits: lookups.series(&["hit"]), misses: lookups.series(&["miss"]) };
+        let (client_cache, api_key_cache) = (of(&lookups), of(&key_lookups));
+        Self { node, requests, tokens, budgets, explanations, usage, expiry, client_cache, api_key_cache, signing_wait, families }
     }
 
     /// The scrape, [`MEDIA_TYPE`]. `feed_silence_millis` is how long ago this node had

@@ -134,11 +134,11 @@ async fn check_grants_keep_their_scopes(tx: &mut Tx, after: &ResourceServer) -> 
     Err(ChangeError::State(format!("grants of clients name scopes that would go: {}", named.join(", "))))
 }
 
-/// Deletes a resource server that no client has a grant for.
+/// Deletes a resource server that no client has a grant or a key for.
 ///
 /// # Errors
 /// [`ChangeError::NotFound`], [`ChangeError::State`] for the management API's and while
-/// there are grants, [`ChangeError::VersionMismatch`].
+/// there are grants or keys, [`ChangeError::VersionMismatch`].
 pub async fn delete(app: &App, by: &Actor, id: &ResourceServerId, if_version: Option<i64>) -> Result<(), ChangeError> {
     check_not_management(id)?;
     let now = app.clock.now();
@@ -150,6 +150,9 @@ pub async fn delete(app: &App, by: &Actor, id: &ResourceServerId, if_version: Op
             ChangeError::check_version(if_version, found.version)?;
             if tx.has_grant_for(&id).await? {
                 return Err(ChangeError::State("clients have grants for the resource server: delete these first".to_owned()));
+            }
+            if tx.has_api_key_for(&id).await? {
+                return Err(ChangeError::State("API keys are for the resource server: delete these first".to_owned()));
             }
             tx.delete_introspection_for(&id).await?;
             tx.delete_resource_server(&id).await?;

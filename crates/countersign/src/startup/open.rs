@@ -96,6 +96,7 @@ async fn build(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn Clock>) -> a
         refusals: config.refusals,
         usage: config.usage,
         client_cache_capacity: config.cache.clients,
+        api_key_cache_capacity: config.cache.api_keys,
         signing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         outbound,
     };

@@ -16,7 +16,9 @@ statements! {
 /// What kind of object changed, which decides what a node forgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
-    /// Authorization servers, mounts, resource servers, signing keys, hash keys.
+    /// A secret of an API key; the object id is its lookup, or `*` for every one.
+    ApiKey,
+    /// Authorization servers, mounts, resource servers, signing keys, hash keys, roles.
     Catalog,
     /// A client, its credentials or its grants; the object id is the client id.
     Client,
@@ -27,10 +29,11 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
-    const ALL: [Self; 4] = [Self::Catalog, Self::Client, Self::RevocationMark, Self::RevokedToken];
+    const ALL: [Self; 5] = [Self::ApiKey, Self::Catalog, Self::Client, Self::RevocationMark, Self::RevokedToken];
 
     const fn as_str(self) -> &'static str {
         match self {
+            Self::ApiKey => "api_key",
             Self::Catalog => "catalog",
             Self::Client => "client",
             Self::RevocationMark => "revocation_mark",

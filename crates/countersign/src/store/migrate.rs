@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../../../../migrations/0007_token_keys.sql")),
     (8, include_str!("../../../../migrations/0008_refusals.sql")),
     (9, include_str!("../../../../migrations/0009_usage.sql")),
+    (10, include_str!("../../../../migrations/0010_api_keys.sql")),
 ];
 
 const CREATE_TABLE: &str =

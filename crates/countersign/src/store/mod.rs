@@ -6,6 +6,8 @@
 //! its own. Inside a closure nothing but the transaction is awaited.
 
 mod acme;
+mod api_key_secrets;
+mod api_keys;
 mod audit;
 mod authorization_servers;
 mod changes;
@@ -30,6 +32,7 @@ mod refusals;
 mod resource_servers;
 mod revocation_marks;
 mod revoked_tokens;
+mod roles;
 mod sealed;
 mod session;
 mod signing_keys;
@@ -58,6 +61,8 @@ pub use value::Value;
 pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
     [
         acme::ALL,
+        api_key_secrets::ALL,
+        api_keys::ALL,
         audit::ALL,
         authorization_servers::ALL,
         changes::ALL,
@@ -77,6 +82,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         resource_servers::ALL,
         revocation_marks::ALL,
         revoked_tokens::ALL,
+        roles::ALL,
         sealed::ALL,
         signing_keys::ALL,
         token_keys::ALL,

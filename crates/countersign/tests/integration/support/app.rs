@@ -25,6 +25,7 @@ pub(crate) struct Setup {
     pub(crate) refusals: RefusalsConfig,
     pub(crate) backdate_seconds: i64,
     pub(crate) client_cache_capacity: usize,
+    pub(crate) api_key_cache_capacity: usize,
     pub(crate) store_timeout: Duration,
     pub(crate) listen: bool,
     /// Where the signing keys are held; `None`: in the process.
@@ -41,6 +42,7 @@ impl Default for Setup {
             refusals: RefusalsConfig::default(),
             backdate_seconds: 0,
             client_cache_capacity: 1_000,
+            api_key_cache_capacity: 1_000,
             store_timeout: Duration::from_secs(20),
             listen: false,
             signers: None,
@@ -97,6 +99,7 @@ impl TestApp {
             backdate_seconds: setup.backdate_seconds,
             reuse_min_life_percent: 50,
             client_cache_capacity: setup.client_cache_capacity,
+            api_key_cache_capacity: setup.api_key_cache_capacity,
             signing_threads: 1,
             outbound: Outbound::new(&OutboundOptions { allow_private_addresses: true, ..OutboundOptions::default() }).unwrap(),
         };

@@ -63,6 +63,7 @@ async fn open(path: PathBuf, durability: Durability) -> anyhow::Result<Arc<App>>
         backdate_seconds: 0,
         reuse_min_life_percent: 50,
         client_cache_capacity: 1_000,
+        api_key_cache_capacity: 1_000,
         signing_threads: 1,
         outbound: Outbound::new(&OutboundOptions::default())?,
     };

@@ -1,0 +1,43 @@
+//! A key that is about to be changed.
+
+use countersign_protocol::Timestamp;
+
+use super::ApiKey;
+use crate::audit::Actor;
+use crate::change::ChangeError;
+use crate::ids::ApiKeyId;
+use crate::management::{LockedClient, lock_client};
+use crate::store::{ChangeKind, Tx};
+
+/// A key that nobody else changes before the transaction ends.
+pub(super) struct LockedKey {
+    pub(super) key: ApiKey,
+    pub(super) client: LockedClient,
+}
+
+/// Locks a key, by its client. Every change of a key begins here.
+///
+/// # Errors
+/// [`ChangeError::NotFound`], also for a key of another organization than the maker's;
+/// [`ChangeError::ExceedsCaller`].
+pub(super) async fn lock(tx: &mut Tx, by: &Actor, id: &ApiKeyId) -> Result<LockedKey, ChangeError> {
+    let owner = tx.owner_of_api_key(id).await?.ok_or_else(|| not_found(id))?;
+    let client = lock_client(tx, by, &owner).await.map_err(|error| match error {
+        ChangeError::NotFound { .. } => not_found(id),
+        other => other,
+    })?;
+    let key = tx.find_api_key(id).await?.ok_or_else(|| not_found(id))?;
+    client.authority.check_permissions(&key.resource_server_id, &key.permissions)?;
+    Ok(LockedKey { key, client })
+}
+
+/// Every node forgets the key.
+pub(super) fn record_change(tx: &mut Tx, key: &ApiKey, at: Timestamp) {
+    for secret in &key.secrets {
+        tx.record_change(ChangeKind::ApiKey, &secret.lookup, at);
+    }
+}
+
+pub(super) fn not_found(id: &ApiKeyId) -> ChangeError {
+    ChangeError::NotFound { kind: "API key", id: id.to_string() }
+}

@@ -1,0 +1,123 @@
+//! Changing and deleting a key.
+
+use countersign_protocol::Timestamp;
+use serde_json::{Map, Value};
+
+use super::create::{check_end, check_lists};
+use super::locked::{self, LockedKey, lock, not_found};
+use super::{ApiKey, Permission, rights};
+use crate::app::App;
+use crate::audit::Actor;
+use crate::change::{ChangeError, check_name};
+use crate::clients::{check_external_id, check_metadata};
+use crate::config::Network;
+use crate::ids::ApiKeyId;
+
+/// What to change of a key; `None` keeps.
+#[derive(Clone, Debug, Default)]
+pub struct ApiKeyPatch {
+    /// See [`ApiKey::name`].
+    pub name: Option<String>,
+    /// See [`ApiKey::external_id`]; `Some(None)` clears it.
+    pub external_id: Option<Option<String>>,
+    /// See [`ApiKey::metadata`]; replaces all of it.
+    pub metadata: Option<Map<String, Value>>,
+    /// See [`ApiKey::permissions`]; replaces all of them.
+    pub permissions: Option<Vec<Permission>>,
+    /// See [`ApiKey::roles`]; replaces all of them.
+    pub roles: Option<Vec<String>>,
+    /// See [`ApiKey::allowed_networks`]; replaces all of them.
+    pub allowed_networks: Option<Vec<Network>>,
+    /// See [`ApiKey::expires_at`]; `Some(None)` clears it.
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+impl ApiKeyPatch {
+    fn check(&self, now: Timestamp) -> Result<(), ChangeError> {
+        self.name.as_deref().map_or(Ok(()), |name| check_name("name", name))?;
+        self.external_id.as_ref().and_then(Option::as_deref).map_or(Ok(()), check_external_id)?;
+        self.metadata.as_ref().map_or(Ok(()), check_metadata)?;
+        check_end(self.expires_at.flatten(), now)?;
+        Ok(check_lists(
+            self.permissions.as_deref().unwrap_or_default(),
+            self.roles.as_deref().unwrap_or_default(),
+            self.allowed_networks.as_deref().unwrap_or_default(),
+        )?)
+    }
+
+    fn apply(self, key: &mut ApiKey) -> String {
+        let mut changed = Vec::new();
+        set(&mut changed, "name", self.name, &mut key.name);
+        set(&mut changed, "external_id", self.external_id, &mut key.external_id);
+        set(&mut changed, "metadata", self.metadata, &mut key.metadata);
+        set(&mut changed, "permissions", self.permissions, &mut key.permissions);
+        set(&mut changed, "roles", self.roles, &mut key.roles);
+        set(&mut changed, "allowed_networks", self.allowed_networks, &mut key.allowed_networks);
+        set(&mut changed, "expires_at", self.expires_at, &mut key.expires_at);
+        changed.join(" ")
+    }
+}
+
+fn set<T>(changed: &mut Vec<&'static str>, name: &'static str, given: Option<T>, place: &mut T) {
+    if let Some(given) = given {
+        *place = given;
+        changed.push(name);
+    }
+}
+
+/// Changes a key, if it still has the version `if_version`.
+///
+/// # Errors
+/// [`ChangeError::Invalid`], [`ChangeError::NotFound`], [`ChangeError::State`] for a
+/// revoked key, [`ChangeError::VersionMismatch`], [`ChangeError::ExceedsCaller`].
+pub async fn update(
+    app: &App,
+    by: &Actor,
+    id: &ApiKeyId,
+    patch: ApiKeyPatch,
+    if_version: Option<i64>,
+) -> Result<ApiKey, ChangeError> {
+    let now = app.clock.now();
+    patch.check(now)?;
+    let event = by.event("api_key.updated", "api_key", id.as_str());
+    let (by, id) = (by.clone(), id.clone());
+    app.write(move |tx| {
+        Box::pin(async move {
+            let LockedKey { mut key, client } = lock(tx, &by, &id).await?;
+            ChangeError::check_version(if_version, key.version)?;
+            if key.revoked_at.is_some() {
+                return Err(ChangeError::State("the key is revoked: it is not changed any more".to_owned()));
+            }
+            let changed = patch.apply(&mut key);
+            rights::check(tx, &client, &key.resource_server_id, &key.permissions, &key.roles).await?;
+            key.updated_at = now;
+            key.version = tx.update_api_key(&key).await?.ok_or_else(|| not_found(&id))?;
+            tx.record_event(event.with_detail("changed", changed).in_organization(client.client.owner()), now);
+            locked::record_change(tx, &key, now);
+            Ok(key)
+        })
+    })
+    .await
+}
+
+/// Deletes a key with its secrets and what is counted of it.
+///
+/// # Errors
+/// [`ChangeError::NotFound`], [`ChangeError::VersionMismatch`], [`ChangeError::ExceedsCaller`].
+pub async fn delete(app: &App, by: &Actor, id: &ApiKeyId, if_version: Option<i64>) -> Result<(), ChangeError> {
+    let now = app.clock.now();
+    let event = by.event("api_key.deleted", "api_key", id.as_str());
+    let (by, id) = (by.clone(), id.clone());
+    app.write(move |tx| {
+        Box::pin(async move {
+            let LockedKey { key, client } = lock(tx, &by, &id).await?;
+            ChangeError::check_version(if_version, key.version)?;
+            tx.delete_api_key(&id).await?;
+            let event = event.with_detail("client_id", key.client_id.as_str()).with_detail("name", key.name.as_str());
+            tx.record_event(event.in_organization(client.client.owner()), now);
+            locked::record_change(tx, &key, now);
+            Ok(())
+        })
+    })
+    .await
+}

@@ -1,0 +1,87 @@
+//! Secrets of API keys.
+
+use countersign_protocol::Timestamp;
+
+use super::authorization_servers::corrupt;
+use super::statement::statements;
+use super::value::Row;
+use super::{Session, StoreError, Tx};
+use crate::api_keys::{ApiKeyHash, ApiKeySecret};
+use crate::clients::SecretHash;
+use crate::ids::{ApiKeyId, HashKeyId};
+
+/// The scheme of the hashes that we make.
+const KEYED: &str = "hmac";
+
+statements! {
+    INSERT = "INSERT INTO api_key_secrets (id, key_id, start, scheme, hash_key_id, hash, lookup, expires_at, rotated_at, created_at) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    OF_KEY = "SELECT id, start, scheme, hash_key_id, hash, lookup, expires_at, rotated_at, created_at FROM api_key_secrets \
+              WHERE key_id = $1 ORDER BY created_at, id";
+    // The client's row is locked: its keys do not change meanwhile.
+    END = "UPDATE api_key_secrets SET rotated_at = $2, \
+           expires_at = CASE WHEN expires_at IS NULL OR expires_at > $3 THEN $3 ELSE expires_at END \
+           WHERE key_id = $1 AND rotated_at IS NULL";
+}
+
+impl Tx {
+    pub(crate) async fn insert_api_key_secret(&mut self, key: &ApiKeyId, new: &ApiKeySecret) -> Result<(), StoreError> {
+        let (scheme, hash_key_id, hash) = match &new.hash {
+            ApiKeyHash::Keyed { hash_key_id, hash } => (KEYED, Some(hash_key_id.as_str()), hash.to_stored()),
+            ApiKeyHash::Imported { scheme, hash } => (scheme.as_str(), None, hash.clone()),
+        };
+        let values = [
+            new.id.as_str().into(),
+            key.as_str().into(),
+            new.start.as_str().into(),
+            scheme.into(),
+            hash_key_id.into(),
+            hash.into(),
+            new.lookup.as_str().into(),
+            new.expires_at.into(),
+            new.rotated_at.into(),
+            new.created_at.into(),
+        ];
+        self.query(&INSERT, &values).await.map(drop)
+    }
+
+    /// Ends the secrets of a key that were not rotated before, at `deadline` at the latest.
+    pub(crate) async fn end_api_key_secrets(
+        &mut self,
+        key: &ApiKeyId,
+        at: Timestamp,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.query(&END, &[key.as_str().into(), at.into(), deadline.into()]).await.map(drop)
+    }
+}
+
+impl Session {
+    pub(super) async fn api_key_secrets_of(&mut self, key: &ApiKeyId) -> Result<Vec<ApiKeySecret>, StoreError> {
+        self.query(&OF_KEY, &[key.as_str().into()]).await?.into_iter().map(read).collect()
+    }
+}
+
+fn read(mut row: Row) -> Result<ApiKeySecret, StoreError> {
+    let id = row.text()?;
+    let bad = |column| corrupt("api_key_secrets", column, &id);
+    let start = row.text()?;
+    let (scheme, hash_key_id, hash) = (row.text()?, row.optional_text()?, row.text()?);
+    let hash = if scheme == KEYED {
+        ApiKeyHash::Keyed {
+            hash_key_id: hash_key_id.map(|id| HashKeyId::from_stored(&id)).ok_or_else(|| bad("hash_key_id"))?,
+            hash: SecretHash::from_stored(&hash).ok_or_else(|| bad("hash"))?,
+        }
+    } else {
+        ApiKeyHash::Imported { scheme, hash }
+    };
+    Ok(ApiKeySecret {
+        start,
+        hash,
+        lookup: row.text()?,
+        expires_at: row.optional_time()?,
+        rotated_at: row.optional_time()?,
+        created_at: row.time()?,
+        id,
+    })
+}
