@@ -48,13 +48,14 @@ impl Case {
 }
 
 /// The sections that are listed, with their titles.
-pub(super) const SECTIONS: [(char, &str); 7] = [
+pub(super) const SECTIONS: [(char, &str); 8] = [
     ('A', "Token endpoint: secrets and forms"),
     ('B', "Token endpoint: signed assertions"),
     ('C', "Token endpoint: scope, audience and policy"),
     ('F', "Introspection and revocation"),
     ('G', "Metadata, key sets and rotation"),
     ('H', "Verification of tokens"),
+    ('J', "API keys"),
     ('L', "Transport and denial of service"),
 ];
 
@@ -174,6 +175,8 @@ pub(super) const CASES: &[Case] = &[
     verifier(131, "a required claim has the required type too", "RFC 7519 section 4.3"),
     verifier(132, "no token, two tokens, and headers that are malformed", "RFC 6750 section 3"),
     verifier(133, "a realm does not break out of its quotes", "RFC 9110 section 11.6.1"),
+    server('J', 157, "a key of another organization does not exist", "CVE-2026-55670"),
+    server('J', 160, "permissions and rights by prefix, case, script or wildcard", "GHSA-gx7w-56w6-g48x, CVE-2026-45692"),
     case('L', 174, Home::Processes, "old versions and old suites of TLS are not spoken", "RFC 9325 section 3.1, CVE-2024-23656"),
     case('L', 175, Home::Processes, "a connection that asks slowly or nothing is closed", "CVE-2024-28869, CVE-2026-22045"),
     case('L', 176, Home::Processes, "heads and bodies that are too large are refused early", "CVE-2022-3212"),

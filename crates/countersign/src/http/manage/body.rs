@@ -5,8 +5,8 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use countersign_protocol::ErrorCode;
 use countersign_protocol::jose::json::strict_object;
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::refusal::Refusal;
@@ -29,20 +29,26 @@ where
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
-        let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/json") {
-            return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::ContentTypeUnsupported).into());
-        }
-        let bytes = read_bounded(request.into_body()).await.map_err(|error| match error {
-            ReadError::TooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::BodyTooLarge),
-            ReadError::Broken | ReadError::ContentType | ReadError::Malformed(_) => {
-                problem(StatusCode::BAD_REQUEST, ErrorCode::BodyMalformed)
-            }
-        })?;
-        let value = parse(&bytes)?;
-        Ok(Self { value, bytes })
+        let (parts, body) = request.into_parts();
+        read(&parts.headers, body).await
     }
+}
+
+/// Reads a body that says that it is JSON.
+pub(super) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: axum::body::Body) -> Result<Body<T>, Refusal> {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::ContentTypeUnsupported).into());
+    }
+    let bytes = read_bounded(body).await.map_err(|error| match error {
+        ReadError::TooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::BodyTooLarge),
+        ReadError::Broken | ReadError::ContentType | ReadError::Malformed(_) => {
+            problem(StatusCode::BAD_REQUEST, ErrorCode::BodyMalformed)
+        }
+    })?;
+    let value = parse(&bytes)?;
+    Ok(Body { value, bytes })
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {

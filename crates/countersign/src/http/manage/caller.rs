@@ -7,9 +7,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use countersign_protocol::{BearerChallenge, ClientId, ErrorCode, Scope};
 use countersign_verify::{Presented, PresentedError};
-use http::StatusCode;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 
 use super::refusal::Refusal;
 use crate::app::App;
@@ -38,6 +38,20 @@ pub(super) struct Caller {
 }
 
 impl Caller {
+    /// Finds out who calls, from the access token in the headers.
+    pub(super) async fn identify(
+        app: &App,
+        headers: &HeaderMap,
+        source: SourceAddress,
+        request_id: String,
+    ) -> Result<Self, Refusal> {
+        let presented = Presented::from_headers(headers).map_err(not_presented)?;
+        let token = read_token(app, presented.token()).map_err(invalid)?;
+        let client = app.find_client(&token.client_id).await?;
+        let client = client.filter(|client| is_live(app, client, &token)).ok_or_else(|| no_longer_live(&token))?;
+        Ok(Self { client, scope: token.scope.clone(), credential_id: token.credential_id.clone(), request_id, source })
+    }
+
     /// Checks a right.
     pub(super) fn require(&self, right: Right) -> Result<(), Refusal> {
         if self.scope.contains(right.scope()) {
@@ -112,20 +126,13 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
-        let presented = Presented::from_headers(&parts.headers).map_err(not_presented)?;
-        let token = read_token(app, presented.token()).map_err(invalid)?;
-        let client = app.find_client(&token.client_id).await?;
-        let client = client.filter(|client| is_live(app, client, &token)).ok_or_else(|| no_longer_live(&token))?;
+        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let source = parts.extensions.get().copied().unwrap_or(SourceAddress::NONE);
+        let caller = Self::identify(app, &parts.headers, source, request_id).await?;
         if let Some(named) = parts.extensions.get::<NamedCaller>() {
-            let _ = named.0.set((client.id.clone(), token.credential_id.clone()));
+            let _ = named.0.set((caller.client.id.clone(), caller.credential_id.clone()));
         }
-        Ok(Self {
-            client,
-            scope: token.scope.clone(),
-            credential_id: token.credential_id.clone(),
-            request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
-            source: parts.extensions.get().copied().unwrap_or(SourceAddress::NONE),
-        })
+        Ok(caller)
     }
 }
 

@@ -23,8 +23,17 @@ const SCHEME: &str = "management";
 enum Kind {
     Read,
     Create,
+    /// A question that is too long, or too secret, for a URL.
+    Ask,
     Change,
     Delete,
+}
+
+impl Kind {
+    /// What a POST to this path does.
+    fn of_post(path: &str) -> Self {
+        if path.ends_with("/verify") { Self::Ask } else { Self::Create }
+    }
 }
 
 /// The document.
@@ -46,7 +55,7 @@ pub fn document() -> OpenApi {
     for (path, item) in &mut document.paths.paths {
         let operations = [
             (Kind::Read, &mut item.get),
-            (Kind::Create, &mut item.post),
+            (Kind::of_post(path), &mut item.post),
             (Kind::Change, &mut item.patch),
             (Kind::Delete, &mut item.delete),
         ];
@@ -68,7 +77,7 @@ fn security_scheme() -> SecurityScheme {
 
 fn add_parameter(kind: Kind, operation: &mut Operation) {
     let (name, description) = match kind {
-        Kind::Read => return,
+        Kind::Read | Kind::Ask => return,
         Kind::Create => ("Idempotency-Key", "1 to 200 characters: the effect happens once per key within 24 hours"),
         Kind::Change | Kind::Delete => ("If-Match", "The ETag of the object as it was read: only if it is still this one"),
     };
@@ -86,7 +95,11 @@ fn add_headers(kind: Kind, path: &str, operation: &mut Operation) {
     // What came of an action has no version of its own.
     let is_outcome =
         path.ends_with("-keys/rotate") || path.ends_with("/revocations") || path.ends_with("/introspection-clients/{client_id}");
-    let is_object = !is_outcome && (kind != Kind::Read || path.ends_with('}'));
+    let is_object = match kind {
+        Kind::Ask => false,
+        Kind::Read => path.ends_with('}'),
+        Kind::Create | Kind::Change | Kind::Delete => !is_outcome,
+    };
     for (status, response) in &mut operation.responses.responses {
         let headers: &[(&str, &str)] = match status.as_str() {
             "200" if is_object => &[("ETag", "The object's version")],
@@ -112,7 +125,7 @@ fn add_refusals(kind: Kind, path: &str, operation: &mut Operation) {
         (true, "401", "The access token is missing or not accepted"),
         (true, "403", "The access token lacks the scope, or the caller is limited or does not hold what it would give"),
         (has_path_parameter, "404", "There is no such object, or not for this caller"),
-        (kind != Kind::Read, "409", "The object, or another with its identity, is in the way"),
+        (!matches!(kind, Kind::Read | Kind::Ask), "409", "The object, or another with its identity, is in the way"),
         (matches!(kind, Kind::Change | Kind::Delete), "412", "The object is not the one that `If-Match` names"),
         (has_body, "413", "The body is larger than 64 KiB"),
         (has_body, "415", "The body is not `application/json`"),

@@ -9,8 +9,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    audit, authorization_servers, caller, clients, credentials, grants, introspection_clients, mounts, openapi, organizations,
-    refusals, resource_servers, revocations, signing_keys, token_keys, usage,
+    audit, authorization_servers, caller, clients, credentials, grants, introspection_clients, keys, mounts, openapi,
+    organizations, refusals, resource_servers, revocations, roles, signing_keys, token_keys, usage,
 };
 use crate::app::App;
 
@@ -52,6 +52,16 @@ pub(super) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(credentials::show_credential, credentials::update_credential, credentials::revoke_credential))
         .routes(routes!(credentials::rotate_credential))
         .routes(routes!(credentials::rotate_own_credential))
+        .routes(routes!(keys::list::list_keys, keys::create_key))
+        .routes(routes!(keys::verify::verify_keys))
+        .routes(routes!(keys::scanner_rules::show_scanner_rules))
+        .routes(routes!(keys::show_key, keys::update_key, keys::delete_key))
+        .routes(routes!(keys::state::rotate_key))
+        .routes(routes!(keys::state::disable_key))
+        .routes(routes!(keys::state::enable_key))
+        .routes(routes!(keys::state::revoke_key))
+        .routes(routes!(roles::list_roles, roles::create_role))
+        .routes(routes!(roles::show_role, roles::update_role, roles::delete_role))
         .routes(routes!(signing_keys::list_signing_keys, signing_keys::add_signing_algorithm))
         .routes(routes!(signing_keys::remove_signing_algorithm))
         .routes(routes!(signing_keys::rotate_signing_keys))

@@ -1,0 +1,137 @@
+//! What is asked about a key, and its checks.
+
+use std::net::IpAddr;
+
+use countersign_protocol::Secret;
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+
+use crate::api_keys::{KeyAudience, PermissionExpression, VerifyRequest};
+use crate::http::errors::ProblemField;
+use crate::ids::{OrganizationId, ResourceServerId};
+
+/// Most keys of one request.
+const MAX_KEYS: usize = 100;
+
+/// A key, or several, and what is asked about each.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = KeyVerification)]
+pub(in crate::http::manage) struct VerificationBody {
+    /// The key, as it was presented
+    #[serde(default, deserialize_with = "secret")]
+    #[schema(value_type = Option<String>)]
+    key: Option<Secret<String>>,
+    /// Instead of all other members: 1 to 100 questions, each about a key of its own
+    #[serde(default)]
+    keys: Option<Vec<QuestionBody>>,
+    /// What the key must be allowed: `orders.read AND (orders.write OR admin)`
+    #[serde(default)]
+    permissions: Option<String>,
+    /// The address of whoever presented the key
+    #[serde(default)]
+    address: Option<String>,
+    /// The resource server that asks: a key of another is `FORBIDDEN`
+    #[serde(default)]
+    resource_server_id: Option<String>,
+    /// The same by its audience
+    #[serde(default)]
+    audience: Option<String>,
+}
+
+/// What is asked about one key of several.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = KeyQuestion)]
+pub(in crate::http::manage) struct QuestionBody {
+    /// The key, as it was presented
+    #[serde(deserialize_with = "needed_secret")]
+    #[schema(value_type = String)]
+    key: Secret<String>,
+    /// What the key must be allowed: `orders.read AND (orders.write OR admin)`
+    #[serde(default)]
+    permissions: Option<String>,
+    /// The address of whoever presented the key
+    #[serde(default)]
+    address: Option<String>,
+    /// The resource server that asks: a key of another is `FORBIDDEN`
+    #[serde(default)]
+    resource_server_id: Option<String>,
+    /// The same by its audience
+    #[serde(default)]
+    audience: Option<String>,
+}
+
+/// What is to be verified.
+pub(super) enum Questions {
+    One(VerifyRequest),
+    Several(Vec<VerifyRequest>),
+}
+
+impl VerificationBody {
+    /// The questions of a caller that is limited to `organization`, if it is.
+    ///
+    /// # Errors
+    /// The member that is not accepted.
+    pub(super) fn checked(self, organization: Option<&OrganizationId>) -> Result<Questions, ProblemField> {
+        let Self { key, keys, permissions, address, resource_server_id, audience } = self;
+        let Some(keys) = keys else {
+            let key = key.ok_or_else(|| wrong("/key", "a key is accepted, or `keys`"))?;
+            let one = QuestionBody { key, permissions, address, resource_server_id, audience };
+            return one.checked("", organization).map(Questions::One);
+        };
+        if key.is_some() {
+            return Err(wrong("/keys", "absent beside `key`"));
+        }
+        let others = [
+            ("/permissions", permissions.is_some()),
+            ("/address", address.is_some()),
+            ("/resource_server_id", resource_server_id.is_some()),
+            ("/audience", audience.is_some()),
+        ];
+        if let Some((pointer, _)) = others.into_iter().find(|(_, is_given)| *is_given) {
+            return Err(wrong(pointer, "absent beside `keys`: each of them has its own"));
+        }
+        if !(1..=MAX_KEYS).contains(&keys.len()) {
+            return Err(wrong("/keys", &format!("1 to {MAX_KEYS} keys are accepted")));
+        }
+        let each = keys.into_iter().enumerate().map(|(at, one)| one.checked(&format!("/keys/{at}"), organization));
+        each.collect::<Result<_, _>>().map(Questions::Several)
+    }
+}
+
+impl QuestionBody {
+    fn checked(self, place: &str, organization: Option<&OrganizationId>) -> Result<VerifyRequest, ProblemField> {
+        let at = |member: &str, detail: &str| wrong(&format!("{place}/{member}"), detail);
+        let permissions = self.permissions.as_deref().map(PermissionExpression::parse).transpose();
+        let resource_server = match (self.resource_server_id, self.audience) {
+            (None, None) => None,
+            (Some(id), None) => Some(KeyAudience::ResourceServer(ResourceServerId::from_stored(&id))),
+            (None, Some(audience)) => Some(KeyAudience::Audience(audience)),
+            (Some(_), Some(_)) => return Err(at("audience", "absent beside `resource_server_id`")),
+        };
+        Ok(VerifyRequest {
+            key: self.key,
+            permissions: permissions.map_err(|error| at("permissions", &error.to_string()))?,
+            address: self.address.as_deref().map(parse_address).transpose().map_err(|detail| at("address", detail))?,
+            resource_server,
+            organization: organization.cloned(),
+        })
+    }
+}
+
+fn wrong(pointer: &str, detail: &str) -> ProblemField {
+    ProblemField { pointer: pointer.to_owned(), detail: detail.to_owned() }
+}
+
+fn parse_address(text: &str) -> Result<IpAddr, &'static str> {
+    text.parse().map(|address: IpAddr| address.to_canonical()).map_err(|_| "an IPv4 or IPv6 address, without a port")
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<String>>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
+}
+
+fn needed_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret<String>, D::Error> {
+    String::deserialize(deserializer).map(Secret::new)
+}
