@@ -256,6 +256,6 @@ fn parse_method(text: &str) -> anyhow::Result<ClientAuthMethod> {
     ClientAuthMethod::from_name(text).ok_or_else(|| anyhow!("accepted: {known}"))
 }
 
-fn parse_object(text: &str) -> anyhow::Result<Map<String, Value>> {
+pub(super) fn parse_object(text: &str) -> anyhow::Result<Map<String, Value>> {
     serde_json::from_str(text).map_err(|error| anyhow!("not a JSON object: {error}"))
 }

@@ -21,6 +21,7 @@ mod grant;
 mod init;
 mod instance;
 mod introspection;
+mod key;
 mod master_key;
 mod metrics;
 mod new_profile;
@@ -33,6 +34,7 @@ mod reference;
 mod refusal;
 mod resource_server;
 mod revoke;
+mod role;
 mod secrets_file;
 mod serve;
 mod signing_key;
@@ -108,6 +110,12 @@ enum Command {
     /// Manage client grants
     #[command(subcommand, after_help = grant::EXAMPLES)]
     Grant(grant::GrantCommand),
+    /// Manage API keys, and ask whether one is valid
+    #[command(subcommand, after_help = key::EXAMPLES)]
+    Key(key::KeyCommand),
+    /// Manage roles: permissions under a name, for API keys and clients
+    #[command(subcommand, after_help = role::EXAMPLES)]
+    Role(role::RoleCommand),
     /// Manage signing keys
     #[command(subcommand, after_help = signing_key::EXAMPLES)]
     SigningKey(signing_key::SigningKeyCommand),
@@ -190,6 +198,7 @@ async fn run(command: Command, printer: Printer, handed_over: std::io::Result<Ha
         Command::Client(command) => client::run(command, printer).await,
         Command::Credential(command) => credential::run(command, printer).await,
         Command::Grant(command) => grant::run(command, printer).await,
+        Command::Role(command) => role::run(command, printer).await,
         Command::SigningKey(command) => signing_key::run(command, printer).await,
         Command::MasterKey(command) => master_key::run(command, printer).await,
         Command::Revoke(command) => revoke::run(command, printer).await,
@@ -208,6 +217,7 @@ async fn run(command: Command, printer: Printer, handed_over: std::io::Result<Ha
             Ok(())
         }
         // What they find out is their exit code.
+        Command::Key(command) => return key::run(command, printer).await,
         Command::Doctor(arguments) => return Ok(doctor::run(arguments, printer).await),
         Command::Explain(arguments) => return Ok(explain::run(arguments, printer).await),
     };

@@ -67,7 +67,8 @@ impl Printer {
                 text.push_str(&format!("\n\n{name}\n{}", table(items, columns, screen())));
             }
         }
-        self.result(&reply.body, &format!("{}{text}", labelled(&rest, &[], screen())));
+        let rest = Reply { body: rest, etag: reply.etag.clone() };
+        self.result(&reply.body, &format!("{}{text}", for_people(&rest)));
     }
 
     /// Data that has a form of its own, such as lines of JSON.

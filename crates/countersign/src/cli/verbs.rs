@@ -82,16 +82,22 @@ pub(super) async fn delete(arguments: &DeleteArgs, path: &Path, what: &str, prin
 /// Prints what was created. Its secret is not shown again; if it was shown to nobody,
 /// because the first reply was lost, that is said.
 pub(super) fn created(reply: &Reply, way_out: &str, printer: Printer) -> anyhow::Result<()> {
+    created_with(reply, "client_secret", way_out, printer)
+}
+
+/// The same where the secret is this member.
+pub(super) fn created_with(reply: &Reply, member: &str, way_out: &str, printer: Printer) -> anyhow::Result<()> {
     printer.object(reply);
-    check_secret_is_there(reply, way_out, printer)
+    check_is_there(reply, member, way_out, printer)
 }
 
 /// Says what is to be said of the secret in a reply that was printed.
 pub(super) fn check_secret_is_there(reply: &Reply, way_out: &str, printer: Printer) -> anyhow::Result<()> {
-    ensure!(
-        reply.body.get("client_secret").is_some(),
-        "it was created, but the reply that held its secret was lost on the way: {way_out}"
-    );
+    check_is_there(reply, "client_secret", way_out, printer)
+}
+
+fn check_is_there(reply: &Reply, member: &str, way_out: &str, printer: Printer) -> anyhow::Result<()> {
+    ensure!(reply.body.get(member).is_some(), "it was created, but the reply that held its secret was lost on the way: {way_out}");
     printer.note("Keep the secret: it is not shown again.");
     Ok(())
 }

@@ -64,7 +64,7 @@ pub(super) fn labelled(object: &Value, more: &[(&str, &str)], screen: Screen) ->
 fn rank(name: &str) -> u8 {
     match name {
         "id" | "client_id" => 0,
-        "client_secret" | "name" => 1,
+        "client_secret" | "key" | "name" => 1,
         "created_at" => 3,
         "updated_at" => 4,
         _ => 2,
@@ -101,12 +101,17 @@ fn brief(value: &Value) -> String {
         Value::String(text) => clean(text),
         Value::Array(items) if items.is_empty() => NOTHING.to_owned(),
         Value::Array(items) => {
-            let names: Vec<String> = items.iter().map(|item| brief(item.get("scope").unwrap_or(item))).collect();
+            let names: Vec<String> = items.iter().map(|item| brief(name_of(item).unwrap_or(item))).collect();
             names.join(" ")
         }
         Value::Object(members) if members.is_empty() => NOTHING.to_owned(),
         Value::Number(_) | Value::Object(_) => clean(&value.to_string()),
     }
+}
+
+/// What stands for an object in a line: a scope, or the secret of a key.
+fn name_of(item: &Value) -> Option<&Value> {
+    item.get("scope").or_else(|| item.get("start"))
 }
 
 /// What the times of an object say of it.

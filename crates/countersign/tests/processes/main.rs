@@ -23,6 +23,7 @@ mod durability;
 mod error_pages;
 mod explain;
 mod faults;
+mod keys;
 mod logs;
 mod node_changes;
 mod partner;

@@ -99,6 +99,11 @@ impl Api {
         self.call(Method::POST, path.as_str(), body, &[(IDEMPOTENCY_KEY, key)]).await
     }
 
+    /// Sends a POST that is a question: it is answered anew each time.
+    pub(super) async fn ask(&self, path: &Path, body: &Value) -> Result<Reply, ApiError> {
+        self.call(Method::POST, path.as_str(), Some(body), &[]).await
+    }
+
     pub(super) async fn patch(&self, path: &Path, body: &Value, version: Option<&Version>) -> Result<Reply, ApiError> {
         self.call(Method::PATCH, path.as_str(), Some(body), &if_match(version)).await
     }
