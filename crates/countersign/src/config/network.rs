@@ -27,7 +27,7 @@ impl Network {
     }
 
     /// The network or address of this text.
-    pub(crate) fn from_text(text: &str) -> Option<Self> {
+    pub fn from_text(text: &str) -> Option<Self> {
         Self::parse(text).ok()
     }
 

@@ -3,6 +3,7 @@
 use super::ENGINE;
 
 mod acme;
+mod api_keys;
 mod decoder;
 mod error_pages;
 mod health;
