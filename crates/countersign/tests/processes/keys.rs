@@ -43,6 +43,7 @@ async fn keys_are_created_verified_changed_rotated_and_ended_by_the_command_line
     let refused = server.run(&["key", "verify", key]).await;
     assert!(refused.code == Some(1) && refused.stderr.contains("list of processes"), "{refused:?}");
     let help = server.run(&["key", "verify", "--help"]).await.success();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(help.contains("list of processes") && help.contains("standard input"), "{help}");
     let wrong = server.run(&["key", "verify", "--key-file", file.to_str().unwrap(), "--permissions", "a OR"]).await.refusal();
     assert!(wrong.contains("/permissions: at character 5"), "{wrong}");
