@@ -22,10 +22,8 @@ pub(super) struct LockedKey {
 /// [`ChangeError::ExceedsCaller`].
 pub(super) async fn lock(tx: &mut Tx, by: &Actor, id: &ApiKeyId) -> Result<LockedKey, ChangeError> {
     let owner = tx.owner_of_api_key(id).await?.ok_or_else(|| not_found(id))?;
-    let client = lock_client(tx, by, &owner).await.map_err(|error| match error {
-        ChangeError::NotFound { .. } => not_found(id),
-        other => other,
-    })?;
+    let client = lock_client(tx, by, &owner).await;
+    let client = client.map_err(|error| if matches!(error, ChangeError::NotFound { .. }) { not_found(id) } else { error })?;
     let key = tx.find_api_key(id).await?.ok_or_else(|| not_found(id))?;
     client.authority.check_permissions(&key.resource_server_id, &key.permissions)?;
     Ok(LockedKey { key, client })

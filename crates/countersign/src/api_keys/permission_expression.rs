@@ -236,8 +236,8 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Tree {
         Name(&'static str),
-        And(Box<Tree>, Box<Tree>),
-        Or(Box<Tree>, Box<Tree>),
+        And(Box<Self>, Box<Self>),
+        Or(Box<Self>, Box<Self>),
     }
 
     impl Tree {

@@ -55,7 +55,7 @@ struct VerifiedKeyView {
 #[schema(as = KeyVerdicts)]
 pub(in crate::http::manage) enum VerificationView {
     /// About the one key.
-    One(VerdictView),
+    One(Box<VerdictView>),
     /// About each of `keys`, in their order.
     Several {
         /// The verdicts

@@ -51,7 +51,7 @@ async fn answer(app: &Arc<App>, caller: &Caller, parts: &Parts, body: axum::body
     let questions = body.value.checked(caller.organization());
     let questions = questions.map_err(|field| problem_with(StatusCode::BAD_REQUEST, ErrorCode::FieldInvalid, vec![field]))?;
     let view = match questions {
-        Questions::One(question) => VerificationView::One(VerdictView::of(app, &api_keys::verify(app, question).await?)),
+        Questions::One(question) => VerificationView::One(Box::new(VerdictView::of(app, &api_keys::verify(app, question).await?))),
         Questions::Several(questions) => {
             let verdicts = all(app, questions).await?;
             VerificationView::Several { verdicts: verdicts.iter().map(|verdict| VerdictView::of(app, verdict)).collect() }
