@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use arc_swap::ArcSwap;
 use countersign_protocol::{ClientId, Clock, Timestamp};
 
-use crate::api_keys::{ApiKey, ApiKeyCache};
+use crate::api_keys::{ApiKey, ApiKeyCache, ApiKeyUses};
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache, ClientKeySets, CredentialUses};
 use crate::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig, UsageConfig};
@@ -97,6 +97,8 @@ pub struct App {
     pub client_keys: ClientKeySets,
     /// Last uses that are not written yet.
     pub credential_uses: CredentialUses,
+    /// Last uses of API keys that are not written yet.
+    pub api_key_uses: ApiKeyUses,
     /// Why requests were refused, as far as it is not written yet.
     pub refusals: Refusals,
     /// What clients did, as far as it is not written yet.
@@ -184,6 +186,7 @@ impl App {
             revocations,
             client_keys,
             credential_uses: CredentialUses::default(),
+            api_key_uses: ApiKeyUses::default(),
             refusals: Refusals::new(parts.refusals, metrics.explanations.clone()),
             usage: UsageCounts::new(metrics.usage.not_counted.clone()),
             keep_usage_days: parts.usage.keep_days,

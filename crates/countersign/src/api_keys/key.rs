@@ -3,7 +3,7 @@
 use countersign_protocol::{ClientId, Timestamp};
 use serde_json::{Map, Value};
 
-use super::Permission;
+use super::{Permission, Use};
 use crate::clients::SecretHash;
 use crate::config::Network;
 use crate::ids::{ApiKeyId, HashKeyId, ResourceServerId};
@@ -66,6 +66,8 @@ pub struct ApiKeySecret {
     pub rotated_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// Its last use that is written, at most some seconds ago.
+    pub last_use: Option<Use>,
 }
 
 /// What is known of a secret.

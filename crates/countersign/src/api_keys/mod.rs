@@ -14,6 +14,7 @@ mod scanner_rules;
 mod state;
 mod text;
 mod update;
+mod uses;
 mod verify;
 
 pub(crate) use cache::{ApiKeyCache, EVERY_KEY};
@@ -27,4 +28,5 @@ pub use scanner_rules::{ScannerFormat, scanner_rules};
 pub use state::{disable, enable, revoke};
 pub use text::DEFAULT_PREFIX;
 pub use update::{ApiKeyPatch, delete, update};
+pub use uses::{ApiKeyUses, Use};
 pub use verify::{KeyAudience, Verdict, VerdictCode, VerifyRequest, verify};

@@ -43,6 +43,7 @@ pub(super) fn make_secret(app: &App, prefix: &str, now: Timestamp) -> Result<(Ap
         expires_at: None,
         rotated_at: None,
         created_at: now,
+        last_use: None,
     };
     Ok((secret, text))
 }

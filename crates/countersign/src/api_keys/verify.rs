@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use countersign_protocol::{CredentialText, Secret, Timestamp};
 
-use super::{ApiKey, ApiKeyHash, ApiKeySecret, ApiKeyState, Permission, PermissionExpression};
+use super::{ApiKey, ApiKeyHash, ApiKeySecret, ApiKeyState, Permission, PermissionExpression, Use};
 use crate::app::App;
 use crate::catalog::Catalog;
 use crate::ids::{OrganizationId, ResourceServerId};
@@ -123,6 +123,9 @@ pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, StoreE
     } else {
         judge(&catalog, &request, (key, secret), &permissions, now)
     };
+    if code == VerdictCode::Valid {
+        app.api_key_uses.record(key, secret, Use { used_at: now, source: request.address });
+    }
     Ok(Verdict { code, secret_id: Some(secret.id.clone()), key: Some(Arc::clone(key)), permissions })
 }
 

@@ -1,6 +1,7 @@
 //! What runs beside the requests: each job does one thing, can be run once by a
 //! test, and is right on any number of nodes at once.
 
+mod api_key_uses;
 pub(crate) mod backlog;
 mod credential_expiry;
 mod credential_uses;
@@ -21,6 +22,7 @@ use self::tasks::Tasks;
 use crate::app::App;
 use crate::config::CredentialsConfig;
 
+pub use api_key_uses::write_api_key_uses;
 pub use credential_expiry::{ExpiryWarning, warn_of_expiry};
 pub use credential_uses::write_credential_uses;
 pub use refusals::{delete_old_refusals, write_refusals};
@@ -52,6 +54,9 @@ impl Jobs {
         let mut jobs = Self { app: Arc::clone(&app), tasks: Tasks::default() };
         let failure = "the last use of credentials is not written";
         let write_uses = async |app: &App| credential_uses::write_credential_uses_evenly(app).await;
+        jobs.add(failure, repeat(WRITE_USES_EVERY, Arc::clone(&app), failure, write_uses));
+        let failure = "the last use of API keys is not written";
+        let write_uses = async |app: &App| api_key_uses::write_api_key_uses_evenly(app).await;
         jobs.add(failure, repeat(WRITE_USES_EVERY, Arc::clone(&app), failure, write_uses));
         let failure = "what clients do is not written";
         let write_counted = async |app: &App| usage::write_usage_evenly(app).await;
@@ -96,6 +101,9 @@ impl Jobs {
         self.tasks.stop().await;
         if let Err(error) = write_credential_uses(&self.app).await {
             tracing::warn!(error = %crate::log::chain(&error), "the last use of some credentials was not written");
+        }
+        if let Err(error) = write_api_key_uses(&self.app).await {
+            tracing::warn!(error = %crate::log::chain(&error), "the last use of some API keys was not written");
         }
         if let Err(error) = write_usage(&self.app).await {
             tracing::warn!(error = %crate::log::chain(&error), "what some clients did was not written");

@@ -6,7 +6,7 @@ use super::authorization_servers::corrupt;
 use super::statement::statements;
 use super::value::Row;
 use super::{Session, StoreError, Tx};
-use crate::api_keys::{ApiKeyHash, ApiKeySecret};
+use crate::api_keys::{ApiKeyHash, ApiKeySecret, Use};
 use crate::clients::SecretHash;
 use crate::ids::{ApiKeyId, HashKeyId};
 
@@ -16,8 +16,12 @@ const KEYED: &str = "hmac";
 statements! {
     INSERT = "INSERT INTO api_key_secrets (id, key_id, start, scheme, hash_key_id, hash, lookup, expires_at, rotated_at, created_at) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-    OF_KEY = "SELECT id, start, scheme, hash_key_id, hash, lookup, expires_at, rotated_at, created_at FROM api_key_secrets \
-              WHERE key_id = $1 ORDER BY created_at, id";
+    OF_KEY = "SELECT id, start, scheme, hash_key_id, hash, lookup, expires_at, rotated_at, created_at, used_at, source_address \
+              FROM api_key_secrets LEFT JOIN api_key_uses ON secret_id = id WHERE key_id = $1 ORDER BY created_at, id";
+    RECORD_USE = "INSERT INTO api_key_uses (secret_id, used_at, source_address) \
+                  SELECT id, CAST($2 AS BIGINT), $3 FROM api_key_secrets WHERE id = $1 \
+                  ON CONFLICT (secret_id) DO UPDATE SET used_at = excluded.used_at, source_address = excluded.source_address \
+                  WHERE api_key_uses.used_at < excluded.used_at";
     // The client's row is locked: its keys do not change meanwhile.
     END = "UPDATE api_key_secrets SET rotated_at = $2, \
            expires_at = CASE WHEN expires_at IS NULL OR expires_at > $3 THEN $3 ELSE expires_at END \
@@ -56,6 +60,14 @@ impl Tx {
     }
 }
 
+impl Tx {
+    /// Records a use unless a later one is known. A secret that is gone has none.
+    pub(crate) async fn record_api_key_use(&mut self, secret_id: &str, used: &Use) -> Result<(), StoreError> {
+        let values = [secret_id.into(), used.used_at.into(), used.source.map(|address| address.to_string()).into()];
+        self.query(&RECORD_USE, &values).await.map(drop)
+    }
+}
+
 impl Session {
     pub(super) async fn api_key_secrets_of(&mut self, key: &ApiKeyId) -> Result<Vec<ApiKeySecret>, StoreError> {
         self.query(&OF_KEY, &[key.as_str().into()]).await?.into_iter().map(read).collect()
@@ -82,6 +94,12 @@ fn read(mut row: Row) -> Result<ApiKeySecret, StoreError> {
         expires_at: row.optional_time()?,
         rotated_at: row.optional_time()?,
         created_at: row.time()?,
+        last_use: last_use(&mut row)?,
         id,
     })
+}
+
+fn last_use(row: &mut Row) -> Result<Option<Use>, StoreError> {
+    let (used_at, source) = (row.optional_time()?, row.optional_text()?);
+    Ok(used_at.map(|used_at| Use { used_at, source: source.and_then(|address| address.parse().ok()) }))
 }

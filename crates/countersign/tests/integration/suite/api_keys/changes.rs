@@ -1,9 +1,10 @@
 //! The life of a key.
 
-use countersign::api_keys::{self, ApiKeyFilter, ApiKeyPatch, ApiKeyState, NewApiKey, VerdictCode};
+use countersign::api_keys::{self, ApiKeyFilter, ApiKeyPatch, ApiKeyState, NewApiKey, Use, VerdictCode, VerifyRequest};
 use countersign::audit::Actor;
 use countersign::change::ChangeError;
 use countersign::clients;
+use countersign::jobs;
 use countersign::management::resource_server_id;
 use countersign::resource_servers;
 use countersign::store::Page;
@@ -222,4 +223,29 @@ async fn j157_an_organizations_caller_stays_within_its_clients_and_its_grants() 
 async fn caller(app: &TestApp, id: &countersign_protocol::ClientId) -> Actor {
     let client = clients::find(&app.app, id).await.unwrap();
     Actor::client(client.id, "req_test".to_owned(), None)
+}
+
+#[tokio::test]
+async fn the_last_use_of_each_secret_is_kept() {
+    let (app, _, created) = started().await;
+    let rotated = api_keys::rotate(&app.app, &BY, &created.key.id, 3_600).await.unwrap();
+    let address = Some("192.0.2.7".parse().unwrap());
+    let mut times = Vec::new();
+    for text in [text_of(&created), rotated.text.expose().clone()] {
+        app.clock.advance_millis(10);
+        let asked = VerifyRequest { address, ..super::presented(&text) };
+        assert!(api_keys::verify(&app.app, asked).await.unwrap().is_valid());
+        times.push(Some(Use { used_at: app.clock.now(), source: address }));
+    }
+    jobs::write_api_key_uses(&app.app).await.unwrap();
+    let mut uses: Vec<_> = find(&app, &created.key).await.secrets.into_iter().map(|secret| secret.last_use).collect();
+    uses.sort_by_key(|used| used.map(|used| used.used_at));
+    assert_eq!(uses, times);
+    // A refusal is no use.
+    app.clock.advance_millis(10);
+    api_keys::disable(&app.app, &BY, &created.key.id).await.unwrap();
+    code(&app, &text_of(&created)).await;
+    jobs::write_api_key_uses(&app.app).await.unwrap();
+    let last = find(&app, &created.key).await.secrets.into_iter().filter_map(|secret| secret.last_use).map(|used| used.used_at);
+    assert_eq!(last.max(), times[1].map(|used| used.used_at));
 }
