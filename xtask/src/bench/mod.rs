@@ -15,7 +15,7 @@ use anyhow::{Result, ensure};
 use self::job::Job;
 use self::load::Sample;
 use self::median::Interval;
-use self::servers::Servers;
+use self::servers::{JOBS, Servers};
 use crate::{print, process};
 
 /// Runs of each server per job unless told otherwise.
@@ -48,16 +48,13 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         Some("verify") => return verify::run(options.pairs),
         _ => {}
     }
+    let jobs: Vec<&str> = JOBS.into_iter().filter(|job| options.job.as_ref().is_none_or(|only| only == job)).collect();
+    ensure!(!jobs.is_empty(), "there is no such job: {} scale memory verify", JOBS.join(" "));
     let servers = Servers::start()?;
-    let jobs: Vec<Job> =
-        servers.jobs()?.into_iter().filter(|job| options.job.as_ref().is_none_or(|only| only == job.name)).collect();
-    ensure!(
-        !jobs.is_empty(),
-        "there is no such job: token-rs256 token-es256 token-eddsa token-opaque introspect-es256 introspect-opaque api-rs256 scale memory verify"
-    );
     let mut rows = Vec::new();
-    for job in &jobs {
-        rows.push(measure(job, options.pairs)?);
+    for job in jobs {
+        rows.push(measure(&servers.job(job)?, options.pairs)?);
+        print::line(&rows.last().map(line).unwrap_or_default());
     }
     print::line(&table(&rows));
     print::line(&format!("idle memory after all of it: {} MB", usage::resident_megabytes(servers.ours_id())?));

@@ -17,6 +17,9 @@ const FLOOR_SECRET: &str = "csec_0123456789ab01234567890123456789012345678901234
 const AUDIENCES: [(&str, &str); 3] =
     [("RS256", "http://rs256.test"), ("ES256", "http://es256.test"), ("EdDSA", "http://eddsa.test")];
 
+/// What is measured against the floor.
+pub(super) const JOBS: [&str; 7] =
+    ["token-rs256", "token-es256", "token-eddsa", "token-opaque", "introspect-es256", "introspect-opaque", "api-rs256"];
 /// A resource server whose tokens are opaque, here and at the peer.
 const OPAQUE: &str = "http://opaque.test";
 
@@ -54,39 +57,48 @@ impl Servers {
         let api_peer = Background::reading_stdout(&mut node, &folder.path().join("api-peer.log"))?;
         let local = |port: &str| format!("http://127.0.0.1:{port}");
         let (floor_url, peer_url, api_peer_url) = (local(&floor_port), local(&peer_port), local(&line(&api_peer)?));
-        Ok(Self { floor, floor_url, floor_token, floor_opaque_token, ours, peer, peer_url, api_peer, api_peer_url, folder })
+        let servers =
+            Self { floor, floor_url, floor_token, floor_opaque_token, ours, peer, peer_url, api_peer, api_peer_url, folder };
+        servers.prepare()?;
+        Ok(servers)
     }
 
     pub(super) fn ours_id(&self) -> u32 {
         self.ours.id()
     }
 
-    /// Makes what the jobs need.
-    pub(super) fn jobs(&self) -> Result<Vec<Job>> {
-        let mut jobs = Vec::new();
+    /// Makes the resource servers that the jobs ask tokens for.
+    fn prepare(&self) -> Result<()> {
         for (algorithm, audience) in AUDIENCES {
             self.ours.run(&["resource-server", "create", audience, "--signing-alg", algorithm, "--scope", "list:users"])?;
             self.ours.run(&["grant", "create", "demo-client", audience])?;
-            jobs.push(self.token_job(algorithm, audience)?);
         }
         self.ours.run(&["resource-server", "create", OPAQUE, "--token-format", "opaque", "--scope", "list:users"])?;
-        self.ours.run(&["grant", "create", "demo-client", OPAQUE])?;
-        jobs.push(self.token_job("opaque", OPAQUE)?);
-        let (_, signed) = AUDIENCES.get(1).copied().unwrap_or_default();
-        jobs.push(self.introspection_job("introspect-es256", signed, ("/introspect", &self.floor_token))?);
-        jobs.push(self.introspection_job("introspect-opaque", OPAQUE, ("/introspect/opaque", &self.floor_opaque_token))?);
-        jobs.push(self.api_job()?);
-        Ok(jobs)
+        self.ours.run(&["grant", "create", "demo-client", OPAQUE]).map(drop)
+    }
+
+    /// One of [`JOBS`], with tokens that were just made: they live for ten minutes.
+    pub(super) fn job(&self, name: &'static str) -> Result<Job> {
+        let [(_, rs256), (_, es256), (_, eddsa)] = AUDIENCES;
+        match name {
+            "token-rs256" => self.token_job(name, "RS256", rs256),
+            "token-es256" => self.token_job(name, "ES256", es256),
+            "token-eddsa" => self.token_job(name, "EdDSA", eddsa),
+            "token-opaque" => self.token_job(name, "opaque", OPAQUE),
+            "introspect-es256" => self.introspection_job(name, es256, ("/introspect", &self.floor_token)),
+            "introspect-opaque" => self.introspection_job(name, OPAQUE, ("/introspect/opaque", &self.floor_opaque_token)),
+            _ => self.api_job(name),
+        }
     }
 
     /// An API that verifies the same token again and again.
-    fn api_job(&self) -> Result<Job> {
+    fn api_job(&self, name: &'static str) -> Result<Job> {
         let token = self.ours.run(&["token", "get", "--env-file", &self.ours.env_file().to_string_lossy()])?;
         let target = |name: &str, process: u32, url: String, token: &str| {
             Target::with_token(self.folder.path(), name, process, url, token.trim())
         };
         Ok(Job {
-            name: "api-rs256",
+            name,
             floor: target("api-floor", self.floor.id(), format!("{}/users", self.floor_url), &self.floor_token)?,
             ours: target("api", self.ours.id(), format!("{}/users", self.ours.value("DEMO_API_URL")?), &token)?,
             peer: Some(target("api-peer", self.api_peer.id(), format!("{}/users", self.api_peer_url), &token)?),
@@ -94,13 +106,7 @@ impl Servers {
     }
 
     /// `algorithm` may be `opaque`: then the token is not signed.
-    fn token_job(&self, algorithm: &str, audience: &str) -> Result<Job> {
-        let name = match algorithm {
-            "RS256" => "token-rs256",
-            "ES256" => "token-es256",
-            "opaque" => "token-opaque",
-            _ => "token-eddsa",
-        };
+    fn token_job(&self, name: &'static str, algorithm: &str, audience: &str) -> Result<Job> {
         let form = |secret: &str, parameter: &str| {
             format!(
                 "grant_type=client_credentials&{parameter}={audience}&scope=list:users&client_id=demo-client&client_secret={secret}"
