@@ -147,7 +147,7 @@ async fn list(arguments: &NarrowedArgs, printer: Printer) -> anyhow::Result<()> 
 
 async fn show(one: &OneArgs, printer: Printer) -> anyhow::Result<()> {
     let reply = one.api.connect()?.get(&Path::of(&["keys", &one.id])?).await?;
-    printer.object_with_tables(&reply, &[("secrets", &["id", "start", "state", "created_at", "expires_at"])]);
+    printer.object_with_tables(&reply, &[("secrets", &["id", "start", "state", "created_at", "expires_at", "last_used"])]);
     Ok(())
 }
 

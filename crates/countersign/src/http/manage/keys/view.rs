@@ -69,6 +69,18 @@ struct KeySecretView {
     rotated_at: Option<String>,
     /// RFC 3339
     created_at: String,
+    /// Its last use, a few seconds late
+    last_used: Option<KeyUseView>,
+}
+
+/// A use of a secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKeyUse)]
+struct KeyUseView {
+    /// RFC 3339
+    at: String,
+    /// Where the end caller was, if that was told
+    source_address: Option<String>,
 }
 
 /// A new key.
@@ -137,6 +149,10 @@ impl KeySecretView {
             expires_at: secret.expires_at.map(rfc3339),
             rotated_at: secret.rotated_at.map(rfc3339),
             created_at: rfc3339(secret.created_at),
+            last_used: secret.last_use.map(|used| KeyUseView {
+                at: rfc3339(used.used_at),
+                source_address: used.source.map(|address| address.to_string()),
+            }),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `/manage/v1/keys`: their life, and who sees which.
 
 use countersign::ids::OrganizationId;
+use countersign::jobs;
 use countersign_protocol::{CredentialText, ErrorCode};
 use serde_json::{Value, json};
 
@@ -107,7 +108,11 @@ async fn a_key_is_created_shown_listed_changed_and_deleted() {
     keys.operator.patch_if(&keys.app, &path, "\"1\"", json!({ "name": "x" })).await.refusal(412, ErrorCode::VersionMismatch);
     keys.operator.delete_if(&keys.app, &path, "\"1\"").await.refusal(412, ErrorCode::VersionMismatch);
 
-    assert_eq!(keys.code(&made["key"]).await, "VALID");
+    assert_eq!(changed["secrets"][0]["last_used"], Value::Null);
+    keys.verify(json!({ "key": made["key"], "address": "203.0.113.7" })).await;
+    jobs::write_api_key_uses(&keys.app.app).await.unwrap();
+    let used = &keys.get(&path).await.success(200)["secrets"][0]["last_used"];
+    assert_eq!((used["at"].is_string(), &used["source_address"]), (true, &json!("203.0.113.7")));
     assert_eq!(keys.operator.delete(&keys.app, &path).await.status, 204);
     keys.get(&path).await.refusal(404, ErrorCode::NotFound);
     assert_eq!(keys.code(&made["key"]).await, "NOT_FOUND");
