@@ -23,12 +23,12 @@ pub struct RotatedApiKey {
     pub previous_expires_at: Timestamp,
 }
 
-/// Gives a key a new secret; the old one ends `overlap_seconds` later.
+/// Gives a key a new secret; every older one ends `overlap_seconds` later at the latest.
 ///
 /// # Errors
 /// [`ChangeError::Invalid`], [`ChangeError::NotFound`], [`ChangeError::ExceedsCaller`], and
-/// [`ChangeError::State`] for a key that is revoked or expired, and while the secret
-/// before the present one is still accepted.
+/// [`ChangeError::State`] for a key that is revoked or expired, and with an overlap while
+/// the secret before the present one is still accepted.
 pub async fn rotate(app: &App, by: &Actor, id: &ApiKeyId, overlap_seconds: i64) -> Result<RotatedApiKey, ChangeError> {
     if !(0..=MAX_OVERLAP_SECONDS).contains(&overlap_seconds) {
         return Err(InvalidField::new("overlap_seconds", overlap_seconds, format!("0 to {MAX_OVERLAP_SECONDS}")).into());
@@ -46,12 +46,12 @@ pub async fn rotate(app: &App, by: &Actor, id: &ApiKeyId, overlap_seconds: i64) 
         .write(move |tx| {
             Box::pin(async move {
                 let LockedKey { mut key, client } = lock(tx, &by, &id).await?;
-                check_rotatable(&key, now)?;
+                check_rotatable(&key, overlap_seconds, now)?;
                 tx.end_api_key_secrets(&id, now, end).await?;
                 tx.insert_api_key_secret(&id, &secret).await?;
-                for old in key.secrets.iter_mut().filter(|old| old.rotated_at.is_none()) {
-                    old.rotated_at = Some(now);
-                    old.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
+                for old in key.secrets.iter_mut().filter(|old| old.expires_at.is_none_or(|own| own > end)) {
+                    old.rotated_at.get_or_insert(now);
+                    old.expires_at = Some(end);
                 }
                 key.secrets.push(secret);
                 key.version = tx.touch_api_key(&id, now).await?.ok_or_else(|| locked::not_found(&id))?;
@@ -65,13 +65,13 @@ pub async fn rotate(app: &App, by: &Actor, id: &ApiKeyId, overlap_seconds: i64) 
     Ok(RotatedApiKey { key, text, previous_expires_at: end })
 }
 
-fn check_rotatable(key: &ApiKey, now: Timestamp) -> Result<(), ChangeError> {
+fn check_rotatable(key: &ApiKey, overlap_seconds: i64, now: Timestamp) -> Result<(), ChangeError> {
     let reason = if key.revoked_at.is_some() {
         "the key is revoked: create another"
     } else if key.expires_at.is_some_and(|end| end <= now) {
         "the key has expired: give it a later end first"
-    } else if key.secrets.iter().any(|secret| secret.rotated_at.is_some() && secret.is_live(now)) {
-        "the key was rotated already, and its former secret is still accepted: wait for its end"
+    } else if overlap_seconds > 0 && key.secrets.iter().any(|secret| secret.rotated_at.is_some() && secret.is_live(now)) {
+        "the key was rotated already, and its former secret is still accepted: wait for its end, or end both with overlap_seconds 0"
     } else {
         return Ok(());
     };

@@ -23,9 +23,8 @@ statements! {
                   ON CONFLICT (secret_id) DO UPDATE SET used_at = excluded.used_at, source_address = excluded.source_address \
                   WHERE api_key_uses.used_at < excluded.used_at";
     // The client's row is locked: its keys do not change meanwhile.
-    END = "UPDATE api_key_secrets SET rotated_at = $2, \
-           expires_at = CASE WHEN expires_at IS NULL OR expires_at > $3 THEN $3 ELSE expires_at END \
-           WHERE key_id = $1 AND rotated_at IS NULL";
+    END = "UPDATE api_key_secrets SET rotated_at = COALESCE(rotated_at, $2), expires_at = $3 \
+           WHERE key_id = $1 AND (expires_at IS NULL OR expires_at > $3)";
 }
 
 impl Tx {
@@ -49,7 +48,7 @@ impl Tx {
         self.query(&INSERT, &values).await.map(drop)
     }
 
-    /// Ends the secrets of a key that were not rotated before, at `deadline` at the latest.
+    /// Ends the secrets of a key at `deadline` at the latest.
     pub(crate) async fn end_api_key_secrets(
         &mut self,
         key: &ApiKeyId,

@@ -24,7 +24,7 @@ async fn j155_a_rotated_secret_is_accepted_until_its_deadline_and_the_key_stays_
     assert_eq!((rotated.key.id.as_str(), rotated.key.secrets.len()), (created.key.id.as_str(), 2));
     assert_eq!(rotated.previous_expires_at, app.clock.now().plus_seconds(3_600));
     assert_eq!((code(&app, &old).await, code(&app, &new).await), (VerdictCode::Valid, VerdictCode::Valid));
-    let again = api_keys::rotate(&app.app, &BY, &created.key.id, 0).await;
+    let again = api_keys::rotate(&app.app, &BY, &created.key.id, 1).await;
     assert!(matches!(again, Err(ChangeError::State(_))), "{again:?}");
     app.clock.advance_millis(3_600_000 - 1);
     assert_eq!(code(&app, &old).await, VerdictCode::Valid);
@@ -34,6 +34,16 @@ async fn j155_a_rotated_secret_is_accepted_until_its_deadline_and_the_key_stays_
     assert_eq!((stored.version, stored.secrets[0].rotated_at.is_some(), stored.secrets[1].rotated_at), (2, true, None));
     api_keys::rotate(&app.app, &BY, &created.key.id, 0).await.unwrap();
     assert_eq!(code(&app, &new).await, VerdictCode::Expired);
+}
+
+#[tokio::test]
+async fn a_rotation_without_an_overlap_ends_every_older_secret() {
+    let (app, _, created) = started().await;
+    let second = api_keys::rotate(&app.app, &BY, &created.key.id, 3_600).await.unwrap();
+    let third = api_keys::rotate(&app.app, &BY, &created.key.id, 0).await.unwrap();
+    assert_eq!(code(&app, &text_of(&created)).await, VerdictCode::Expired);
+    assert_eq!(code(&app, second.text.expose()).await, VerdictCode::Expired);
+    assert_eq!(code(&app, third.text.expose()).await, VerdictCode::Valid);
 }
 
 #[tokio::test]
