@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use arc_swap::ArcSwap;
 use countersign_protocol::{ClientId, Clock, Timestamp};
 
-use crate::api_keys::{ApiKey, ApiKeyCache, ApiKeyUses};
+use crate::api_keys::{ApiKey, ApiKeyCache, ApiKeyUses, SlowHashes};
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache, ClientKeySets, CredentialUses};
 use crate::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig, UsageConfig};
 use crate::entropy::Entropy;
 use crate::ids::SigningKeyId;
 use crate::instance::{self, InstanceError};
+use crate::leak_reports::LeakReports;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::oauth::{DecoyKeys, LiveTokens, PhantomTokens, ReadTokens};
@@ -59,6 +60,10 @@ pub struct AppParts {
     pub refusals: RefusalsConfig,
     /// How long counters of what clients do are kept.
     pub usage: UsageConfig,
+    /// Salted hashes of imported API keys that are computed at once.
+    pub hash_threads: usize,
+    /// How reports of leaked keys are taken; `None`: not at all.
+    pub leak_reports: Option<LeakReports>,
     /// Makes HTTP requests.
     pub outbound: Outbound,
 }
@@ -93,6 +98,10 @@ pub struct App {
     pub limits: Limits,
     /// Makes HTTP requests.
     pub outbound: Outbound,
+    /// How reports of leaked keys are taken; `None`: not at all.
+    pub leak_reports: Option<LeakReports>,
+    /// Compares salted hashes of imported API keys.
+    pub slow_hashes: SlowHashes,
     /// Keys that clients keep at a URL.
     pub client_keys: ClientKeySets,
     /// Last uses that are not written yet.
@@ -184,6 +193,8 @@ impl App {
             backdate_seconds: parts.backdate_seconds,
             signers,
             revocations,
+            leak_reports: parts.leak_reports,
+            slow_hashes: SlowHashes::new(parts.hash_threads),
             client_keys,
             credential_uses: CredentialUses::default(),
             api_key_uses: ApiKeyUses::default(),

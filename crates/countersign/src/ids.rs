@@ -52,6 +52,8 @@ object_ids! {
     ClientGrantId = "gr";
     /// A key under which machine-made secrets are hashed.
     HashKeyId = "hk";
+    /// A key under which another system made HMACs of its API keys.
+    ImportKeyId = "ik";
     /// A partner company that owns clients.
     OrganizationId = "org";
     /// A resource server.

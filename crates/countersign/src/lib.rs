@@ -28,6 +28,7 @@ pub mod http;
 pub mod ids;
 pub mod instance;
 pub mod jobs;
+pub mod leak_reports;
 pub mod limits;
 pub mod log;
 mod log_queue;

@@ -5,8 +5,8 @@ use std::fmt;
 macro_rules! error_codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal),+ $(,)?) => {
         /// A stable code, `CS-nnnn`: 10xx form of a token, 11xx time, 12xx claims,
-        /// 13xx revocation, 20xx client authentication, 21xx grants, 30xx management, 90xx our own
-        /// faults. A number is never reused or renumbered.
+        /// 13xx revocation, 20xx client authentication, 21xx grants, 30xx management, 50xx API
+        /// keys, 90xx our own faults. A number is never reused or renumbered.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u16)]
         pub enum ErrorCode { $($(#[doc = $doc])+ $variant = $number),+ }
@@ -174,6 +174,12 @@ error_codes! {
     LimitedToOrganization = 3011,
     /// The caller may not give, or change, what it does not hold itself.
     ExceedsCaller = 3012,
+    /// Too many salted hashes of imported keys are being compared; try again.
+    ImportedHashesBusy = 5030,
+    /// The leak report has no signature of its reporter.
+    LeakReportUnsigned = 5031,
+    /// The public keys of the reporter cannot be had at the moment; the leak report was not judged.
+    ReporterKeysUnavailable = 5032,
     /// The request failed for a reason that is ours; the request id finds it in the log.
     Internal = 9001,
     /// The service cannot do this at the moment; try again.

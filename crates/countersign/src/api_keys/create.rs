@@ -104,6 +104,14 @@ pub async fn create(app: &App, by: &Actor, new: NewApiKey) -> Result<CreatedApiK
 }
 
 fn make(app: &App, by: &Actor, new: NewApiKey, now: Timestamp) -> Result<CreatedApiKey, ChangeError> {
+    let mut key = without_secrets(app, by, new, now)?;
+    let (secret, text) = make_secret(app, &key.prefix, now)?;
+    key.secrets.push(secret);
+    Ok(CreatedApiKey { key, text })
+}
+
+/// A checked key that nothing proves yet.
+pub(super) fn without_secrets(app: &App, by: &Actor, new: NewApiKey, now: Timestamp) -> Result<ApiKey, InvalidField> {
     let prefix = new.prefix.unwrap_or_else(|| DEFAULT_PREFIX.to_owned());
     check_prefix(&prefix)?;
     check_name("name", &new.name)?;
@@ -111,8 +119,7 @@ fn make(app: &App, by: &Actor, new: NewApiKey, now: Timestamp) -> Result<Created
     check_metadata(&new.metadata)?;
     check_lists(&new.permissions, &new.roles, &new.allowed_networks)?;
     check_end(new.expires_at, now)?;
-    let (secret, text) = make_secret(app, &prefix, now)?;
-    let key = ApiKey {
+    Ok(ApiKey {
         id: ApiKeyId::generate(now, app.entropy.as_ref()),
         client_id: new.client_id,
         resource_server_id: new.resource_server_id,
@@ -130,9 +137,8 @@ fn make(app: &App, by: &Actor, new: NewApiKey, now: Timestamp) -> Result<Created
         created_at: now,
         created_by: by.name(),
         updated_at: now,
-        secrets: vec![secret],
-    };
-    Ok(CreatedApiKey { key, text })
+        secrets: Vec::new(),
+    })
 }
 
 pub(super) fn check_lists(permissions: &[Permission], roles: &[String], networks: &[Network]) -> Result<(), InvalidField> {

@@ -4,13 +4,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use countersign_protocol::{CredentialText, Secret, Timestamp};
+use countersign_protocol::{Secret, Timestamp};
 
-use super::{ApiKey, ApiKeyHash, ApiKeySecret, ApiKeyState, Permission, PermissionExpression, Use};
+use super::{ApiKey, ApiKeySecret, ApiKeyState, FindKeyError, Permission, PermissionExpression, Use, find_presented};
 use crate::app::App;
 use crate::catalog::Catalog;
 use crate::ids::{OrganizationId, ResourceServerId};
-use crate::store::StoreError;
 
 /// What is asked.
 #[derive(Debug)]
@@ -101,15 +100,14 @@ impl Verdict {
     }
 }
 
-/// Judges what was presented. Text that is no key costs no lookup.
+/// Judges what was presented. Where no key was imported, text that is no key costs no lookup.
 ///
 /// # Errors
-/// [`StoreError`]: nothing is known about it.
-pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, StoreError> {
-    let Ok(presented) = CredentialText::parse(request.key.expose()) else { return Ok(Verdict::not_found()) };
-    let found = app.find_api_key(presented.id()).await?;
+/// [`FindKeyError`]: nothing is known about it.
+pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, FindKeyError> {
+    let found = find_presented(app, request.key.expose(), request.address).await?;
     let catalog = app.catalog();
-    let Some((key, secret)) = found.as_ref().and_then(|key| Some((key, proven(&catalog, key, &presented)?))) else {
+    let Some((key, secret)) = found.as_ref().and_then(|found| Some((&found.key, found.secret()?))) else {
         return Ok(Verdict::not_found());
     };
     let Some(client) = app.find_client(&key.client_id).await? else { return Ok(Verdict::not_found()) };
@@ -127,14 +125,6 @@ pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, StoreE
         app.api_key_uses.record(key, secret, Use { used_at: now, source: request.address });
     }
     Ok(Verdict { code, secret_id: Some(secret.id.clone()), key: Some(Arc::clone(key)), permissions })
-}
-
-/// The secret that was presented. The work is the same whether or not there is one.
-fn proven<'k>(catalog: &Catalog, key: &'k ApiKey, presented: &CredentialText) -> Option<&'k ApiKeySecret> {
-    let secret = key.secrets.iter().find(|secret| secret.lookup == presented.id())?;
-    let ApiKeyHash::Keyed { hash_key_id, hash } = &secret.hash else { return None };
-    let hasher = catalog.hashers.find(hash_key_id)?;
-    hasher.hash(presented.expose()).equals(hash).then_some(secret)
 }
 
 /// What a key may do, with what its roles give.

@@ -8,6 +8,7 @@ use countersign_protocol::jose::SigningKeyError;
 
 use super::{Catalog, LoadedAuthorizationServer, MountsByPath, ResolvedMount, SecretHashers};
 use crate::api_keys::roles::Role;
+use crate::api_keys::{ImportKey, ImportKeys, ImportSecret, Imports};
 use crate::authorization_servers::{AuthorizationServer, Mount};
 use crate::clients::SecretHasher;
 use crate::config::BaseUrl;
@@ -58,6 +59,8 @@ struct Rows {
     token_keys: Vec<StoredTokenKey>,
     introspection_clients: Vec<(ClientId, ResourceServerId)>,
     roles: Vec<Role>,
+    import_keys: Vec<(ImportKey, String)>,
+    import_forms: Vec<String>,
 }
 
 /// The keys of each authorization server, with their states.
@@ -90,6 +93,8 @@ pub async fn load(
                 token_keys: session.token_keys().await?,
                 introspection_clients: session.introspection_clients().await?,
                 roles: session.roles().await?,
+                import_keys: session.import_keys().await?,
+                import_forms: session.import_forms().await?,
             })
         })
     });
@@ -149,6 +154,7 @@ fn assemble(
         mounts: resolve_mounts(rows.mounts, &servers, bases),
         roles: rows.roles.into_iter().map(|role| (role.name, role.permissions)).collect(),
         hashers: open_hashers(rows.hash_keys, master_key)?,
+        imports: open_imports(rows.import_keys, &rows.import_forms, master_key)?,
         resource_servers: resource_servers
             .into_iter()
             .map(|resource_server| (resource_server.id.clone(), resource_server))
@@ -178,6 +184,16 @@ fn open(stored: &StoredSigningKey, master_key: &MasterKey, signers: &dyn Signers
         .open(stored.id.as_str(), &stored.sealed_private_key)
         .map_err(|source| CatalogError::Sealing { id: stored.id.to_string(), source })?;
     signers.open(&stored.id, stored.algorithm, &pkcs8).map_err(|source| CatalogError::SigningKey { id: stored.id.clone(), source })
+}
+
+fn open_imports(sealed: Vec<(ImportKey, String)>, forms: &[String], master_key: &MasterKey) -> Result<Imports, CatalogError> {
+    let open = |(key, sealed): (ImportKey, String)| {
+        let opened = master_key.open(key.id.as_str(), &sealed);
+        let opened = opened.map_err(|source| CatalogError::Sealing { id: key.id.to_string(), source })?;
+        Ok((key.id, ImportSecret::new(&opened)))
+    };
+    let keys: Vec<_> = sealed.into_iter().map(open).collect::<Result<_, CatalogError>>()?;
+    Ok(Imports::new(Arc::new(ImportKeys::new(keys)), forms))
 }
 
 fn open_hashers(sealed: Vec<(HashKeyId, String)>, master_key: &MasterKey) -> Result<SecretHashers, CatalogError> {

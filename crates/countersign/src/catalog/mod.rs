@@ -9,7 +9,7 @@ use std::sync::Arc;
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, ClientId, EndpointPaths, Issuer, Timestamp};
 
-use crate::api_keys::Permission;
+use crate::api_keys::{Imports, Permission};
 use crate::clients::SecretHasher;
 use crate::config::BaseUrl;
 use crate::ids::{AuthorizationServerId, HashKeyId, ResourceServerId};
@@ -34,6 +34,8 @@ pub struct Catalog {
     pub hashers: SecretHashers,
     /// Keys under which opaque tokens are sealed.
     pub token_keys: Arc<TokenKeys>,
+    /// How imported API keys are found.
+    pub imports: Imports,
 }
 
 /// An authorization server with everything that hangs on it.
@@ -148,6 +150,16 @@ impl SecretHashers {
     /// The one for new secrets.
     pub fn active(&self) -> Option<&SecretHasher> {
         self.newest_last.last()
+    }
+
+    /// The first that the instance had: it stays the same.
+    pub fn oldest(&self) -> Option<&SecretHasher> {
+        self.newest_last.first()
+    }
+
+    /// All of them, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &SecretHasher> {
+        self.newest_last.iter()
     }
 
     /// The one that made an existing hash.

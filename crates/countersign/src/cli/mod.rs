@@ -18,6 +18,7 @@ mod doctor;
 mod error_page;
 mod explain;
 mod grant;
+mod import_key;
 mod init;
 mod instance;
 mod introspection;
@@ -131,6 +132,9 @@ enum Command {
     /// Manage the keys that seal opaque tokens
     #[command(subcommand, after_help = token_key::EXAMPLES)]
     TokenKey(token_key::TokenKeyCommand),
+    /// Manage the keys of HMACs that another system made of its API keys
+    #[command(subcommand, after_help = import_key::EXAMPLES)]
+    ImportKey(import_key::ImportKeyCommand),
     /// Look at an issuer or an API from outside, and throw forged tokens at it
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(doctor::DoctorArgs),
@@ -204,6 +208,7 @@ async fn run(command: Command, printer: Printer, handed_over: std::io::Result<Ha
         Command::Revoke(command) => revoke::run(command, printer).await,
         Command::Token(command) => token::run(command, printer).await,
         Command::TokenKey(command) => token_key::run(command, printer).await,
+        Command::ImportKey(command) => import_key::run(command, printer).await,
         Command::Refusal(command) => refusal::run(command, printer).await,
         Command::Audit(command) => audit::run(command, printer).await,
         Command::Openapi => openapi::run(printer),

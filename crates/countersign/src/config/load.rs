@@ -11,8 +11,9 @@ use super::place::Place;
 use super::provenance::Provenance;
 use super::reader::Reader;
 use super::{
-    BudgetsConfig, CacheConfig, Config, CredentialsConfig, KeysConfig, LogConfig, MetricsConfig, OutboundConfig, RefusalsConfig,
-    ServerConfig, SigningKeysConfig, StorageConfig, TlsConfig, TokensConfig, TracesConfig, UsageConfig,
+    BudgetsConfig, CacheConfig, Config, CredentialsConfig, ImportedKeysConfig, KeysConfig, LeakReportsConfig, LogConfig,
+    MetricsConfig, OutboundConfig, RefusalsConfig, ServerConfig, SigningKeysConfig, StorageConfig, TlsConfig, TokensConfig,
+    TracesConfig, UsageConfig,
 };
 use super::{file, flags};
 
@@ -86,6 +87,8 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let budgets = BudgetsConfig::read(reader);
     let refusals = RefusalsConfig::read(reader);
     let usage = UsageConfig::read(reader);
+    let imported_keys = ImportedKeysConfig::read(reader);
+    let leak_reports = LeakReportsConfig::read(reader);
     let metrics = MetricsConfig::read(reader);
     let traces = TracesConfig::read(reader);
     Some(Config {
@@ -102,6 +105,8 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
         budgets: budgets?,
         refusals: refusals?,
         usage: usage?,
+        imported_keys: imported_keys?,
+        leak_reports: leak_reports?,
         metrics,
         traces: traces?,
     })

@@ -15,7 +15,9 @@ mod file;
 mod files;
 mod flags;
 mod given;
+mod imported_keys;
 mod keys;
+mod leak_reports;
 mod load;
 mod log;
 mod metrics;
@@ -51,7 +53,9 @@ pub use env::{Environment, ProcessEnvironment};
 pub use error::{ConfigError, ConfigErrors};
 pub use files::{Disk, FileContent, Files};
 pub use flags::{InvalidFlag, split_flag};
+pub use imported_keys::ImportedKeysConfig;
 pub use keys::{KeysConfig, MASTER_KEY_LENGTH, MasterKeyBytes, MasterKeySource, load_master_key};
+pub use leak_reports::LeakReportsConfig;
 pub use load::{ConfigFile, DEFAULT_FILE, Loaded, Sources, load};
 pub use log::{LogConfig, LogFormat, LogLevel};
 pub use metrics::MetricsConfig;
@@ -101,6 +105,10 @@ pub struct Config {
     pub refusals: RefusalsConfig,
     /// How long counters of what clients do are kept.
     pub usage: UsageConfig,
+    /// How API keys are compared that another system hashed.
+    pub imported_keys: ImportedKeysConfig,
+    /// Whether and how reports of leaked keys are taken.
+    pub leak_reports: LeakReportsConfig,
     /// The listener for scrapes.
     pub metrics: MetricsConfig,
     /// Where traces go.

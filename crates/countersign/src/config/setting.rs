@@ -2,8 +2,8 @@
 //! [`SECTIONS`].
 
 use super::{
-    acme, budgets, cache, credentials, keys, log, metrics, outbound, refusals, server, signing_keys, storage, tls, tokens, traces,
-    usage,
+    acme, budgets, cache, credentials, imported_keys, keys, leak_reports, log, metrics, outbound, refusals, server, signing_keys,
+    storage, tls, tokens, traces, usage,
 };
 
 /// Every setting, by section, in the order in which they are documented.
@@ -22,6 +22,8 @@ pub static SECTIONS: &[&Section] = &[
     &budgets::SECTION,
     &refusals::SECTION,
     &usage::SECTION,
+    &imported_keys::SECTION,
+    &leak_reports::SECTION,
     &metrics::SECTION,
     &traces::SECTION,
 ];

@@ -441,6 +441,24 @@ pub(super) const fn text_of(code: ErrorCode) -> PageText {
             mend: "Ask an operator who has the right.",
             section: "RFC 9110 section 15.5.4",
         },
+        ErrorCode::ImportedHashesBusy => PageText {
+            why: "Many imported keys with a salted hash were presented for the first time at once, or somebody makes such keys up.",
+            see: None,
+            mend: "Try again after the seconds of `Retry-After`; more threads are `imported_keys.hash_threads`.",
+            section: "RFC 9110 section 15.6.4",
+        },
+        ErrorCode::LeakReportUnsigned => PageText {
+            why: "The headers `Github-Public-Key-Identifier` and `Github-Public-Key-Signature` are missing, or the signature is not over these bytes by that key.",
+            see: None,
+            mend: "Let nothing on the way change the body; check `leak_reports.public_keys_url`.",
+            section: "RFC 9110 section 15.5.4",
+        },
+        ErrorCode::ReporterKeysUnavailable => PageText {
+            why: "The URL of the reporter's public keys does not answer, or answers something else.",
+            see: None,
+            mend: "Let the server reach `leak_reports.public_keys_url`, or keep the keys in `leak_reports.public_keys_file`.",
+            section: "RFC 9110 section 15.6.4",
+        },
         ErrorCode::Internal => PageText {
             why: "Something in the server failed. The request was not refused on its merits.",
             see: None,

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as _;
 
 /// Largest body, in bytes: a token request needs a few hundred.
-const MAX_BYTES: usize = 64 * 1024;
+pub(super) const MAX_BYTES: usize = 64 * 1024;
 
 /// Why a body was not read.
 #[derive(Debug)]
@@ -47,12 +47,17 @@ pub(super) async fn read_parameters(headers: &HeaderMap, body: Body, accepts: Ac
     parameters.map_err(ReadError::Malformed)
 }
 
-/// A body that announces more than may be read is not waited for.
+/// Reads a body of at most 64 KiB.
 pub(super) async fn read_bounded(body: Body) -> Result<Bytes, ReadError> {
-    if body.size_hint().lower() > MAX_BYTES as u64 {
+    read_bounded_to(body, MAX_BYTES).await
+}
+
+/// A body that announces more than may be read is not waited for.
+pub(super) async fn read_bounded_to(body: Body, max_bytes: usize) -> Result<Bytes, ReadError> {
+    if body.size_hint().lower() > max_bytes as u64 {
         return Err(ReadError::TooLarge);
     }
-    match Limited::new(body, MAX_BYTES).collect().await {
+    match Limited::new(body, max_bytes).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ReadError::TooLarge),
         Err(_) => Err(ReadError::Broken),

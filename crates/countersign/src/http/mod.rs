@@ -12,6 +12,7 @@ mod handed_over;
 mod health;
 mod hot;
 mod impatient;
+mod leak_reports;
 mod listener;
 mod manage;
 mod metrics;

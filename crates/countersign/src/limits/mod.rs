@@ -31,6 +31,7 @@ const BURST_SECONDS: u32 = 10;
 pub struct Limits {
     client_failures: Option<Budget>,
     source_failures: Option<Budget>,
+    imported_key_failures: Option<Budget>,
     client_requests: Option<Budget>,
     source_requests: Option<Budget>,
 }
@@ -77,6 +78,7 @@ impl Limits {
         Self {
             client_failures: budget("client_failures", a_minute(config.client_failures_per_minute)),
             source_failures: budget("source_failures", a_minute(config.source_failures_per_minute)),
+            imported_key_failures: budget("imported_key_failures", a_minute(config.client_failures_per_minute)),
             client_requests: budget("client_requests", a_second(config.client_requests_per_second)),
             source_requests: budget("source_requests", a_second(config.source_requests_per_second)),
         }
@@ -125,6 +127,26 @@ impl Limits {
         }
         if let Some(budget) = &self.source_failures {
             budget.charge(&network, source, None, now);
+        }
+    }
+
+    /// Whether a source address may present another key to the salted hashes that `hint` finds.
+    ///
+    /// # Errors
+    /// [`Exhausted`].
+    pub fn admit_imported(&self, source: SourceAddress, hint: &str, now: Timestamp) -> Result<(), Exhausted> {
+        let Some(budget) = &self.imported_key_failures else { return Ok(()) };
+        let wait = budget.wait(&(Network::of(source), hint), Instant::of(now));
+        wait.map_or(Ok(()), |exhausted| {
+            budget.count_refusal();
+            Err(exhausted)
+        })
+    }
+
+    /// Counts a key that no salted hash matched.
+    pub fn record_imported_failure(&self, source: SourceAddress, hint: &str, now: Timestamp) {
+        if let Some(budget) = &self.imported_key_failures {
+            budget.charge(&(Network::of(source), hint), source, None, Instant::of(now));
         }
     }
 

@@ -6,6 +6,7 @@ mod by_name;
 mod expiry;
 mod families;
 mod histogram;
+mod leaks;
 mod node;
 mod reference;
 mod refusals;
@@ -22,6 +23,7 @@ use prometheus_client::metrics::counter::Counter;
 pub use budgets::{BudgetFamilies, BudgetMetrics};
 pub use expiry::{Ending, Expiring, ExpiryMetrics, Within};
 pub use histogram::Histogram;
+pub use leaks::LeakMetrics;
 pub use node::NodeMetrics;
 pub use reference::reference_markdown;
 pub use refusals::RefusalMetrics;
@@ -66,6 +68,8 @@ pub struct Metrics {
     pub explanations: RefusalMetrics,
     /// What clients do.
     pub usage: UsageMetrics,
+    /// Reports of leaked credentials.
+    pub leaks: LeakMetrics,
     /// What expires soon.
     pub expiry: ExpiryMetrics,
     /// Lookups of clients.
@@ -94,6 +98,7 @@ impl Metrics {
         let budgets = BudgetFamilies::new(&mut families);
         let explanations = RefusalMetrics::new(&mut families);
         let usage = UsageMetrics::new(&mut families);
+        let leaks = LeakMetrics::new(&mut families);
         let lookups = Labelled::new(&LOOKUPS, Counter::default);
         families.add_labelled(&lookups);
         let key_lookups = Labelled::new(&KEY_LOOKUPS, Counter::default);
@@ -104,7 +109,20 @@ impl Metrics {
         let expiry = ExpiryMetrics::new(&mut families);
         let of = |lookups: &Labelled<Counter>| LookupMetrics { hits: lookups.series(&["hit"]), misses: lookups.series(&["miss"]) };
         let (client_cache, api_key_cache) = (of(&lookups), of(&key_lookups));
-        Self { node, requests, tokens, budgets, explanations, usage, expiry, client_cache, api_key_cache, signing_wait, families }
+        Self {
+            node,
+            requests,
+            tokens,
+            budgets,
+            explanations,
+            usage,
+            leaks,
+            expiry,
+            client_cache,
+            api_key_cache,
+            signing_wait,
+            families,
+        }
     }
 
     /// The scrape, [`MEDIA_TYPE`]. `feed_silence_millis` is how long ago this node had

@@ -9,10 +9,11 @@ use countersign_verify::SystemClock;
 
 use crate::app::{App, AppParts};
 use crate::config::{
-    self, BaseUrl, CertificateSource, Config, Disk, Environment, KeysConfig, MasterKeySource, NamedFile, OutboundConfig,
-    StorageConfig, StorageUrl,
+    self, BaseUrl, CertificateSource, Config, Disk, Environment, KeysConfig, LeakReportsConfig, MasterKeySource, NamedFile,
+    OutboundConfig, StorageConfig, StorageUrl,
 };
 use crate::entropy::SystemEntropy;
+use crate::leak_reports::{LeakReports, ReporterKeys};
 use crate::management;
 use crate::outbound::{Outbound, OutboundOptions};
 use crate::sealing::MasterKey;
@@ -38,7 +39,9 @@ pub(crate) fn data_folder_settings(data: &Path, environment: &dyn Environment) -
 
 /// Reads and checks the certificates that a configuration names.
 pub(crate) fn check_files(config: &Config) -> anyhow::Result<()> {
-    outbound(&config.outbound)?;
+    let outbound = outbound(&config.outbound)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    leak_reports(&config.leak_reports, &outbound, &clock)?;
     connect_options(&config.storage)?;
     match config.tls.as_ref().map(|tls| &tls.certificate) {
         Some(CertificateSource::Files { files, .. }) => drop(Reloader::start(files.clone(), &Disk, SystemClock.now())?),
@@ -86,7 +89,7 @@ async fn build(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn Clock>) -> a
         store,
         master_key,
         timer: Arc::new(SystemTimer::new(Arc::clone(&clock))),
-        clock,
+        clock: Arc::clone(&clock),
         entropy: Arc::new(SystemEntropy),
         bases,
         trusted_proxies: config.server.trusted_proxies.clone(),
@@ -97,6 +100,8 @@ async fn build(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn Clock>) -> a
         usage: config.usage,
         client_cache_capacity: config.cache.clients,
         api_key_cache_capacity: config.cache.api_keys,
+        hash_threads: config.imported_keys.hash_threads,
+        leak_reports: leak_reports(&config.leak_reports, &outbound, &clock)?,
         signing_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         outbound,
     };
@@ -121,6 +126,19 @@ pub(crate) fn configured_master_key(keys: &KeysConfig) -> anyhow::Result<MasterK
 pub(crate) fn load_master_key(source: &MasterKeySource) -> anyhow::Result<MasterKey> {
     let bytes = config::load_master_key(source, &Disk)?;
     Ok(MasterKey::new(&Secret::new(bytes.expose().to_vec()))?)
+}
+
+/// How reports of leaked keys are taken.
+fn leak_reports(config: &LeakReportsConfig, outbound: &Outbound, clock: &Arc<dyn Clock>) -> anyhow::Result<Option<LeakReports>> {
+    let Some(policy) = config.policy else { return Ok(None) };
+    let keys = match &config.public_keys_file {
+        Some(file) => {
+            let content = file.read(&Disk)?;
+            ReporterKeys::given(content.text.expose().as_bytes()).map_err(|error| file.wrong(format!("is not used: {error}")))?
+        }
+        None => ReporterKeys::at(&config.public_keys_url, outbound.fetch(), Arc::clone(clock))?,
+    };
+    Ok(Some(LeakReports { keys, policy }))
 }
 
 /// The client for requests of our own that a configuration describes.

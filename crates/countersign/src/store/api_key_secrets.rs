@@ -3,8 +3,9 @@
 use countersign_protocol::Timestamp;
 
 use super::authorization_servers::corrupt;
+use super::many::many_rows;
 use super::statement::statements;
-use super::value::Row;
+use super::value::{Row, Value};
 use super::{Session, StoreError, Tx};
 use crate::api_keys::{ApiKeyHash, ApiKeySecret, Use};
 use crate::clients::SecretHash;
@@ -13,9 +14,12 @@ use crate::ids::{ApiKeyId, HashKeyId};
 /// The scheme of the hashes that we make.
 const KEYED: &str = "hmac";
 
+pub(super) const INSERT_INTO: &str = "INSERT INTO api_key_secrets (id, key_id, start, scheme, hash_key_id, hash, lookup, expires_at, \
+                                      rotated_at, created_at) VALUES ";
+pub(super) const COLUMNS: usize = 10;
+
 statements! {
-    INSERT = "INSERT INTO api_key_secrets (id, key_id, start, scheme, hash_key_id, hash, lookup, expires_at, rotated_at, created_at) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    INSERT = many_rows!(INSERT_INTO, COLUMNS, 1, "");
     OF_KEY = "SELECT id, start, scheme, hash_key_id, hash, lookup, expires_at, rotated_at, created_at, used_at, source_address \
               FROM api_key_secrets LEFT JOIN api_key_uses ON secret_id = id WHERE key_id = $1 ORDER BY created_at, id";
     RECORD_USE = "INSERT INTO api_key_uses (secret_id, used_at, source_address) \
@@ -29,23 +33,7 @@ statements! {
 
 impl Tx {
     pub(crate) async fn insert_api_key_secret(&mut self, key: &ApiKeyId, new: &ApiKeySecret) -> Result<(), StoreError> {
-        let (scheme, hash_key_id, hash) = match &new.hash {
-            ApiKeyHash::Keyed { hash_key_id, hash } => (KEYED, Some(hash_key_id.as_str()), hash.to_stored()),
-            ApiKeyHash::Imported { scheme, hash } => (scheme.as_str(), None, hash.clone()),
-        };
-        let values = [
-            new.id.as_str().into(),
-            key.as_str().into(),
-            new.start.as_str().into(),
-            scheme.into(),
-            hash_key_id.into(),
-            hash.into(),
-            new.lookup.as_str().into(),
-            new.expires_at.into(),
-            new.rotated_at.into(),
-            new.created_at.into(),
-        ];
-        self.query(&INSERT, &values).await.map(drop)
+        self.query(&INSERT, &values(key, new)).await.map(drop)
     }
 
     /// Ends the secrets of a key at `deadline` at the latest.
@@ -71,6 +59,26 @@ impl Session {
     pub(super) async fn api_key_secrets_of(&mut self, key: &ApiKeyId) -> Result<Vec<ApiKeySecret>, StoreError> {
         self.query(&OF_KEY, &[key.as_str().into()]).await?.into_iter().map(read).collect()
     }
+}
+
+/// The values of [`INSERT_INTO`].
+pub(super) fn values(key: &ApiKeyId, new: &ApiKeySecret) -> [Value; COLUMNS] {
+    let (scheme, hash_key_id, hash) = match &new.hash {
+        ApiKeyHash::Keyed { hash_key_id, hash } => (KEYED, Some(hash_key_id.as_str()), hash.to_stored()),
+        ApiKeyHash::Imported { scheme, hash } => (scheme.as_str(), None, hash.clone()),
+    };
+    [
+        new.id.as_str().into(),
+        key.as_str().into(),
+        new.start.as_str().into(),
+        scheme.into(),
+        hash_key_id.into(),
+        hash.into(),
+        new.lookup.as_str().into(),
+        new.expires_at.into(),
+        new.rotated_at.into(),
+        new.created_at.into(),
+    ]
 }
 
 fn read(mut row: Row) -> Result<ApiKeySecret, StoreError> {

@@ -6,17 +6,21 @@ use serde::de::DeserializeOwned;
 
 use super::authorization_servers::corrupt;
 use super::keyset::{Page, limit};
+use super::many::many_rows;
 use super::statement::statements;
-use super::value::Row;
+use super::value::{Row, Value};
 use super::{Session, StoreError, Tx};
 use crate::api_keys::{ApiKey, ApiKeyFilter, ApiKeyState, Permission};
 use crate::config::Network;
 use crate::ids::{ApiKeyId, OrganizationId, ResourceServerId};
 
+pub(super) const INSERT_INTO: &str = "INSERT INTO api_keys (id, client_id, resource_server_id, name, prefix, external_id, metadata, \
+                                      permissions, roles, allowed_networks, expires_at, disabled_at, revoked_at, version, created_at, \
+                                      created_by, updated_at) VALUES ";
+pub(super) const COLUMNS: usize = 17;
+
 statements! {
-    INSERT = "INSERT INTO api_keys (id, client_id, resource_server_id, name, prefix, external_id, metadata, permissions, roles, \
-              allowed_networks, expires_at, disabled_at, revoked_at, version, created_at, created_by, updated_at) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    INSERT = many_rows!(INSERT_INTO, COLUMNS, 1, "");
     OWNER = "SELECT client_id FROM api_keys WHERE id = $1";
     FIND = "SELECT id, client_id, resource_server_id, name, prefix, external_id, metadata, permissions, roles, allowed_networks, \
             expires_at, disabled_at, revoked_at, version, created_at, created_by, updated_at FROM api_keys WHERE id = $1";
@@ -68,26 +72,7 @@ statements! {
 
 impl Tx {
     pub(crate) async fn insert_api_key(&mut self, new: &ApiKey) -> Result<(), StoreError> {
-        let values = [
-            new.id.as_str().into(),
-            new.client_id.as_str().into(),
-            new.resource_server_id.as_str().into(),
-            new.name.as_str().into(),
-            new.prefix.as_str().into(),
-            new.external_id.as_deref().into(),
-            json(&new.metadata)?.into(),
-            list(&new.permissions)?.into(),
-            json(&new.roles)?.into(),
-            list(&new.allowed_networks)?.into(),
-            new.expires_at.into(),
-            new.disabled_at.into(),
-            new.revoked_at.into(),
-            new.version.into(),
-            new.created_at.into(),
-            new.created_by.as_str().into(),
-            new.updated_at.into(),
-        ];
-        self.query(&INSERT, &values).await.map(drop)
+        self.query(&INSERT, &values(new)?).await.map(drop)
     }
 
     /// Writes the new state of a key of a locked client; returns its version, or `None`
@@ -211,6 +196,29 @@ impl Session {
         let pattern = format!("%\"{}\"%", name.replace('_', "\\_"));
         Ok(self.query_optional(&ANY_WITH_ROLE, &[pattern.into()]).await?.is_some())
     }
+}
+
+/// The values of [`INSERT_INTO`].
+pub(super) fn values(new: &ApiKey) -> Result<[Value; COLUMNS], StoreError> {
+    Ok([
+        new.id.as_str().into(),
+        new.client_id.as_str().into(),
+        new.resource_server_id.as_str().into(),
+        new.name.as_str().into(),
+        new.prefix.as_str().into(),
+        new.external_id.as_deref().into(),
+        json(&new.metadata)?.into(),
+        list(&new.permissions)?.into(),
+        json(&new.roles)?.into(),
+        list(&new.allowed_networks)?.into(),
+        new.expires_at.into(),
+        new.disabled_at.into(),
+        new.revoked_at.into(),
+        new.version.into(),
+        new.created_at.into(),
+        new.created_by.as_str().into(),
+        new.updated_at.into(),
+    ])
 }
 
 fn json(value: &impl Serialize) -> Result<String, StoreError> {

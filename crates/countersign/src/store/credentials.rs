@@ -19,6 +19,7 @@ statements! {
     OWNER = "SELECT client_id FROM credentials WHERE id = $1";
     OF_CLIENT = "SELECT id, kind, label, hash_key_id, secret_hash, jwks, jwks_uri, not_before, expires_at, rotated_at, revoked_at, \
                  created_at, created_by FROM credentials WHERE client_id = $1 ORDER BY id";
+    BY_HASH = "SELECT client_id, id FROM credentials WHERE secret_hash = $2 AND hash_key_id = $1";
     FIND = "SELECT id, kind, label, hash_key_id, secret_hash, jwks, jwks_uri, not_before, expires_at, rotated_at, revoked_at, \
             created_at, created_by FROM credentials WHERE client_id = $1 AND id = $2";
     COUNT = "SELECT COUNT(*) FROM credentials WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
@@ -100,6 +101,20 @@ impl Tx {
 }
 
 impl Session {
+    /// The client and the credential of a secret.
+    pub(crate) async fn find_credential_by_hash(
+        &mut self,
+        hash_key: &HashKeyId,
+        hash: &SecretHash,
+    ) -> Result<Option<(ClientId, CredentialId)>, StoreError> {
+        let Some(mut row) = self.query_optional(&BY_HASH, &[hash_key.as_str().into(), hash.to_stored().into()]).await? else {
+            return Ok(None);
+        };
+        let client = row.text()?;
+        let client_id = ClientId::try_from(client.as_str()).map_err(|_| corrupt("credentials", "client_id", &client))?;
+        Ok(Some((client_id, CredentialId::from_stored(&row.text()?))))
+    }
+
     pub(super) async fn credentials_of(&mut self, client: &ClientId) -> Result<Vec<Credential>, StoreError> {
         self.query(&OF_CLIENT, &[client.as_str().into()]).await?.into_iter().map(read).collect()
     }

@@ -23,8 +23,11 @@ mod expiry_warnings;
 mod facts;
 mod hash_keys;
 mod idempotency;
+mod import_keys;
+mod imported_keys;
 mod introspection_clients;
 mod keyset;
+mod many;
 mod migrate;
 mod organizations;
 mod postgres;
@@ -50,6 +53,7 @@ pub use engine::{ConnectOptions, Durability, Store, WorkFuture};
 pub use error::StoreError;
 pub use expiry_warnings::ExpiringCredential;
 pub use idempotency::KeptReply;
+pub(crate) use imported_keys::MAX_CANDIDATES;
 pub use keyset::Page;
 pub use sealed::{SEALED_COLUMNS, SealedColumn};
 pub use session::Session;
@@ -75,6 +79,8 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         facts::ALL,
         hash_keys::ALL,
         idempotency::ALL,
+        import_keys::ALL,
+        imported_keys::ALL,
         introspection_clients::ALL,
         migrate::ALL,
         organizations::ALL,

@@ -14,6 +14,8 @@ statements! {
     REPLACE_SIGNING_KEY = "UPDATE signing_keys SET sealed_private_key = $2 WHERE id = $1 AND sealed_private_key = $3 RETURNING id";
     TOKEN_KEYS = "SELECT id, sealed_key FROM token_keys WHERE sealed_key <> '' ORDER BY id";
     REPLACE_TOKEN_KEY = "UPDATE token_keys SET sealed_key = $2 WHERE id = $1 AND sealed_key = $3 RETURNING id";
+    IMPORT_KEYS = "SELECT id, sealed_key FROM import_keys ORDER BY id";
+    REPLACE_IMPORT_KEY = "UPDATE import_keys SET sealed_key = $2 WHERE id = $1 AND sealed_key = $3 RETURNING id";
     ACME_ACCOUNTS = "SELECT 'acme_account ' || directory_url, sealed_credentials FROM acme_accounts ORDER BY 1";
     REPLACE_ACME_ACCOUNT = "UPDATE acme_accounts SET sealed_credentials = $2 \
                             WHERE 'acme_account ' || directory_url = $1 AND sealed_credentials = $3 RETURNING directory_url";
@@ -43,6 +45,7 @@ pub static SEALED_COLUMNS: &[SealedColumn] = &[
     SealedColumn { table: "hash_keys", column: "sealed_key", values: &HASH_KEYS, replace: &REPLACE_HASH_KEY },
     SealedColumn { table: "signing_keys", column: "sealed_private_key", values: &SIGNING_KEYS, replace: &REPLACE_SIGNING_KEY },
     SealedColumn { table: "token_keys", column: "sealed_key", values: &TOKEN_KEYS, replace: &REPLACE_TOKEN_KEY },
+    SealedColumn { table: "import_keys", column: "sealed_key", values: &IMPORT_KEYS, replace: &REPLACE_IMPORT_KEY },
     SealedColumn { table: "acme_accounts", column: "sealed_credentials", values: &ACME_ACCOUNTS, replace: &REPLACE_ACME_ACCOUNT },
     SealedColumn {
         table: "acme_certificates",

@@ -99,7 +99,8 @@ impl Api {
         self.call(Method::POST, path.as_str(), body, &[(IDEMPOTENCY_KEY, key)]).await
     }
 
-    /// Sends a POST that is a question: it is answered anew each time.
+    /// Sends a POST that is a question, or that has its effect once however often it is sent:
+    /// nothing has to be remembered of it.
     pub(super) async fn ask(&self, path: &Path, body: &Value) -> Result<Reply, ApiError> {
         self.call(Method::POST, path.as_str(), Some(body), &[]).await
     }

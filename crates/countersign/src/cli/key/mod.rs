@@ -1,6 +1,7 @@
 //! `countersign key`.
 
 mod create;
+mod import;
 mod scanner_rules;
 mod update;
 mod verify;
@@ -13,6 +14,7 @@ use super::Printer;
 use super::api::{ApiArgs, Path};
 use super::verbs::{self, DeleteArgs, ListArgs, Members};
 use create::CreateArgs;
+use import::ImportArgs;
 use scanner_rules::ScannerRulesArgs;
 use update::UpdateArgs;
 use verify::VerifyArgs;
@@ -23,6 +25,7 @@ Examples:
   countersign key verify - --permissions \"orders.read AND orders.write\" < key.txt
   countersign key list --client acme-1
   countersign key rotate key_06rgs5v97tzapyv6r0ykd59rv8 --overlap-seconds 86400
+  countersign key import keys.csv --client acme-1 --resource-server rs_06rgs5v97tzapyv6r0ykd59rv8 --dry-run
   countersign key scanner-rules --format gitleaks > .gitleaks.toml";
 
 /// What a table of keys shows.
@@ -49,6 +52,12 @@ pub(crate) enum KeyCommand {
     Revoke(OneArgs),
     /// Delete an API key with all that is known of it
     Delete(DeleteOneArgs),
+    /// Import API keys that another system hashed; what is there already is passed over
+    ///
+    /// Each key has a hash (`hash`, and `scheme` where its text does not tell), a client
+    /// (`client_id`) and a resource server (`resource_server_id`); a salted hash also has the
+    /// first characters of the key (`lookup`).
+    Import(ImportArgs),
     /// Ask whether an API key is valid, as an API does; exit code 1: it is not
     ///
     /// The key comes from standard input or a file, never from the arguments: those are in
@@ -128,6 +137,7 @@ pub(super) async fn run(command: KeyCommand, printer: Printer) -> anyhow::Result
             let what = format!("key {}", arguments.id);
             verbs::delete(&arguments.delete, &Path::of(&["keys", &arguments.id])?, &what, printer).await
         }
+        KeyCommand::Import(arguments) => import::run(arguments, printer).await,
         KeyCommand::ScannerRules(arguments) => scanner_rules::run(&arguments, printer).await,
         // What it finds out is its exit code.
         KeyCommand::Verify(arguments) => return verify::run(arguments, printer).await,

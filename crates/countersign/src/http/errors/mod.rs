@@ -78,10 +78,13 @@ pub(super) fn json_text(status: StatusCode, text: impl Into<Body>) -> Response {
 /// A fault of ours, RFC 9457: constant, with the cause only in the log. Whoever
 /// knows the request's id adds it by [`with_request_id`].
 pub(super) fn fault(code: ErrorCode, cause: String) -> Response {
-    let is_passing = matches!(code, ErrorCode::ChangeNotApplied | ErrorCode::Unavailable);
+    let is_passing = matches!(
+        code,
+        ErrorCode::ChangeNotApplied | ErrorCode::ImportedHashesBusy | ErrorCode::ReporterKeysUnavailable | ErrorCode::Unavailable
+    );
     let mut response = problem(if is_passing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR }, code);
     // A change that is made is not to be sent again.
-    if code == ErrorCode::Unavailable {
+    if is_passing && code != ErrorCode::ChangeNotApplied {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
     }
     Outcome { code: Some(code), cause: Some(cause), ..Outcome::default() }.attach(response.extensions_mut());

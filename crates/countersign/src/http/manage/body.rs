@@ -10,8 +10,11 @@ use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::refusal::Refusal;
-use crate::http::body::{ReadError, read_bounded};
+use crate::http::body::{MAX_BYTES, ReadError, read_bounded_to};
 use crate::http::errors::{ProblemField, problem, problem_saying, problem_with};
+
+/// Largest body of a batch, in bytes.
+const MAX_LARGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// A request body, and its bytes for the idempotency key.
 pub(super) struct Body<T> {
@@ -34,14 +37,38 @@ where
     }
 }
 
+/// A request body of up to 4 MiB.
+pub(super) struct LargeBody<T>(pub(super) Body<T>);
+
+impl<S, T> FromRequest<S> for LargeBody<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        read_up_to(MAX_LARGE_BYTES, &parts.headers, body).await.map(Self)
+    }
+}
+
 /// Reads a body that says that it is JSON.
 pub(super) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: axum::body::Body) -> Result<Body<T>, Refusal> {
+    read_up_to(MAX_BYTES, headers, body).await
+}
+
+async fn read_up_to<T: DeserializeOwned>(
+    max_bytes: usize,
+    headers: &HeaderMap,
+    body: axum::body::Body,
+) -> Result<Body<T>, Refusal> {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::ContentTypeUnsupported).into());
     }
-    let bytes = read_bounded(body).await.map_err(|error| match error {
+    let bytes = read_bounded_to(body, max_bytes).await.map_err(|error| match error {
         ReadError::TooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::BodyTooLarge),
         ReadError::Broken | ReadError::ContentType | ReadError::Malformed(_) => {
             problem(StatusCode::BAD_REQUEST, ErrorCode::BodyMalformed)

@@ -93,8 +93,10 @@ fn add_parameter(kind: Kind, operation: &mut Operation) {
 /// An answer that is an object tells its version, and of a new one the place.
 fn add_headers(kind: Kind, path: &str, operation: &mut Operation) {
     // What came of an action has no version of its own.
-    let is_outcome =
-        path.ends_with("-keys/rotate") || path.ends_with("/revocations") || path.ends_with("/introspection-clients/{client_id}");
+    let is_outcome = path.ends_with("/keys/import")
+        || path.ends_with("-keys/rotate")
+        || path.ends_with("/revocations")
+        || path.ends_with("/introspection-clients/{client_id}");
     let is_object = match kind {
         Kind::Ask => false,
         Kind::Read => path.ends_with('}'),

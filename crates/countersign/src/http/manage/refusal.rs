@@ -2,8 +2,13 @@
 
 use axum::response::{IntoResponse, Response};
 
+use countersign_protocol::ErrorCode;
+use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
+
+use crate::api_keys::FindKeyError;
 use crate::change::{ChangeError, InvalidField};
-use crate::http::errors::{change_refusal, store_fault};
+use crate::http::errors::{change_refusal, fault, problem, store_fault};
 use crate::store::StoreError;
 
 /// A rendered refusal, boxed because a response is large.
@@ -25,6 +30,20 @@ impl From<ChangeError> for Refusal {
 impl From<InvalidField> for Refusal {
     fn from(error: InvalidField) -> Self {
         ChangeError::from(error).into()
+    }
+}
+
+impl From<FindKeyError> for Refusal {
+    fn from(error: FindKeyError) -> Self {
+        match error {
+            FindKeyError::Busy(error) => fault(ErrorCode::ImportedHashesBusy, error.to_string()).into(),
+            FindKeyError::Store(error) => error.into(),
+            FindKeyError::TooManyFailures(exhausted) => {
+                let mut refused = problem(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyFailures);
+                refused.headers_mut().insert(RETRY_AFTER, HeaderValue::from(exhausted.retry_after_seconds));
+                refused.into()
+            }
+        }
     }
 }
 

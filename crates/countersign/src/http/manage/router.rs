@@ -9,8 +9,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    audit, authorization_servers, caller, clients, credentials, grants, introspection_clients, keys, mounts, openapi,
-    organizations, refusals, resource_servers, revocations, roles, signing_keys, token_keys, usage,
+    audit, authorization_servers, caller, clients, credentials, grants, import_keys, introspection_clients, key_import, keys,
+    mounts, openapi, organizations, refusals, resource_servers, revocations, roles, signing_keys, token_keys, usage,
 };
 use crate::app::App;
 
@@ -67,6 +67,9 @@ pub(super) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(signing_keys::rotate_signing_keys))
         .routes(routes!(token_keys::list_token_keys))
         .routes(routes!(token_keys::rotate_token_keys))
+        .routes(routes!(key_import::import_keys))
+        .routes(routes!(import_keys::list_import_keys, import_keys::create_import_key))
+        .routes(routes!(import_keys::show_import_key, import_keys::delete_import_key))
         .routes(routes!(revocations::list_revocations, revocations::create_revocation))
         .routes(routes!(refusals::list_refusals))
         .routes(routes!(refusals::show_refusal))

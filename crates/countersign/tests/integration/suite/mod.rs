@@ -7,6 +7,8 @@ mod api_keys;
 mod decoder;
 mod error_pages;
 mod health;
+mod imported_keys;
+mod leak_reports;
 mod manage;
 mod metrics;
 mod nodes;

@@ -8,6 +8,7 @@ use countersign::app::{App, AppParts, StartError};
 use countersign::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig, UsageConfig};
 use countersign::entropy::SeededEntropy;
 use countersign::http::{Site, SiteOptions, metrics_router, site};
+use countersign::leak_reports::{LeakPolicy, LeakReports, ReporterKeys};
 use countersign::outbound::{Outbound, OutboundOptions};
 use countersign::sealing::MasterKey;
 use countersign::store::Store;
@@ -28,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) api_key_cache_capacity: usize,
     pub(crate) store_timeout: Duration,
     pub(crate) listen: bool,
+    /// What is done about reports of leaked keys, and where the keys of the reporter are.
+    pub(crate) leak_reports: Option<(LeakPolicy, String)>,
     /// Where the signing keys are held; `None`: in the process.
     pub(crate) signers: Option<RemoteSigners>,
 }
@@ -45,6 +48,7 @@ impl Default for Setup {
             api_key_cache_capacity: 1_000,
             store_timeout: Duration::from_secs(20),
             listen: false,
+            leak_reports: None,
             signers: None,
         }
     }
@@ -85,6 +89,11 @@ impl TestApp {
         static SEED: AtomicU64 = AtomicU64::new(1);
         let store = Store::open(database.options(setup.store_timeout, setup.listen)).await.unwrap();
         let timer = Arc::new(TestTimer::new(Arc::clone(&clock)));
+        let outbound = Outbound::new(&OutboundOptions { allow_private_addresses: true, ..OutboundOptions::default() }).unwrap();
+        let leak_reports = setup.leak_reports.as_ref().map(|(policy, url)| {
+            let keys = ReporterKeys::at(url, outbound.fetch(), clock.clone()).unwrap();
+            LeakReports { keys, policy: *policy }
+        });
         let parts = AppParts {
             store,
             master_key,
@@ -101,7 +110,9 @@ impl TestApp {
             client_cache_capacity: setup.client_cache_capacity,
             api_key_cache_capacity: setup.api_key_cache_capacity,
             signing_threads: 1,
-            outbound: Outbound::new(&OutboundOptions { allow_private_addresses: true, ..OutboundOptions::default() }).unwrap(),
+            hash_threads: 2,
+            leak_reports,
+            outbound,
         };
         let app = match &setup.signers {
             Some(signers) => App::start_with(parts, Arc::new(signers.clone())).await?,

@@ -65,6 +65,8 @@ async fn open(path: PathBuf, durability: Durability) -> anyhow::Result<Arc<App>>
         client_cache_capacity: 1_000,
         api_key_cache_capacity: 1_000,
         signing_threads: 1,
+        hash_threads: 1,
+        leak_reports: None,
         outbound: Outbound::new(&OutboundOptions::default())?,
     };
     Ok(App::start(parts).await?)

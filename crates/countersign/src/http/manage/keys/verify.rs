@@ -14,7 +14,7 @@ use super::verdict::{VerdictView, VerificationView};
 use crate::api_keys::{self, Verdict, VerifyRequest};
 use crate::app::App;
 use crate::http::arrival::Arrival;
-use crate::http::errors::{fault, problem_saying, problem_with, store_fault};
+use crate::http::errors::{fault, problem_saying, problem_with};
 use crate::http::manage::body;
 use crate::http::manage::caller::Caller;
 use crate::http::manage::refusal::Refusal;
@@ -70,7 +70,7 @@ async fn all(app: &Arc<App>, questions: Vec<VerifyRequest>) -> Result<Vec<Verdic
     let mut verdicts = Vec::with_capacity(tasks.len());
     while let Some(done) = tasks.join_next().await {
         let (place, verdict) = done.map_err(|error| fault(ErrorCode::Internal, error.to_string()))?;
-        verdicts.push((place, verdict.map_err(|error| store_fault(&error))?));
+        verdicts.push((place, verdict?));
     }
     verdicts.sort_unstable_by_key(|(place, _)| *place);
     Ok(verdicts.into_iter().map(|(_, verdict)| verdict).collect())

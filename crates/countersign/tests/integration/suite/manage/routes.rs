@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 
 use countersign::api_keys::roles::{self, NewRole};
-use countersign::api_keys::{self, NewApiKey};
+use countersign::api_keys::{self, NewApiKey, create_import_key};
 use countersign::audit::Actor;
 use countersign::clients::{self, NewClient, NewClientGrant};
 use countersign::http::management_document;
 use countersign::ids::OrganizationId;
 use countersign_protocol::jose::Algorithm;
-use countersign_protocol::{ClientId, ErrorCode};
+use countersign_protocol::{ClientId, ErrorCode, Secret};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -64,6 +64,7 @@ struct World {
     key_text: String,
     resource_server: String,
     unused: String,
+    import_key: String,
 }
 
 const SERVER: &str = "foreign-server";
@@ -95,6 +96,7 @@ impl World {
         let key = api_keys::create(&app.app, &by, new).await.unwrap();
         let new = NewRole { name: ROLE.to_owned(), description: String::new(), permissions: Vec::new() };
         roles::create(&app.app, &by, new).await.unwrap();
+        let import_key = create_import_key(&app.app, &by, "x".to_owned(), Secret::new(vec![1; 32])).await.unwrap().id.to_string();
         let refused = app.post("/oauth/token").basic(CLIENT, "wrong").form("grant_type=client_credentials").send().await;
         let refused = refused.header("x-request-id").unwrap().to_owned();
         Self {
@@ -107,6 +109,7 @@ impl World {
             key_text: key.text.expose().clone(),
             resource_server: resource_server.id.to_string(),
             unused: unused.id.to_string(),
+            import_key,
         }
     }
 
@@ -120,6 +123,7 @@ impl World {
         let organization = format!("/organizations/{}", self.owner);
         let (key, role) = (format!("/keys/{}", self.key), format!("/roles/{ROLE}"));
         let new_key = json!({ "name": "x", "client_id": CLIENT, "resource_server_id": self.resource_server });
+        let import_key = format!("/import-keys/{}", self.import_key);
         let mount = format!("{server}/mounts/https%3A%2F%2Fpartner.test");
         let example = |operation, path: &str, body: Value| Example {
             operation,
@@ -152,6 +156,8 @@ impl World {
             without_body("show_role", &role),
             without_body("list_signing_keys", &keys),
             without_body("list_token_keys", "/token-keys"),
+            without_body("list_import_keys", "/import-keys"),
+            without_body("show_import_key", &import_key),
             without_body("list_revocations", "/revocations"),
             without_body("show_refusal", &format!("/refusals/{}", self.refused)),
             without_body("list_audit_events", "/audit/events"),
@@ -169,6 +175,12 @@ impl World {
             example("create_credential", &credentials, json!({ "label": "x", "kind": "secret" })),
             example("create_key", "/keys", new_key),
             example("create_role", "/roles", json!({ "name": "writer", "permissions": ["orders.*"] })),
+            example("create_import_key", "/import-keys", json!({ "name": "x", "key": "AAAAAAAAAAAAAAAAAAAAAA" })),
+            example(
+                "import_keys",
+                "/keys/import",
+                json!({ "entries": [{ "hash": "0".repeat(64), "client_id": "client-a", "resource_server_id": self.unused }] }),
+            ),
             example("add_signing_algorithm", &keys, json!({ "alg": "EdDSA" })),
             example("create_revocation", "/revocations", json!({ "kind": "sub", "value": "someone" })),
             without_body("create_introspection_client", &format!("{resource_server}/introspection-clients")),
@@ -196,6 +208,7 @@ impl World {
             without_body("remove_signing_algorithm", &format!("{keys}/EdDSA")),
             without_body("delete_key", &key),
             without_body("delete_role", &role),
+            without_body("delete_import_key", &import_key),
             without_body("delete_grant", &grant),
             without_body("delete_client", &client),
             without_body("delete_mount", &mount),
@@ -312,6 +325,7 @@ async fn nothing_of_one_organization_exists_for_a_caller_of_another() {
         CLIENT,
         &world.resource_server,
         &world.unused,
+        &world.import_key,
         &world.grant,
         &world.credential,
         &world.refused,
