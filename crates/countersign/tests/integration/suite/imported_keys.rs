@@ -237,11 +237,9 @@ async fn a_text_finds_eight_secrets_at_most() {
 
 #[tokio::test]
 async fn a_key_that_is_used_for_the_first_time_many_times_at_once_is_always_found() {
-    let managed = Managed::start(ENGINE).await;
-    let app = &managed.app;
     for (hash, more) in [(SHA256, json!({})), (BCRYPT, json!({ "lookup": "acme_live_", "client_id": "client-b" }))] {
-        app.database.execute("DELETE FROM imported_hashes").await;
-        app.database.execute("DELETE FROM api_key_secrets").await;
+        let managed = Managed::start(ENGINE).await;
+        let app = &managed.app;
         let id = import_one(&managed, hash, more).await;
         let other = app.second_node().await;
         let uses: Vec<_> = (0..16)

@@ -49,6 +49,7 @@ async fn a_rotation_without_an_overlap_ends_every_older_secret() {
 #[tokio::test]
 async fn a_secret_that_was_about_to_end_is_not_given_longer_by_a_rotation() {
     let (app, _, created) = started().await;
+    app.clock.advance_millis(1);
     let rotated = api_keys::rotate(&app.app, &BY, &created.key.id, 60).await.unwrap();
     let ends: Vec<_> = rotated.key.secrets.iter().map(|secret| secret.expires_at).collect();
     assert_eq!(ends, [Some(app.clock.now().plus_seconds(60)), None]);
