@@ -40,10 +40,7 @@ pub(crate) enum NoAnswer {
 
 impl From<HttpError> for NoAnswer {
     fn from(error: HttpError) -> Self {
-        match error {
-            HttpError::PlainHttp => Self::PlainHttp,
-            error => Self::Other(chain(&error)),
-        }
+        if matches!(error, HttpError::PlainHttp) { Self::PlainHttp } else { Self::Other(chain(&error)) }
     }
 }
 
