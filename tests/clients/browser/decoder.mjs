@@ -97,6 +97,22 @@ export const TESTS = {
     assert.match(await part.getAttribute('class'), /doubtful/);
   },
 
+  'a verdict is gone once another API or scope is named': async (setting) => {
+    const { page, environment } = setting;
+    const token = await goodToken(environment);
+    await open(setting);
+    await tokenField(page).fill(token);
+    for (const [label, text] of [['API', `${environment.AUDIENCE}/`], ['Scopes it needs', 'wipe:everything']]) {
+      await page.getByLabel('API').fill(environment.AUDIENCE);
+      await page.getByLabel('Scopes it needs').fill(environment.SCOPE);
+      await ask(page);
+      await status(page).getByText('Accepted', { exact: true }).waitFor();
+      await page.getByLabel(label).fill(text);
+      await status(page).getByText('Nothing was asked yet.').waitFor();
+      assert.equal(await page.locator('#standing').textContent(), 'Not verified. Anyone can write such claims; nobody has checked the signature yet.');
+    }
+  },
+
   'what a token holds stays text': async (setting) => {
     const { page, requests } = setting;
     await open(setting);

@@ -4,13 +4,17 @@ use bytes::Bytes;
 use countersign_protocol::{Issuer, Timestamp};
 use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use url::Url;
 
 use super::Findings;
-use super::attacks::{Known, attacks};
-use crate::outside::{Answer, Observer, read_resource_metadata};
+use super::attacks::{Attacks, Known, attacks};
+use crate::outside::{Answer, NoAnswer, Observer, find_resource_metadata, read_resource_metadata};
 
 /// Most names of attacks that one line lists.
 const MAX_NAMED: usize = 6;
+
+/// Forged tokens that may go unjudged before no more is sent.
+const MAX_UNDECIDED: usize = 10;
 
 /// What is asked about an API.
 pub(crate) struct ApiQuestion<'a> {
@@ -33,7 +37,7 @@ pub(crate) async fn examine_api(observer: &Observer<'_>, question: &ApiQuestion<
     };
     findings.clock("api_clock", without.ahead_millis);
     let is_protected = no_token(&without, url, findings);
-    metadata(observer, &without, question, findings).await;
+    let resource = metadata(observer, &without, question, findings).await;
     if !is_protected {
         return;
     }
@@ -41,10 +45,11 @@ pub(crate) async fn examine_api(observer: &Observer<'_>, question: &ApiQuestion<
     if let Some(token) = question.token {
         good_token(observer, url, token, findings).await;
     }
-    throw_attacks(observer, question, refused, findings).await;
+    let known = Known::of(question.token, resource);
+    throw_attacks(observer, question, &known, refused, findings).await;
 }
 
-async fn with_token(observer: &Observer<'_>, url: &str, token: &str) -> Option<Result<Answer, String>> {
+async fn with_token(observer: &Observer<'_>, url: &str, token: &str) -> Option<Result<Answer, NoAnswer>> {
     let mut value = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
     value.set_sensitive(true);
     Some(observer.get_with(url, &[(AUTHORIZATION, value)]).await)
@@ -141,25 +146,62 @@ async fn good_token(observer: &Observer<'_>, url: &str, token: &str, findings: &
     }
 }
 
-async fn throw_attacks(observer: &Observer<'_>, question: &ApiQuestion<'_>, refused: StatusCode, findings: &mut Findings) {
+/// What an answer to a forged token says.
+#[derive(Debug, PartialEq, Eq)]
+enum Reaction {
+    Refused,
+    Believed,
+    /// It failed instead of refusing.
+    Broken,
+    /// Nothing: the token was not looked at.
+    Undecided(String),
+}
+
+/// `refused` is what the API answers to a text that is no token.
+fn reaction(status: StatusCode, refused: StatusCode) -> Reaction {
+    match status {
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Reaction::Refused,
+        StatusCode::FORBIDDEN if refused == StatusCode::FORBIDDEN => Reaction::Refused,
+        StatusCode::FORBIDDEN => Reaction::Believed,
+        StatusCode::SERVICE_UNAVAILABLE => Reaction::Undecided(status.to_string()),
+        _ if status.is_success() => Reaction::Believed,
+        _ if status.is_server_error() => Reaction::Broken,
+        _ => Reaction::Undecided(status.to_string()),
+    }
+}
+
+async fn throw_attacks(
+    observer: &Observer<'_>,
+    question: &ApiQuestion<'_>,
+    known: &Known,
+    refused: StatusCode,
+    findings: &mut Findings,
+) {
     let Some(issuer) = question.issuer else {
         return findings.unreachable("attacks", "no attack was tried: the issuer is not known", "name it with --issuer");
     };
-    let known = Known::of(question.token, question.url);
-    let attacks = attacks(issuer, question.keys.map(|keys| &**keys), &known, question.token, question.now);
-    let (mut believed, mut broken, mut sent) = (Vec::new(), Vec::new(), 0_usize);
+    let keys = question.keys.map(|keys| &**keys);
+    let Attacks { attacks, guessed } = attacks(issuer, question.url, keys, known, question.token, question.now);
+    let total = attacks.len();
+    let (mut believed, mut broken, mut undecided, mut judged) = (Vec::new(), Vec::new(), Vec::new(), 0_usize);
     for attack in attacks {
-        let Some(Ok(answer)) = with_token(observer, question.url, &attack.token).await else { continue };
-        sent += 1;
-        let is_believed = answer.status.is_success() || answer.status == StatusCode::FORBIDDEN && refused != StatusCode::FORBIDDEN;
-        if is_believed {
-            believed.push(attack.name);
-        } else if answer.status.is_server_error() && answer.status != StatusCode::SERVICE_UNAVAILABLE {
-            broken.push(attack.name);
+        let reaction = match with_token(observer, question.url, &attack.token).await {
+            Some(Ok(answer)) => reaction(answer.status, refused),
+            Some(Err(_)) | None => Reaction::Undecided("no answer".to_owned()),
+        };
+        judged += usize::from(!matches!(reaction, Reaction::Undecided(_)));
+        match reaction {
+            Reaction::Refused => {}
+            Reaction::Believed => believed.push(attack.name),
+            Reaction::Broken => broken.push(attack.name),
+            Reaction::Undecided(why) => undecided.push(format!("{} ({why})", attack.name)),
+        }
+        if undecided.len() >= MAX_UNDECIDED {
+            break;
         }
     }
     if !believed.is_empty() {
-        let text = format!("IT BELIEVES {} OF {sent} FORGED TOKENS: {}", believed.len(), listed(&believed));
+        let text = format!("IT BELIEVES {} OF {judged} FORGED TOKENS: {}", believed.len(), listed(&believed));
         findings.problem(
             "attacks",
             text,
@@ -167,14 +209,24 @@ async fn throw_attacks(observer: &Observer<'_>, question: &ApiQuestion<'_>, refu
         );
     }
     if !broken.is_empty() {
-        let text = format!("{} of {sent} forged tokens make it fail: {}", broken.len(), listed(&broken));
+        let text = format!("{} of {judged} forged tokens make it fail: {}", broken.len(), listed(&broken));
         findings.problem("attacks_caught", text, "catch what the library throws, and answer 401");
     }
-    match (sent, believed.is_empty()) {
-        (0, _) => findings.unreachable("attacks", "no attack was answered", "send the request again"),
-        (_, true) => findings.fine("attacks", format!("it refuses all {sent} forged tokens")),
-        (_, false) => {}
+    if !undecided.is_empty() {
+        let text = format!("{} of {total} forged tokens were not judged: {}", total - judged, listed(&undecided));
+        findings.unreachable("attacks", text, "look into its log, lift limits on requests for the time, and ask again");
+    } else if believed.is_empty() && broken.is_empty() {
+        all_refused(total, &guessed, findings);
     }
+}
+
+/// An API that refuses tokens for a wrong audience or key has shown nothing else.
+fn all_refused(total: usize, guessed: &[&str], findings: &mut Findings) {
+    if guessed.is_empty() {
+        return findings.fine("attacks", format!("it refuses all {total} forged tokens"));
+    }
+    let text = format!("it refuses all {total} forged tokens, perhaps only because of their guessed {}", guessed.join(" and "));
+    findings.unreachable("attacks", text, "give it a good token with --token, and let the issuer publish its keys");
 }
 
 fn listed(names: &[String]) -> String {
@@ -182,33 +234,48 @@ fn listed(names: &[String]) -> String {
     format!("{}{more}", names.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
-/// RFC 9728: where the challenge names metadata, it is there and about this API.
-async fn metadata(observer: &Observer<'_>, answer: &Answer, question: &ApiQuestion<'_>, findings: &mut Findings) {
-    let Some(url) = challenge(answer).and_then(|challenge| parameter(&challenge, "resource_metadata")) else { return };
+/// RFC 9728: where the challenge names metadata, it is there and about this API. Returns
+/// the identifier of the API, if metadata that is about it says so.
+async fn metadata(observer: &Observer<'_>, answer: &Answer, question: &ApiQuestion<'_>, findings: &mut Findings) -> Option<String> {
+    let Some(url) = challenge(answer).and_then(|challenge| parameter(&challenge, "resource_metadata")) else {
+        let found = find_resource_metadata(observer, question.url).await?;
+        return Some(found.resource).filter(|resource| covers(resource, question.url));
+    };
     let Some(found) = read_resource_metadata(observer, &url).await else {
-        return findings.problem(
+        findings.problem(
             "resource_metadata",
             format!("the challenge names {url}, and no metadata is there"),
             "serve the document of RFC 9728 section 3 there",
         );
+        return None;
     };
-    let resource = found.resource.trim_end_matches('/');
-    if !question.url.starts_with(resource) {
+    if !covers(&found.resource, question.url) {
         let text = format!("the metadata is about {}, which {} is not part of", found.resource, question.url);
-        return findings.problem("resource_metadata", text, "let `resource` be the identifier of this API (RFC 9728 section 3.3)");
+        findings.problem("resource_metadata", text, "let `resource` be the identifier of this API (RFC 9728 section 3.3)");
+        return None;
     }
-    let Some(issuer) = question.issuer else {
-        return findings.fine("resource_metadata", format!("the metadata names {}", found.resource));
-    };
-    if found.authorization_servers.iter().any(|own| own == issuer.as_str()) {
-        findings.fine("resource_metadata", format!("the metadata names {} and the issuer", found.resource));
-    } else {
-        let text = format!(
-            "the metadata does not name the issuer {issuer}, byte for byte: it names {}",
-            found.authorization_servers.join(", ")
-        );
-        findings.problem("resource_metadata", text, "let `authorization_servers` have the issuer as it calls itself");
+    let names = |issuer: &Issuer| found.authorization_servers.iter().any(|own| own == issuer.as_str());
+    match question.issuer {
+        None => findings.fine("resource_metadata", format!("the metadata names {}", found.resource)),
+        Some(issuer) if names(issuer) => {
+            findings.fine("resource_metadata", format!("the metadata names {} and the issuer", found.resource))
+        }
+        Some(issuer) => {
+            let text = format!(
+                "the metadata does not name the issuer {issuer}, byte for byte: it names {}",
+                found.authorization_servers.join(", ")
+            );
+            findings.problem("resource_metadata", text, "let `authorization_servers` have the issuer as it calls itself");
+        }
     }
+    Some(found.resource)
+}
+
+/// Whether a URL is part of a resource: of the same origin, and below its path.
+fn covers(resource: &str, url: &str) -> bool {
+    let (Ok(resource), Ok(url)) = (Url::parse(resource), Url::parse(url)) else { return false };
+    let rest = url.path().strip_prefix(resource.path().trim_end_matches('/'));
+    resource.origin() == url.origin() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The parameters of the Bearer challenge.
@@ -239,7 +306,49 @@ fn parameter(challenge: &str, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::parameter;
+    use http::StatusCode;
+
+    use super::{Reaction, covers, parameter, reaction};
+
+    #[test]
+    fn only_an_answer_that_refuses_is_a_refusal() {
+        let status = |code: u16| StatusCode::from_u16(code).unwrap();
+        let of = |code: u16| reaction(status(code), StatusCode::UNAUTHORIZED);
+        for code in [400, 401, 431] {
+            assert_eq!(of(code), Reaction::Refused, "{code}");
+        }
+        for code in [302, 404, 405, 408, 429, 503] {
+            assert!(matches!(of(code), Reaction::Undecided(_)), "{code}");
+        }
+        for code in [200, 204, 403] {
+            assert_eq!(of(code), Reaction::Believed, "{code}");
+        }
+        for code in [500, 502, 504] {
+            assert_eq!(of(code), Reaction::Broken, "{code}");
+        }
+        assert_eq!(reaction(status(403), status(403)), Reaction::Refused);
+    }
+
+    #[test]
+    fn a_resource_covers_what_is_below_it_and_no_other_name_that_begins_like_it() {
+        for (resource, url) in [
+            ("https://api.test", "https://api.test/users"),
+            ("https://API.test:443/", "https://api.test/users"),
+            ("https://api.test/v1", "https://api.test/v1"),
+            ("https://api.test/v1/", "https://api.test/v1/users?page=2"),
+        ] {
+            assert!(covers(resource, url), "{resource} {url}");
+        }
+        for (resource, url) in [
+            ("https://api.test", "https://api.test.attacker.test/users"),
+            ("https://api.test/v1", "https://api.test/v10"),
+            ("http://api.test/", "https://api.test/"),
+            ("https://api.test:8443/", "https://api.test/"),
+            ("", "https://api.test/"),
+        ] {
+            assert!(!covers(resource, url), "{resource} {url}");
+        }
+    }
 
     #[test]
     fn parameters_are_read_with_and_without_quotes() {

@@ -6,7 +6,7 @@ use http::header::CACHE_CONTROL;
 use serde_json::{Map, Value};
 
 use super::{Findings, key_set};
-use crate::outside::{Answer, IssuerDocuments, IssuerFault, Observer};
+use crate::outside::{Answer, IssuerDocuments, IssuerFault, NoAnswer, Observer};
 
 /// Longest time for which keys may be cached: a key that is withdrawn in an emergency is
 /// believed for as long.
@@ -56,7 +56,7 @@ fn of_fault(issuer: &Issuer, fault: &IssuerFault, findings: &mut Findings) {
             findings.problem("metadata", fault.to_string(), "compare the path with that of the issuer, byte for byte");
         }
         IssuerFault::Status { .. } => findings.unreachable("metadata", fault.to_string(), "look into the issuer's log"),
-        IssuerFault::Unreachable { why, .. } if why.contains("https") => {
+        IssuerFault::Unreachable { why: NoAnswer::PlainHttp, .. } => {
             findings.problem("metadata", fault.to_string(), "serve the issuer over https");
         }
         IssuerFault::Unreachable { .. } => findings.unreachable("metadata", fault.to_string(), "check name, port and certificate"),

@@ -13,11 +13,14 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// Looks at a JWK Set.
 pub(super) fn examine(document: &[u8], findings: &mut Findings) {
-    let members = strict_object(document).unwrap_or_default();
+    let strict = strict_object(document);
+    let is_readable = strict.as_ref().is_ok_and(|members| members.get("keys").is_some_and(Value::is_array));
+    // What no verifier reads can still give a key away.
+    let members = strict.unwrap_or_else(|_| serde_json::from_slice(document).unwrap_or_default());
     let empty = Vec::new();
     let keys: Vec<&Map<String, Value>> =
         members.get("keys").and_then(Value::as_array).unwrap_or(&empty).iter().filter_map(Value::as_object).collect();
-    private_members(&keys, findings);
+    private_members(&keys, is_readable, findings);
     repeated_ids(&keys, findings);
     match JwkSet::parse(document) {
         Err(error) => findings.problem("keys", error.to_string(), "publish public RS, PS, ES or EdDSA keys (RFC 7517 section 5)"),
@@ -44,7 +47,7 @@ pub(super) fn examine(document: &[u8], findings: &mut Findings) {
     }
 }
 
-fn private_members(keys: &[&Map<String, Value>], findings: &mut Findings) {
+fn private_members(keys: &[&Map<String, Value>], is_readable: bool, findings: &mut Findings) {
     let leaked = keys.iter().find_map(|key| private_member(key).map(|name| (key, name)));
     match leaked {
         Some((key, name)) => findings.problem(
@@ -52,7 +55,9 @@ fn private_members(keys: &[&Map<String, Value>], findings: &mut Findings) {
             format!("THE PRIVATE KEY {} IS PUBLISHED: it has the member `{name}`", id(key).unwrap_or("without kid")),
             "anyone can make tokens: withdraw the key now, publish public members only, and revoke what it signed",
         ),
-        None => findings.fine("private_keys", "no private member is published"),
+        None if is_readable => findings.fine("private_keys", "no private member is published"),
+        // What is wrong with the document is said of `keys`.
+        None => {}
     }
 }
 
@@ -78,4 +83,27 @@ fn has_repeated(keys: &[&Map<String, Value>]) -> bool {
 
 fn id(key: &Map<String, Value>) -> Option<&str> {
     key.get("kid").and_then(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Findings, examine};
+    use crate::doctor::Level;
+
+    fn private_keys(document: &str) -> Option<Level> {
+        let mut findings = Findings::default();
+        examine(document.as_bytes(), &mut findings);
+        assert!(findings.has(Level::Problem), "{document}");
+        findings.0.into_iter().find(|finding| finding.check == "private_keys").map(|finding| finding.level)
+    }
+
+    #[test]
+    fn a_document_that_cannot_be_read_is_not_called_free_of_private_keys() {
+        for document in ["", "<html>", "[]", "{}", r#"{"keys":1}"#, r#"{"keys":[],"keys":[]}"#] {
+            assert_eq!(private_keys(document), None, "{document}");
+        }
+        assert_eq!(private_keys(r#"{"keys":[]}"#), Some(Level::Fine));
+        // A member stands there twice: verifiers refuse it, and thieves do not.
+        assert_eq!(private_keys(r#"{"keys":[{"kty":"OKP","kty":"OKP","d":"AAAA"}]}"#), Some(Level::Problem));
+    }
 }

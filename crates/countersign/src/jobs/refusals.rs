@@ -7,6 +7,9 @@ use crate::store::StoreError;
 const BATCH: usize = 200;
 /// Rows deleted in one transaction: other writers wait for it.
 const DELETED_BATCH: i64 = 1_000;
+/// What is dated later than this after now was noted while a clock was wrong. Kept, it
+/// would count as the youngest and push out all that comes.
+const MAX_AHEAD_SECONDS: i64 = 3_600;
 
 /// Writes what has been noted since the last time. What cannot be written is dropped
 /// and counted: while the database is away, every request is refused.
@@ -46,12 +49,14 @@ pub async fn write_refusals(app: &App) -> Result<(), StoreError> {
 /// [`StoreError`]; what was deleted until then stays deleted.
 pub async fn delete_old_refusals(app: &App) -> Result<(), StoreError> {
     let config = app.refusals.config;
-    let before = app.clock.now().plus_seconds(-i64::from(config.keep_seconds));
+    let now = app.clock.now();
+    let (before, after) = (now.plus_seconds(-i64::from(config.keep_seconds)), now.plus_seconds(MAX_AHEAD_SECONDS));
     let (all, of_nobody) = (i64::from(config.max_kept), i64::from(config.max_kept / 2));
     loop {
         let deleted = app.store.write(move |tx| {
             Box::pin(async move {
                 let old = tx.delete_refusals_before(before, DELETED_BATCH).await?;
+                let old = old.max(tx.delete_refusals_after(after, DELETED_BATCH).await?);
                 let unknown = tx.delete_refusals_of_nobody_beyond(of_nobody, DELETED_BATCH).await?;
                 Ok::<_, StoreError>(old.max(unknown).max(tx.delete_refusals_beyond(all, DELETED_BATCH).await?))
             })

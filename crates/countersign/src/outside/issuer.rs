@@ -5,7 +5,7 @@ use countersign_protocol::jose::json::strict_object;
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::{Answer, Observer};
+use super::{Answer, NoAnswer, Observer};
 
 /// What an issuer publishes, as far as it could be had.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) enum IssuerFault {
     Status { url: String, status: StatusCode },
     /// There was no answer.
     #[error("no answer from {url}: {why}")]
-    Unreachable { url: String, why: String },
+    Unreachable { url: String, why: NoAnswer },
     /// An https issuer whose keys come over plain http.
     #[error("{url} is not an https URL, and the issuer is one")]
     InsecureKeys { url: String },

@@ -27,6 +27,23 @@ pub(crate) struct Answer {
     pub(crate) ahead_millis: Option<i64>,
 }
 
+/// Why there is no answer; for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    /// Nothing was sent: it would have gone over plain http.
+    #[error("{}", HttpError::PlainHttp)]
+    PlainHttp,
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<HttpError> for NoAnswer {
+    fn from(error: HttpError) -> Self {
+        if matches!(error, HttpError::PlainHttp) { Self::PlainHttp } else { Self::Other(chain(&error)) }
+    }
+}
+
 /// Looks at others over HTTP, by the rules of [`Outbound`].
 pub(crate) struct Observer<'a> {
     pub(crate) outbound: &'a Outbound,
@@ -34,20 +51,20 @@ pub(crate) struct Observer<'a> {
 }
 
 impl Observer<'_> {
-    pub(crate) async fn get(&self, url: &str) -> Result<Answer, String> {
+    pub(crate) async fn get(&self, url: &str) -> Result<Answer, NoAnswer> {
         self.get_with(url, &[]).await
     }
 
-    /// Sends one request; redirects are not followed. The error is for people.
-    pub(crate) async fn get_with(&self, url: &str, headers: &[(HeaderName, HeaderValue)]) -> Result<Answer, String> {
+    /// Sends one request; redirects are not followed.
+    pub(crate) async fn get_with(&self, url: &str, headers: &[(HeaderName, HeaderValue)]) -> Result<Answer, NoAnswer> {
         let mut request = Request::get(url).header(ACCEPT, "application/json");
         request = request.header(USER_AGENT, concat!("countersign/", env!("CARGO_PKG_VERSION")));
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let request = request.body(Bytes::new()).map_err(|error| error.to_string())?;
+        let request = request.body(Bytes::new()).map_err(|error| NoAnswer::Other(error.to_string()))?;
         let asked_at = self.clock.now();
-        let response = self.outbound.send(request, Limits::default()).await.map_err(|error: HttpError| chain(&error))?;
+        let response = self.outbound.send(request, Limits::default()).await?;
         let answered_at = self.clock.now();
         let (head, body) = response.into_parts();
         let ahead_millis = ahead(&head.headers, asked_at, answered_at);

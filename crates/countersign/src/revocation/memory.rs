@@ -2,7 +2,7 @@
 
 use countersign_protocol::Timestamp;
 
-use super::{Marks, RevokedToken, RevokedTokens, StoredMark};
+use super::{KEPT_AFTER_EXPIRY_SECONDS, Marks, RevokedToken, RevokedTokens, StoredMark};
 use crate::store::{Store, StoreError};
 
 /// Rows read at a time.
@@ -25,13 +25,15 @@ impl Revocations {
     /// # Errors
     /// [`StoreError`]; what was read until then counts.
     pub async fn load(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
+        let expired_before = now.plus_seconds(-KEPT_AFTER_EXPIRY_SECONDS);
         let marks = store.read(|session| Box::pin(async move { session.revocation_marks().await }));
         marks.await?.into_iter().for_each(|mark| self.marks.set(mark));
         let mut after = (String::new(), String::new());
         loop {
             let (server, token_id) = after;
-            let page = store
-                .read(move |session| Box::pin(async move { session.revoked_tokens_after(&server, &token_id, now, PAGE).await }));
+            let page = store.read(move |session| {
+                Box::pin(async move { session.revoked_tokens_after(&server, &token_id, expired_before, PAGE).await })
+            });
             let page: Vec<RevokedToken> = page.await?;
             page.iter().for_each(|token| self.tokens.add(token));
             let Some(last) = page.last() else { return Ok(()) };

@@ -8,6 +8,10 @@ mod memory;
 mod revoke;
 mod tokens;
 
+/// What is revoked outlives its tokens by this much: a clock that was ahead by less, and
+/// was set right, has let no revocation be forgotten.
+pub(crate) const KEPT_AFTER_EXPIRY_SECONDS: i64 = 86_400;
+
 pub use mark::mark;
 pub use marked::{MarkName, Marked, StoredMark, TokenFacts};
 pub use marks::Marks;

@@ -30,6 +30,8 @@ statements! {
                             ORDER BY occurred_at, request_id LIMIT $3";
     DELETE_BEFORE = "DELETE FROM refusals WHERE request_id IN \
                      (SELECT request_id FROM refusals WHERE occurred_at < $1 LIMIT $2) RETURNING request_id";
+    DELETE_AFTER = "DELETE FROM refusals WHERE request_id IN \
+                    (SELECT request_id FROM refusals WHERE occurred_at > $1 LIMIT $2) RETURNING request_id";
     DELETE_BEYOND = "DELETE FROM refusals WHERE request_id IN (SELECT request_id FROM refusals \
                      ORDER BY occurred_at DESC, request_id DESC LIMIT $2 OFFSET $1) RETURNING request_id";
     DELETE_OF_NOBODY_BEYOND = "DELETE FROM refusals WHERE request_id IN (SELECT request_id FROM refusals WHERE credential_id IS NULL \
@@ -56,6 +58,11 @@ impl Tx {
     /// Deletes some of those that are older than `before`; returns how many.
     pub(crate) async fn delete_refusals_before(&mut self, before: Timestamp, most: i64) -> Result<i64, StoreError> {
         self.delete_refusals(&DELETE_BEFORE, before.into(), most).await
+    }
+
+    /// Deletes some of those that are younger than `after`; returns how many.
+    pub(crate) async fn delete_refusals_after(&mut self, after: Timestamp, most: i64) -> Result<i64, StoreError> {
+        self.delete_refusals(&DELETE_AFTER, after.into(), most).await
     }
 
     /// Deletes some of the oldest beyond `kept`; returns how many.

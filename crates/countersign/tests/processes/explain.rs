@@ -6,6 +6,7 @@ use std::path::Path;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use countersign_protocol::jose::base64url;
 use countersign_verify::testing::TestIssuer;
 use countersign_verify::{Clock as _, SystemClock};
 use serde_json::{Value, json};
@@ -84,13 +85,50 @@ async fn it_says_since_when_a_client_is_disabled() {
     let token = dev.token().await.token();
     let profile = ["--profile", "dev"];
     let (code, report) = explain(folder.path(), &profile, &token).await;
-    assert_eq!((code, &check(&report, "revocation")["result"]), (0, &json!("ok")), "{report}");
+    assert_eq!((code, &check(&report, "revocation")["result"]), (0, &json!("not_judged")), "{report}");
     let client = dev.env["CLIENT_ID"].clone();
     run(command(BINARY, folder.path()).args(["--json", "client", "disable", &client, "--profile", "dev"])).await.success();
     let (code, report) = explain(folder.path(), &profile, &token).await;
     let revocation = check(&report, "revocation");
     assert_eq!((code, &report["code"], &revocation["code"]), (1, &json!("CS-1301"), &json!("CS-1301")), "{report}");
     assert!(revocation["detail"].as_str().unwrap().contains("was disabled at 20"), "{report}");
+    dev.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_does_not_take_a_revoked_token_for_a_live_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start(folder.path(), &["--port", "0"]).await;
+    let run_here = async |arguments: &[&str], input: &str| {
+        run_with_input(command(BINARY, folder.path()).args(arguments).args(["--profile", "dev"]), input).await.success()
+    };
+    let judge = async |token: &str| {
+        let (code, report) = explain(folder.path(), &["--profile", "dev"], token).await;
+        (code, check(&report, "revocation").clone())
+    };
+    // One token by itself: no list has it.
+    let first = dev.token().await.token();
+    run_here(&["revoke", "token", "-"], &first).await;
+    let (_, revocation) = judge(&first).await;
+    assert_eq!(revocation["result"], "not_judged", "{revocation}");
+    assert!(revocation["detail"].as_str().unwrap().contains("is not listed"), "{revocation}");
+    // Everything, of another authorization server.
+    run_here(&["authorization-server", "create", "other"], "").await;
+    run_here(&["revoke", "all", "--authorization-server", "other"], "").await;
+    assert_eq!(judge(&first).await.1["result"], "not_judged");
+    // The key that signed it.
+    let header: Value = serde_json::from_slice(&base64url::decode(first.split('.').next().unwrap()).unwrap()).unwrap();
+    run_here(&["revoke", "key", header["kid"].as_str().unwrap()], "").await;
+    let second = dev.token().await.token();
+    assert_eq!(judge(&second).await.1["result"], "not_judged");
+    let (code, revocation) = judge(&first).await;
+    assert_eq!((code, &revocation["code"]), (1, &json!("CS-1301")), "{revocation}");
+    assert!(revocation["detail"].as_str().unwrap().contains("tokens of kid "), "{revocation}");
+    // Everything.
+    run_here(&["revoke", "all"], "").await;
+    let (code, revocation) = judge(&second).await;
+    assert_eq!((code, &revocation["code"]), (1, &json!("CS-1301")), "{revocation}");
+    assert!(revocation["detail"].as_str().unwrap().contains("tokens of all default "), "{revocation}");
     dev.process.stop().await;
 }
 

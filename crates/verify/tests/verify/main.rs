@@ -5,6 +5,8 @@ mod answers;
 mod attacks;
 #[cfg(all(feature = "axum", feature = "tower"))]
 mod axum_extractor;
+#[cfg(feature = "testing")]
+mod bad_tokens;
 mod claims;
 mod dependencies;
 #[cfg(all(feature = "axum", feature = "testing"))]

@@ -96,7 +96,9 @@ async fn explain(arguments: ExplainArgs, printer: Printer) -> anyhow::Result<u8>
     };
     let examined = examine(&token, expected, keys, Arc::new(SystemClock)).await?;
     let standing = match examined.explanation().claims() {
-        Some(claims) if arguments.api_profile.is_named() => standing::ask(&arguments.api_profile, claims).await,
+        Some(claims) if arguments.api_profile.is_named() => {
+            standing::ask(&arguments.api_profile, claims, examined.explanation().key_id()).await
+        }
         Some(_) => Standing::NotAsked("nobody was asked: --profile NAME asks the management API"),
         None => Standing::NotAsked("which token it is, is not known"),
     };

@@ -10,15 +10,15 @@ use crate::cli::api::{Api, ApiArgs, ApiError, Path};
 use crate::explain::Standing;
 use crate::log::parse_rfc3339;
 
-/// Asks about a token whose signature was verified.
-pub(super) async fn ask(profile: &ApiArgs, claims: &Claims) -> Standing {
-    match look(profile, claims).await {
+/// Asks about a token whose signature was verified, by the key `key_id`.
+pub(super) async fn ask(profile: &ApiArgs, claims: &Claims, key_id: Option<&str>) -> Standing {
+    match look(profile, claims, key_id).await {
         Ok(standing) => standing,
         Err(error) => Standing::Unknown(format!("the management API could not be asked: {}", crate::log::chain(error.as_ref()))),
     }
 }
 
-async fn look(profile: &ApiArgs, claims: &Claims) -> anyhow::Result<Standing> {
+async fn look(profile: &ApiArgs, claims: &Claims, key_id: Option<&str>) -> anyhow::Result<Standing> {
     let Some(client_id) = claims.client_id.as_deref() else {
         return Ok(Standing::Unknown("the token names no client to ask about".to_owned()));
     };
@@ -37,16 +37,21 @@ async fn look(profile: &ApiArgs, claims: &Claims) -> anyhow::Result<Standing> {
             return Ok(revoked(format!("the credential {credential_id} of the client {client_id} was revoked at {at}")));
         }
     }
-    let marks = api.list(&Path::of(&["revocations"])?, None).await?;
-    Ok(match marks.items.iter().find(|mark| is_about(mark, claims)) {
-        Some(mark) => revoked(format!(
-            "tokens of {} {} that were issued before {} are revoked",
-            text(mark, "kind").unwrap_or_default(),
-            text(mark, "value").unwrap_or_default(),
-            text(mark, "not_before").unwrap_or_default()
-        )),
-        None => Standing::Live(format!("the client {client_id} and its credential are accepted, and no mark is about the token")),
-    })
+    for mark in &api.list(&Path::of(&["revocations"])?, None).await?.items {
+        if is_about(mark, claims, key_id) && is_of_its_server(&api, mark, claims).await? {
+            return Ok(revoked(format!(
+                "tokens of {} {} that were issued before {} are revoked",
+                text(mark, "kind").unwrap_or_default(),
+                text(mark, "value").or_else(|| text(mark, "authorization_server_id")).unwrap_or_default(),
+                text(mark, "not_before").unwrap_or_default()
+            )));
+        }
+    }
+    // A token that was revoked by itself leaves no mark.
+    Ok(Standing::Unknown(format!(
+        "the client {client_id} and its credential are accepted, and no mark is about the token; \
+         whether this one token was revoked is not listed: introspection tells"
+    )))
 }
 
 fn revoked(what: String) -> Standing {
@@ -65,18 +70,26 @@ fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.get(name)?.as_str()
 }
 
-/// Whether a mark is about the token. Which authorization server it names is not looked
-/// at: the issuers of one are several, and the answer says what the mark is about.
-fn is_about(mark: &Value, claims: &Claims) -> bool {
+/// Whether a mark is about the token, if it is about its authorization server.
+fn is_about(mark: &Value, claims: &Claims, key_id: Option<&str>) -> bool {
     let issued_before = |not_before: Timestamp| claims.issued_at.is_none_or(|issued_at| issued_at < not_before);
     let value = text(mark, "value").unwrap_or_default();
     let is_named = match text(mark, "kind") {
         Some("client") => claims.client_id.as_deref() == Some(value),
         Some("sub") => claims.subject.as_deref() == Some(value),
         Some("cred") => claims.all.get("cred").and_then(Value::as_str) == Some(value),
+        Some("kid") => key_id == Some(value),
         Some("aud") => matches!(&claims.audience, AudienceClaim::One(one) if one == value),
-        Some("all") => text(mark, "authorization_server_id").is_none(),
+        Some("all") => true,
         _ => false,
     };
     is_named && text(mark, "not_before").and_then(parse_rfc3339).is_some_and(issued_before)
+}
+
+/// Whether the token is of the authorization server that the mark names, if it names one.
+async fn is_of_its_server(api: &Api, mark: &Value, claims: &Claims) -> anyhow::Result<bool> {
+    let Some(server) = text(mark, "authorization_server_id") else { return Ok(true) };
+    let mounts = api.list(&Path::of(&["authorization-servers", server, "mounts"])?, None).await?;
+    let mut issuers = mounts.items.iter().filter_map(|mount| mount.get("issuers")?.as_array()).flatten();
+    Ok(issuers.any(|issuer| issuer.as_str() == Some(&claims.issuer)))
 }

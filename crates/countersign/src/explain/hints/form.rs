@@ -15,6 +15,24 @@ pub(super) fn bearer_twice(facts: &Facts<'_>) -> Option<Hint> {
     )
 }
 
+pub(super) fn another_scheme(facts: &Facts<'_>) -> Option<Hint> {
+    facts.has_oddity(Oddity::AnotherScheme).then_some(())?;
+    hint(
+        Aspect::Format,
+        "another scheme stands where `Bearer` belongs: an API that takes bearer tokens does not look at the rest",
+        "send `Authorization: Bearer` and the token",
+    )
+}
+
+pub(super) fn no_bearer(facts: &Facts<'_>) -> Option<Hint> {
+    facts.has_oddity(Oddity::NoBearer).then_some(())?;
+    hint(
+        Aspect::Format,
+        "the header has no `Bearer`: an API sees no token in it",
+        "send `Authorization: Bearer`, one space and the token",
+    )
+}
+
 pub(super) fn quoted(facts: &Facts<'_>) -> Option<Hint> {
     facts.has_oddity(Oddity::Quoted).then_some(())?;
     hint(Aspect::Format, "the token is in quotes, and they are sent with it", "take the string out of the JSON (`jq -r`)")

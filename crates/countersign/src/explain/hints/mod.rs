@@ -35,6 +35,8 @@ pub(super) struct Facts<'a> {
 
 /// Each looks for one mistake.
 const HINTS: &[fn(&Facts<'_>) -> Option<Hint>] = &[
+    form::another_scheme,
+    form::no_bearer,
     form::bearer_twice,
     form::quoted,
     form::broken,

@@ -284,6 +284,23 @@ async fn what_is_too_old_or_too_many_is_deleted_the_oldest_and_the_unknown_first
 }
 
 #[tokio::test]
+async fn refusals_of_a_clock_that_was_ahead_do_not_push_out_those_that_follow() {
+    let refusals = RefusalsConfig { max_kept: 4, ..RefusalsConfig::default() };
+    let Managed { app, a, operator } = Managed::start_with(ENGINE, Setup { refusals, ..Setup::default() }).await;
+    app.clock.advance_seconds(86_400);
+    for _ in 0..4 {
+        app.ask(&a, "scope=admin:all").await;
+    }
+    jobs::write_refusals(&app.app).await.unwrap();
+    app.clock.advance_seconds(-86_400);
+    let refused = app.ask(&a, "scope=admin:all").await;
+    jobs::write_refusals(&app.app).await.unwrap();
+    jobs::delete_old_refusals(&app.app).await.unwrap();
+    assert_eq!(app.database.count("SELECT count(*) FROM refusals").await, 1);
+    explained(&app, &operator, &refused).await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_written_does_not_pile_up_and_is_counted() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     app.ask(&a, "scope=admin:all").await;

@@ -229,6 +229,11 @@ token.addEventListener('input', () => {
   decode();
 });
 for (const field of [api, need]) {
+  // What was judged by something else is no verdict any more.
+  field.addEventListener('input', () => {
+    forget();
+    mark();
+  });
   field.addEventListener('keydown', (event) => {
     if (event.key === 'Enter') ask();
   });

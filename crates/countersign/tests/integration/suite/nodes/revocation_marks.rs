@@ -370,8 +370,9 @@ async fn tokens_that_are_issued_while_a_mark_is_being_committed_die_too() {
 async fn a_mark_is_forgotten_when_no_token_can_be_older() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     let not_before = mark(&app, Marked::Client(a.id.clone())).await;
-    // The longest lifetime, the most backdating, the largest leeway of a verifier.
-    let end = not_before.plus_seconds(86_400 + 60 + 300);
+    // The longest lifetime, the most backdating, the largest leeway of a verifier, and a
+    // day for a clock that is ahead.
+    let end = not_before.plus_seconds(86_400 + 60 + 300 + 86_400);
     app.clock.advance_millis(end.millis_since(app.clock.now()));
     jobs::forget_expired_revocations(&app.app).await.unwrap();
     assert_eq!((app.app.revocations.marks.len(), app.database.count("SELECT count(*) FROM revocation_marks").await), (1, 1));
