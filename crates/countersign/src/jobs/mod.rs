@@ -29,8 +29,8 @@ pub use credential_uses::write_credential_uses;
 pub use refusals::{delete_old_refusals, write_refusals};
 pub use revocations::forget_expired_revocations;
 pub use rotate_token_keys::rotate_token_keys;
-pub use usage::{delete_old_usage, write_usage};
 pub(crate) use to_the_end::to_the_end;
+pub use usage::{delete_old_usage, write_usage};
 pub use used_jtis::delete_used_jtis;
 
 const WRITE_USES_EVERY: Duration = Duration::from_secs(5);

@@ -31,5 +31,6 @@ mod token_keys;
 mod usage;
 mod version;
 
+pub(super) use keys::verify::verify as verify_keys;
 pub use openapi::document;
 pub(super) use router::routes;
