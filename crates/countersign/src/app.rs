@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use countersign_protocol::{ClientId, Clock, Timestamp};
+use tokio::sync::watch;
 
 use crate::api_keys::{ApiKey, ApiKeyCache, ApiKeyUses, SlowHashes};
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache, ClientKeySets, CredentialUses};
 use crate::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig, UsageConfig};
 use crate::entropy::Entropy;
-use crate::ids::SigningKeyId;
+use crate::ids::{ApiKeyId, SigningKeyId};
 use crate::instance::{self, InstanceError};
 use crate::leak_reports::LeakReports;
 use crate::limits::Limits;
@@ -134,6 +135,8 @@ pub struct App {
     draining: AtomicBool,
     /// When the change feed was last read to its end, in milliseconds; 0: nobody follows it.
     feed_read_at: AtomicI64,
+    /// Up to which change of the feed this node has applied every one; `None`: nobody follows it.
+    feed_position: watch::Sender<Option<i64>>,
 }
 
 /// Why an application cannot be built.
@@ -216,6 +219,7 @@ impl App {
             metrics,
             draining: AtomicBool::new(false),
             feed_read_at: AtomicI64::new(0),
+            feed_position: watch::Sender::new(None),
         }))
     }
 
@@ -238,6 +242,24 @@ impl App {
     /// [`StoreError`].
     pub(crate) async fn find_api_key(&self, lookup: &str) -> Result<Option<Arc<ApiKey>>, StoreError> {
         self.api_keys.find(&self.store, lookup).await
+    }
+
+    /// The key with this id, from memory or else from the store.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn find_api_key_by_id(&self, id: &ApiKeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        self.api_keys.find_by_id(&self.store, id).await
+    }
+
+    /// The key with a secret of this lookup if it is in memory.
+    pub(crate) fn find_api_key_in_memory(&self, lookup: &str) -> Option<Arc<ApiKey>> {
+        self.api_keys.find_in_memory(lookup)
+    }
+
+    /// How many changes of API keys this node has heard of; see [`App::client_changes`].
+    pub(crate) fn api_key_changes(&self) -> u64 {
+        self.api_keys.changes()
     }
 
     /// A client if it is in memory.
@@ -352,6 +374,19 @@ impl App {
     pub(crate) fn feed_was_read(&self, position: i64) {
         self.metrics.node.at_position(position);
         self.feed_read_at.store(self.clock.now().as_millis(), Ordering::SeqCst);
+        let moves = |standing: &mut Option<i64>| standing.replace(position) != Some(position);
+        self.feed_position.send_if_modified(moves);
+    }
+
+    /// The position in the change feed up to which this node has applied every change;
+    /// `None`: nobody follows the feed.
+    pub fn feed_position(&self) -> Option<i64> {
+        *self.feed_position.borrow()
+    }
+
+    /// Hears of each new [`App::feed_position`].
+    pub(crate) fn watch_feed(&self) -> watch::Receiver<Option<i64>> {
+        self.feed_position.subscribe()
     }
 
     /// How long ago this node had applied every change, in milliseconds; 0 when nobody

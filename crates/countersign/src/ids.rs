@@ -64,6 +64,23 @@ object_ids! {
     TokenKeyId = "tk";
 }
 
+impl ApiKeyId {
+    /// The key as the credential that obtained a token: its `cred`.
+    pub fn as_credential(&self) -> CredentialId {
+        CredentialId(self.0.clone())
+    }
+
+    /// The key that a `cred` names; `None`: it names another kind of credential.
+    pub fn of_credential(id: &CredentialId) -> Option<Self> {
+        Self::parse(id.as_str())
+    }
+
+    /// An id that may be of something else.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.starts_with("key_").then(|| Self(text.into()))
+    }
+}
+
 impl TokenKeyId {
     /// What follows the prefix: it names the key in the tokens that it sealed.
     pub(crate) fn random_part(&self) -> &str {

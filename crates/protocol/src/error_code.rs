@@ -180,6 +180,22 @@ error_codes! {
     LeakReportUnsigned = 5031,
     /// The public keys of the reporter cannot be had at the moment; the leak report was not judged.
     ReporterKeysUnavailable = 5032,
+    /// The parameter `subject_token` is missing.
+    SubjectTokenMissing = 5040,
+    /// The subject token's type is not that of an API key.
+    SubjectTokenTypeUnsupported = 5041,
+    /// A token exchange issues access tokens and nothing else.
+    RequestedTokenTypeUnsupported = 5042,
+    /// A token exchange takes no actor token.
+    ActorTokenUnsupported = 5043,
+    /// The subject token is no API key that is accepted.
+    KeyNotAccepted = 5044,
+    /// The client that the request names is not the one that the API key belongs to.
+    KeyOfAnotherClient = 5045,
+    /// The API key is for another audience.
+    KeyForAnotherAudience = 5046,
+    /// The API key does not give this scope.
+    ScopeNotOfKey = 5047,
     /// The request failed for a reason that is ours; the request id finds it in the log.
     Internal = 9001,
     /// The service cannot do this at the moment; try again.

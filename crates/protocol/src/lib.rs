@@ -44,7 +44,10 @@ pub use credential_text::{CredentialText, CredentialTextError};
 pub use error::{BearerChallenge, OAuthErrorCode};
 pub use error_code::ErrorCode;
 pub use form::{BodyError, Parameters, form_encode};
-pub use grant::{ClientCredentialsRequest, GrantType, TokenRequest, TokenRequestError, TokenResponse};
+pub use grant::{
+    ACCESS_TOKEN_TOKEN_TYPE, API_KEY_TOKEN_TYPE, ClientCredentialsRequest, GrantType, TokenExchangeRequest, TokenRequest,
+    TokenRequestError, TokenResponse,
+};
 pub use introspection::{
     INTROSPECTION_JWT_TYPE, IntrospectionResponse, PresentedToken, SignedIntrospectionClaims, TokenParameterMissing,
 };

@@ -95,6 +95,12 @@ impl Scope {
         Self(self.0.iter().filter(|token| other.contains(token.as_str())).cloned().collect())
     }
 
+    /// The tokens of `self` that `keep` says yes to.
+    #[must_use]
+    pub fn only(&self, keep: impl Fn(&ScopeToken) -> bool) -> Self {
+        Self(self.0.iter().filter(|token| keep(token)).cloned().collect())
+    }
+
     /// The tokens in order.
     pub fn iter(&self) -> impl Iterator<Item = &ScopeToken> {
         self.0.iter()

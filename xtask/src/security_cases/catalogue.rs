@@ -48,10 +48,11 @@ impl Case {
 }
 
 /// The sections that are listed, with their titles.
-pub(super) const SECTIONS: [(char, &str); 8] = [
+pub(super) const SECTIONS: [(char, &str); 9] = [
     ('A', "Token endpoint: secrets and forms"),
     ('B', "Token endpoint: signed assertions"),
     ('C', "Token endpoint: scope, audience and policy"),
+    ('D', "Token endpoint: exchange"),
     ('F', "Introspection and revocation"),
     ('G', "Metadata, key sets and rotation"),
     ('H', "Verification of tokens"),
@@ -129,6 +130,9 @@ pub(super) const CASES: &[Case] = &[
     server('C', 50, "a token is what the profile of access tokens says, with an id of its own", "RFC 9068 section 2"),
     server('C', 51, "after a change returned, no token of before it leaves", "CVE-2026-43983, CVE-2025-64521"),
     server('C', 52, "a client has nothing at an authorization server without a grant there", "CVE-2026-33132"),
+    server('D', 54, "an API key that has ended, or whose client has, is exchanged for nothing", "CVE-2026-9097, CVE-2026-9094"),
+    server('D', 55, "without a subject token there is no token, whoever authenticates beside it", "CVE-2026-9704"),
+    server('D', 56, "other types of tokens are neither exchanged nor issued", "RFC 8693 section 2.2.2"),
     server('F', 87, "an API sees all of its own token", "RFC 7662 section 2.2"),
     server('F', 88, "another API's client learns nothing", "RFC 7662 section 4, CVE-2026-37979"),
     server('F', 89, "a signed answer about a foreign token holds no claims", "RFC 9701 section 5; CVE-2026-18208"),

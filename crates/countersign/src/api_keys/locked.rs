@@ -7,7 +7,8 @@ use crate::audit::Actor;
 use crate::change::ChangeError;
 use crate::ids::ApiKeyId;
 use crate::management::{LockedClient, lock_client};
-use crate::store::{ChangeKind, Tx};
+use crate::revocation::{self, Marked, StandingMarks};
+use crate::store::{ChangeKind, StoreError, Tx};
 
 /// A key that nobody else changes before the transaction ends.
 pub(super) struct LockedKey {
@@ -29,11 +30,19 @@ pub(super) async fn lock(tx: &mut Tx, by: &Actor, id: &ApiKeyId) -> Result<Locke
     Ok(LockedKey { key, client })
 }
 
-/// Every node forgets the key.
+/// Every node forgets the key, by whichever name it knows it.
 pub(super) fn record_change(tx: &mut Tx, key: &ApiKey, at: Timestamp) {
+    tx.record_change(ChangeKind::ApiKey, key.id.as_str(), at);
     for secret in &key.secrets {
         tx.record_change(ChangeKind::ApiKey, &secret.lookup, at);
     }
+}
+
+/// Revokes every token that was obtained with the key until now.
+pub(super) async fn mark(tx: &mut Tx, key: &ApiKey, now: Timestamp) -> Result<StandingMarks, StoreError> {
+    let marked = Marked::Credential(key.id.as_credential());
+    let not_before = revocation::mark(tx, &marked, now).await?;
+    Ok(vec![(marked, not_before)])
 }
 
 pub(super) fn not_found(id: &ApiKeyId) -> ChangeError {

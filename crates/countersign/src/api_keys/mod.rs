@@ -1,6 +1,8 @@
 //! API keys: the second credential of a client, for one resource server.
 
+mod accepted;
 mod cache;
+mod changes;
 mod create;
 mod import;
 mod import_keys;
@@ -13,6 +15,7 @@ mod permission;
 mod permission_expression;
 mod presented;
 mod read;
+mod remembered;
 mod rights;
 pub mod roles;
 mod rotate;
@@ -24,7 +27,9 @@ mod update;
 mod uses;
 mod verify;
 
+pub use accepted::AcceptedKey;
 pub(crate) use cache::{ApiKeyCache, EVERY_KEY};
+pub use changes::{KeyChanges, KeyChangesError, changes};
 pub use create::{CreatedApiKey, NewApiKey, create};
 pub(crate) use import::ImportedKey;
 pub use import::{ImportEntry, Imported, MAX_ENTRIES, import};
@@ -37,6 +42,7 @@ pub use imports::Imports;
 pub use key::{ApiKey, ApiKeyHash, ApiKeySecret, ApiKeyState};
 pub use permission::{InvalidPermission, Permission};
 pub use permission_expression::{ExpressionError, ExpressionProblem, PermissionExpression};
+pub(crate) use presented::find_presented_in_memory;
 pub use presented::{FindKeyError, FoundKey, find_presented};
 pub use read::{ApiKeyFilter, find, list, prefixes};
 pub use rotate::{RotatedApiKey, rotate};

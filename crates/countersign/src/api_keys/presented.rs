@@ -59,6 +59,14 @@ pub async fn find_presented(app: &App, text: &str, source: Option<IpAddr>) -> Re
     Box::pin(find_imported(app, text, source)).await
 }
 
+/// The same for a key of ours whose secret is in memory; the store is not asked.
+pub(crate) fn find_presented_in_memory(app: &App, text: &str) -> Option<FoundKey> {
+    let presented = CredentialText::parse(text).ok()?;
+    let key = app.find_api_key_in_memory(presented.id())?;
+    let secret_id = proven(&app.catalog(), &key, &presented)?.id.clone();
+    Some(FoundKey { key, secret_id })
+}
+
 /// The secret that was presented. The work is the same whether or not there is one.
 fn proven<'k>(catalog: &Catalog, key: &'k ApiKey, presented: &CredentialText) -> Option<&'k ApiKeySecret> {
     let secret = key.secrets.iter().find(|secret| secret.lookup == presented.id())?;

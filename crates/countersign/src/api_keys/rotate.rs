@@ -1,6 +1,8 @@
 //! Rotating a key in place: a new secret, and a deadline for the old. The key stays what
 //! it is: its id, its permissions, and what is counted of it.
 
+use std::sync::Arc;
+
 use countersign_protocol::{CredentialText, Timestamp};
 
 use super::ApiKey;
@@ -11,6 +13,7 @@ use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField};
 use crate::clients::MAX_OVERLAP_SECONDS;
 use crate::ids::ApiKeyId;
+use crate::revocation::outlast;
 
 /// What came of a rotation.
 #[derive(Debug)]
@@ -23,7 +26,8 @@ pub struct RotatedApiKey {
     pub previous_expires_at: Timestamp,
 }
 
-/// Gives a key a new secret; every older one ends `overlap_seconds` later at the latest.
+/// Gives a key a new secret; every older one ends `overlap_seconds` later at the latest, and
+/// so do the tokens that it was exchanged for.
 ///
 /// # Errors
 /// [`ChangeError::Invalid`], [`ChangeError::NotFound`], [`ChangeError::ExceedsCaller`], and
@@ -41,27 +45,28 @@ pub async fn rotate(app: &App, by: &Actor, id: &ApiKeyId, overlap_seconds: i64) 
         .event("api_key.rotated", "api_key", id.as_str())
         .with_detail("secret_id", secret.id.as_str())
         .with_detail("overlap_seconds", overlap_seconds);
-    let (by, id) = (by.clone(), id.clone());
-    let key = app
-        .write(move |tx| {
-            Box::pin(async move {
-                let LockedKey { mut key, client } = lock(tx, &by, &id).await?;
-                check_rotatable(&key, overlap_seconds, now)?;
-                tx.end_api_key_secrets(&id, now, end).await?;
-                tx.insert_api_key_secret(&id, &secret).await?;
-                for old in key.secrets.iter_mut().filter(|old| old.expires_at.is_none_or(|own| own > end)) {
-                    old.rotated_at.get_or_insert(now);
-                    old.expires_at = Some(end);
-                }
-                key.secrets.push(secret);
-                key.version = tx.touch_api_key(&id, now).await?.ok_or_else(|| locked::not_found(&id))?;
-                key.updated_at = now;
-                tx.record_event(event.in_organization(client.client.owner()), now);
-                locked::record_change(tx, &key, now);
-                Ok::<_, ChangeError>(key)
-            })
+    let (by, id, clock) = (by.clone(), id.clone(), Arc::clone(&app.clock));
+    let written = app.commit(move |tx| {
+        Box::pin(async move {
+            let LockedKey { mut key, client } = lock(tx, &by, &id).await?;
+            check_rotatable(&key, overlap_seconds, now)?;
+            tx.end_api_key_secrets(&id, now, end).await?;
+            tx.insert_api_key_secret(&id, &secret).await?;
+            for old in key.secrets.iter_mut().filter(|old| old.expires_at.is_none_or(|own| own > end)) {
+                old.rotated_at.get_or_insert(now);
+                old.expires_at = Some(end);
+            }
+            key.secrets.push(secret);
+            key.version = tx.touch_api_key(&id, now).await?.ok_or_else(|| locked::not_found(&id))?;
+            key.updated_at = now;
+            tx.record_event(event.in_organization(client.client.owner()), now);
+            locked::record_change(tx, &key, now);
+            // Every token until now was obtained with a secret that ends at once.
+            let marks = if overlap_seconds == 0 { locked::mark(tx, &key, clock.now()).await? } else { Vec::new() };
+            Ok::<_, ChangeError>((key, marks))
         })
-        .await?;
+    });
+    let key = outlast(app, written).await?;
     Ok(RotatedApiKey { key, text, previous_expires_at: end })
 }
 

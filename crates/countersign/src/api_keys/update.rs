@@ -1,5 +1,7 @@
 //! Changing and deleting a key.
 
+use std::sync::Arc;
+
 use countersign_protocol::Timestamp;
 use serde_json::{Map, Value};
 
@@ -12,6 +14,7 @@ use crate::change::{ChangeError, check_name};
 use crate::clients::{check_external_id, check_metadata};
 use crate::config::Network;
 use crate::ids::ApiKeyId;
+use crate::revocation::outlast;
 
 /// What to change of a key; `None` keeps.
 #[derive(Clone, Debug, Default)]
@@ -100,24 +103,25 @@ pub async fn update(
     .await
 }
 
-/// Deletes a key with its secrets and what is counted of it.
+/// Deletes a key with its secrets and what is counted of it, and revokes the tokens that
+/// it was exchanged for.
 ///
 /// # Errors
 /// [`ChangeError::NotFound`], [`ChangeError::VersionMismatch`], [`ChangeError::ExceedsCaller`].
 pub async fn delete(app: &App, by: &Actor, id: &ApiKeyId, if_version: Option<i64>) -> Result<(), ChangeError> {
-    let now = app.clock.now();
     let event = by.event("api_key.deleted", "api_key", id.as_str());
-    let (by, id) = (by.clone(), id.clone());
-    app.write(move |tx| {
+    let (by, id, clock) = (by.clone(), id.clone(), Arc::clone(&app.clock));
+    let written = app.commit(move |tx| {
         Box::pin(async move {
             let LockedKey { key, client } = lock(tx, &by, &id).await?;
             ChangeError::check_version(if_version, key.version)?;
+            let now = clock.now();
             tx.delete_api_key(&id).await?;
             let event = event.with_detail("client_id", key.client_id.as_str()).with_detail("name", key.name.as_str());
             tx.record_event(event.in_organization(client.client.owner()), now);
             locked::record_change(tx, &key, now);
-            Ok(())
+            Ok(((), locked::mark(tx, &key, now).await?))
         })
-    })
-    .await
+    });
+    outlast(app, written).await
 }

@@ -9,6 +9,7 @@ use countersign_protocol::{Secret, Timestamp};
 use super::{ApiKey, ApiKeySecret, ApiKeyState, FindKeyError, Permission, PermissionExpression, Use, find_presented};
 use crate::app::App;
 use crate::catalog::Catalog;
+use crate::clients::Client;
 use crate::ids::{OrganizationId, ResourceServerId};
 
 /// What is asked.
@@ -87,6 +88,8 @@ pub struct Verdict {
     pub secret_id: Option<String>,
     /// What the key may do, roles included.
     pub permissions: Vec<Permission>,
+    /// Up to which change of the feed it takes account of every one; `None`: nobody follows it.
+    pub position: Option<i64>,
 }
 
 impl Verdict {
@@ -95,8 +98,8 @@ impl Verdict {
         self.code == VerdictCode::Valid
     }
 
-    const fn not_found() -> Self {
-        Self { code: VerdictCode::NotFound, key: None, secret_id: None, permissions: Vec::new() }
+    const fn not_found(position: Option<i64>) -> Self {
+        Self { code: VerdictCode::NotFound, key: None, secret_id: None, permissions: Vec::new(), position }
     }
 }
 
@@ -105,30 +108,29 @@ impl Verdict {
 /// # Errors
 /// [`FindKeyError`]: nothing is known about it.
 pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, FindKeyError> {
+    // Before anything is looked at: what changes from here on may go unnoticed.
+    let position = app.feed_position();
     let found = find_presented(app, request.key.expose(), request.address).await?;
     let catalog = app.catalog();
     let Some((key, secret)) = found.as_ref().and_then(|found| Some((&found.key, found.secret()?))) else {
-        return Ok(Verdict::not_found());
+        return Ok(Verdict::not_found(position));
     };
-    let Some(client) = app.find_client(&key.client_id).await? else { return Ok(Verdict::not_found()) };
+    let Some(client) = app.find_client(&key.client_id).await? else { return Ok(Verdict::not_found(position)) };
     if request.organization.is_some() && request.organization != client.organization_id {
-        return Ok(Verdict::not_found());
+        return Ok(Verdict::not_found(position));
     }
     let now = app.clock.now();
     let permissions = effective(&catalog, key);
-    let code = if client.disabled_at.is_some() && key.revoked_at.is_none() {
-        VerdictCode::Disabled
-    } else {
-        judge(&catalog, &request, (key, secret), &permissions, now)
-    };
+    let standing = standing(&client, key, secret, now);
+    let code = standing.err().unwrap_or_else(|| judge(&catalog, &request, key, &permissions));
     if code == VerdictCode::Valid {
         app.api_key_uses.record(key, secret, Use { used_at: now, source: request.address });
     }
-    Ok(Verdict { code, secret_id: Some(secret.id.clone()), key: Some(Arc::clone(key)), permissions })
+    Ok(Verdict { code, secret_id: Some(secret.id.clone()), key: Some(Arc::clone(key)), permissions, position })
 }
 
 /// What a key may do, with what its roles give.
-fn effective(catalog: &Catalog, key: &ApiKey) -> Vec<Permission> {
+pub(super) fn effective(catalog: &Catalog, key: &ApiKey) -> Vec<Permission> {
     let of_roles = key.roles.iter().filter_map(|name| catalog.role(name)).flat_map(|permissions| permissions.iter().cloned());
     let mut all: Vec<Permission> = key.permissions.iter().cloned().chain(of_roles).collect();
     if !key.roles.is_empty() {
@@ -138,22 +140,22 @@ fn effective(catalog: &Catalog, key: &ApiKey) -> Vec<Permission> {
     all
 }
 
-fn judge(
-    catalog: &Catalog,
-    request: &VerifyRequest,
-    (key, secret): (&ApiKey, &ApiKeySecret),
-    permissions: &[Permission],
-    now: Timestamp,
-) -> VerdictCode {
+/// Whether a key is in force at all, whatever is asked of it.
+///
+/// # Errors
+/// Why it is not.
+pub(super) fn standing(client: &Client, key: &ApiKey, secret: &ApiKeySecret, now: Timestamp) -> Result<(), VerdictCode> {
     match key.state(now) {
-        ApiKeyState::Revoked => return VerdictCode::Revoked,
-        ApiKeyState::Disabled => return VerdictCode::Disabled,
-        ApiKeyState::Expired => return VerdictCode::Expired,
-        ApiKeyState::Active => {}
+        ApiKeyState::Revoked => Err(VerdictCode::Revoked),
+        _ if client.disabled_at.is_some() => Err(VerdictCode::Disabled),
+        ApiKeyState::Disabled => Err(VerdictCode::Disabled),
+        ApiKeyState::Expired => Err(VerdictCode::Expired),
+        ApiKeyState::Active if !secret.is_live(now) => Err(VerdictCode::Expired),
+        ApiKeyState::Active => Ok(()),
     }
-    if !secret.is_live(now) {
-        return VerdictCode::Expired;
-    }
+}
+
+fn judge(catalog: &Catalog, request: &VerifyRequest, key: &ApiKey, permissions: &[Permission]) -> VerdictCode {
     if !is_for(catalog, key, request.resource_server.as_ref()) || !is_accepted_from(key, request.address) {
         return VerdictCode::Forbidden;
     }
@@ -175,7 +177,7 @@ fn is_for(catalog: &Catalog, key: &ApiKey, wanted: Option<&KeyAudience>) -> bool
 }
 
 /// An address that is not told is in no network.
-fn is_accepted_from(key: &ApiKey, address: Option<IpAddr>) -> bool {
+pub(super) fn is_accepted_from(key: &ApiKey, address: Option<IpAddr>) -> bool {
     let allowed = &key.allowed_networks;
     allowed.is_empty() || address.is_some_and(|address| allowed.iter().any(|network| network.contains(address)))
 }

@@ -459,6 +459,58 @@ pub(super) const fn text_of(code: ErrorCode) -> PageText {
             mend: "Let the server reach `leak_reports.public_keys_url`, or keep the keys in `leak_reports.public_keys_file`.",
             section: "RFC 9110 section 15.6.4",
         },
+        ErrorCode::SubjectTokenMissing => PageText {
+            why: "A token exchange trades an API key, and the request holds none, or an empty one.",
+            see: Some(
+                "curl -si http://localhost:8787/oauth2/default/v1/token -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange -d subject_token_type=urn:countersign:params:oauth:token-type:api-key",
+            ),
+            mend: "Send the API key as `subject_token` in the body.",
+            section: "RFC 8693 section 2.1",
+        },
+        ErrorCode::SubjectTokenTypeUnsupported => PageText {
+            why: "`subject_token_type` is missing or names another kind of token: an access token is not exchanged here, and neither is a token of somebody else.",
+            see: Some(
+                "curl -si http://localhost:8787/oauth2/default/v1/token -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange -d subject_token=a",
+            ),
+            mend: "Send an API key, with `subject_token_type=urn:countersign:params:oauth:token-type:api-key`.",
+            section: "RFC 8693 section 2.1",
+        },
+        ErrorCode::RequestedTokenTypeUnsupported => PageText {
+            why: "`requested_token_type` names an ID token, a refresh token or a bare JWT.",
+            see: None,
+            mend: "Leave `requested_token_type` away, or send `urn:ietf:params:oauth:token-type:access_token`.",
+            section: "RFC 8693 section 2.2.2",
+        },
+        ErrorCode::ActorTokenUnsupported => PageText {
+            why: "The request says that somebody acts on behalf of the owner of the key, and the token would not say so.",
+            see: None,
+            mend: "Leave `actor_token` and `actor_token_type` away.",
+            section: "RFC 8693 section 2.1",
+        },
+        ErrorCode::KeyNotAccepted => PageText {
+            why: "There is no such key, or it is revoked, disabled or expired, or its client is disabled, or it is not accepted from this address. One answer for all; the refusal's detail tells the operator which.",
+            see: None,
+            mend: "Ask the operator with the id of the request (`countersign explain`), or for a new key. Do not try again with the same one.",
+            section: "RFC 8693 section 2.2.2",
+        },
+        ErrorCode::KeyOfAnotherClient => PageText {
+            why: "The request authenticates a client, or names one as `client_id`, and the API key belongs to another.",
+            see: None,
+            mend: "Leave the client away: the key is enough. Or send the key of this client.",
+            section: "RFC 8693 section 2.2.2",
+        },
+        ErrorCode::KeyForAnotherAudience => PageText {
+            why: "An API key is for one resource server. The request names another one or reached another authorization server, or the key's client has no grant for it.",
+            see: None,
+            mend: "Leave `audience` away, or send that of the key; check the grants of its client (`countersign grant list`).",
+            section: "RFC 8693 section 2.2.2",
+        },
+        ErrorCode::ScopeNotOfKey => PageText {
+            why: "A key gives the scopes of its client's grant that it also has as permissions, by itself or by its roles. More is refused rather than narrowed.",
+            see: None,
+            mend: "Ask for less, or give the key the permission (`countersign key update`) and its client the scope (`countersign grant`).",
+            section: "RFC 6749 section 5.2",
+        },
         ErrorCode::Internal => PageText {
             why: "Something in the server failed. The request was not refused on its merits.",
             see: None,

@@ -3,13 +3,13 @@
 use axum::response::{IntoResponse, Response};
 
 use super::errors::add_to_outcome;
-use crate::oauth::AuthenticatedClient;
+use crate::oauth::Requester;
 
 /// What an OAuth endpoint answers.
 pub(super) struct Answer {
     pub(super) response: Response,
-    /// The client, if it was authenticated.
-    pub(super) client: Option<AuthenticatedClient>,
+    /// Who asks, if that was authenticated.
+    pub(super) client: Option<Requester>,
 }
 
 impl From<Response> for Answer {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use countersign_protocol::{Audience, ErrorCode};
 
+use super::holder::Holder;
 use super::issued_token::{mount_named, read_of_mount};
 use crate::app::App;
 use crate::catalog::ResolvedMount;
@@ -56,13 +57,10 @@ async fn standing(app: &App, mount: &ResolvedMount, token: &str) -> Standing {
     let Ok(token) = read_of_mount(app, &mount.server, token) else {
         return Standing::Unknown("this server did not issue it as it is".to_owned());
     };
-    let Ok(holder) = app.find_client(&token.client_id).await else {
+    let Ok(holder) = Holder::of(app, &token).await else {
         return Standing::Unknown("the clients cannot be looked up at the moment".to_owned());
     };
-    let credential = holder.as_ref().and_then(|client| client.credentials.iter().find(|own| own.id == token.credential_id));
-    let may_hold = holder.as_ref().is_some_and(|client| client.disabled_at.is_none())
-        && credential.is_some_and(|credential| credential.revoked_at.is_none());
-    if !may_hold {
+    if !holder.is_some_and(|holder| holder.may_hold(&token)) {
         return Standing::Revoked(ErrorCode::ClientRevoked, "the client or its credential is not accepted any more".to_owned());
     }
     if token.is_revoked(app) {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use countersign_protocol::{ClientId, Parameters, Timestamp};
 
+use super::holder::Holder;
 use super::inquiry::{TokenInquiry, TokenInquiryError, inquire};
 use super::introspection_answer::{IntrospectionAnswer, IntrospectionFormat, answer};
 use super::issued_token::{IssuedToken, read_of_mount};
 use crate::app::App;
 use crate::catalog::ResolvedMount;
-use crate::clients::Client;
 use crate::resource_servers::ResourceServer;
 use crate::source_address::SourceAddress;
 
@@ -45,12 +45,12 @@ impl Question<'_> {
         let Ok(token) = read_of_mount(app, server, self.token) else { return Ok(None) };
         let Some(audience) = server.find_audience(token.audience.as_str()) else { return Ok(None) };
         let introspects = server.may_introspect(self.caller, &audience.id);
-        let holder = app.find_client(&token.client_id).await?;
+        let holder = Holder::of(app, &token).await?;
         let known = Known {
             may_see: introspects || *self.caller == token.client_id,
             // After the last wait: what was acknowledged before counts.
             is_revoked: token.is_revoked(app),
-            holder: holder.as_deref(),
+            may_hold: holder.is_some_and(|holder| holder.may_hold(&token)),
         };
         let is_active = is_active(&token, &known, app.clock.now());
         Ok(is_active.then(|| Active { audience: Arc::clone(audience), introspects, token }))
@@ -68,22 +68,19 @@ pub(super) struct Active {
 }
 
 /// What the instance knows about a token besides what the token says.
-struct Known<'a> {
+struct Known {
     /// Whether the caller may know about it: it was issued to the caller, or is for
     /// a resource server that the caller introspects for.
     may_see: bool,
     /// Whether a mark or a revocation of its own is about it.
     is_revoked: bool,
-    /// The client it was issued to.
-    holder: Option<&'a Client>,
+    /// Whether whom it was issued to, and what it was obtained with, are in force.
+    may_hold: bool,
 }
 
 /// Whether a token is active. A token whose client is disabled, or whose credential
 /// is revoked, is not, whenever it was issued: a node that had not heard of it yet
 /// may have issued it since. Pure.
-fn is_active(token: &IssuedToken, known: &Known<'_>, now: Timestamp) -> bool {
-    let has_credential =
-        |client: &Client| client.credentials.iter().any(|own| own.id == token.credential_id && own.revoked_at.is_none());
-    let may_hold = known.holder.is_some_and(|client| client.disabled_at.is_none() && has_credential(client));
-    known.may_see && may_hold && !known.is_revoked && now < token.claims.expires_at
+fn is_active(token: &IssuedToken, known: &Known, now: Timestamp) -> bool {
+    known.may_see && known.may_hold && !known.is_revoked && now < token.claims.expires_at
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use countersign_protocol::jose::{AccessTokenClaims, Algorithm, SigningInput, SigningKeyError, base64url};
-use countersign_protocol::{ClientId, Issuer, Scope, Timestamp, TokenResponse};
+use countersign_protocol::{ACCESS_TOKEN_TOKEN_TYPE, ClientId, GrantType, Issuer, Scope, Timestamp, TokenResponse};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tracing::Instrument as _;
@@ -35,12 +35,44 @@ pub struct AccessTokenSpec {
     pub client_id: ClientId,
     /// `cred`.
     pub credential_id: CredentialId,
+    /// What that is.
+    pub obtained_by: ObtainedBy,
     /// `scope`.
     pub scope: Scope,
     /// Seconds from `iat` to `exp`, before backdating.
     pub lifetime_seconds: i64,
     /// The instant of the decision.
     pub now: Timestamp,
+}
+
+/// What a token is obtained with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObtainedBy {
+    /// An API key, by the secret with this id: `secret_id`.
+    ApiKey {
+        /// Tells tokens of a former secret from those of its successor.
+        secret_id: Box<str>,
+    },
+    /// A credential of the client.
+    Credential,
+}
+
+impl ObtainedBy {
+    /// As the metrics name the grant.
+    pub(super) const fn grant_name(&self) -> &'static str {
+        match self {
+            Self::ApiKey { .. } => "token_exchange",
+            Self::Credential => "client_credentials",
+        }
+    }
+
+    /// The type of the token, where that is asked (RFC 8693 section 2.2.1).
+    pub(super) const fn issued_token_type(&self) -> Option<&'static str> {
+        match self {
+            Self::ApiKey { .. } => Some(ACCESS_TOKEN_TOKEN_TYPE),
+            Self::Credential => None,
+        }
+    }
 }
 
 impl AccessTokenSpec {
@@ -101,7 +133,13 @@ pub(super) async fn access_token(app: &App, spec: &AccessTokenSpec) -> Result<Ne
         TokenFormat::Jwt => sign(spec, &claims).await?,
         TokenFormat::Opaque => seal(spec, &claims)?,
     };
-    let response = TokenResponse { access_token, token_type: "Bearer", expires_in: spec.lifetime_seconds, scope };
+    let response = TokenResponse {
+        access_token,
+        issued_token_type: spec.obtained_by.issued_token_type(),
+        token_type: "Bearer",
+        expires_in: spec.lifetime_seconds,
+        scope,
+    };
     Ok(NewToken { response, token_id })
 }
 
@@ -150,11 +188,19 @@ fn claims<'a>(app: &App, spec: &'a AccessTokenSpec, scope: &'a str, token_id: &'
         exp: now + spec.lifetime_seconds,
         jti: token_id,
         scope,
-        profile: profile_claims(spec),
+        profile: added_claims(spec),
     }
 }
 
-/// What a profile adds to RFC 9068; never a replacement.
+/// What a profile and the grant add to RFC 9068; never a replacement.
+fn added_claims(spec: &AccessTokenSpec) -> Map<String, Value> {
+    let mut added = profile_claims(spec);
+    if let ObtainedBy::ApiKey { secret_id } = &spec.obtained_by {
+        added.insert("secret_id".to_owned(), Value::from(&**secret_id));
+    }
+    added
+}
+
 fn profile_claims(spec: &AccessTokenSpec) -> Map<String, Value> {
     let client_id = spec.client_id.as_str();
     let added = match spec.resource_server.profile {
@@ -163,7 +209,13 @@ fn profile_claims(spec: &AccessTokenSpec) -> Map<String, Value> {
             let scp: Vec<&str> = spec.scope.iter().map(countersign_protocol::ScopeToken::as_str).collect();
             json!({ "ver": 1, "cid": client_id, "scp": scp })
         }
-        Profile::Auth0 => json!({ "azp": client_id, "gty": "client-credentials" }),
+        Profile::Auth0 => {
+            let grant = match spec.obtained_by {
+                ObtainedBy::ApiKey { .. } => GrantType::TokenExchange.as_str(),
+                ObtainedBy::Credential => "client-credentials",
+            };
+            json!({ "azp": client_id, "gty": grant })
+        }
     };
     match added {
         Value::Object(members) => members,

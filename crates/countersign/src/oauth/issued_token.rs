@@ -30,6 +30,8 @@ pub struct IssuedToken {
     pub client_id: ClientId,
     /// `cred`.
     pub credential_id: CredentialId,
+    /// `secret_id`: of one that was obtained with an API key, by which secret of it.
+    pub secret_id: Option<String>,
     /// `scope`.
     pub scope: Scope,
     /// `sub`.
@@ -79,6 +81,7 @@ impl IssuedToken {
             audience: Audience::try_from(text("aud")?).ok()?,
             client_id: ClientId::try_from(text("client_id")?).ok()?,
             credential_id: CredentialId::from_stored(text("cred")?),
+            secret_id: text("secret_id").map(str::to_owned),
             scope: Scope::parse(text("scope").unwrap_or_default()).ok()?,
             subject: text("sub")?.to_owned(),
             token_id: text("jti")?.to_owned(),

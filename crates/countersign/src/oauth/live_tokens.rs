@@ -9,8 +9,8 @@ use quick_cache::sync::Cache;
 
 use super::account::Terms;
 use super::birth::Birth;
-use super::client_auth::AuthenticatedClient;
 use super::issue::{AccessTokenSpec, NewToken};
+use super::requester::{Asked, Requester};
 use crate::app::App;
 
 /// Most tokens that are kept: some 20 MB.
@@ -26,7 +26,7 @@ pub struct LiveTokens {
 }
 
 struct LiveToken {
-    client: AuthenticatedClient,
+    requester: Requester,
     spec: AccessTokenSpec,
     token_id: String,
     text: Secret<String>,
@@ -41,7 +41,7 @@ impl LiveTokens {
     /// A token that is as good as a new one, if there is one: nothing about it was
     /// revoked, its key still signs, and neither the client nor the resource server has
     /// changed since it was made.
-    pub(super) fn find(&self, app: &App, client: &AuthenticatedClient, spec: &AccessTokenSpec) -> Option<TokenResponse> {
+    pub(super) fn find(&self, app: &App, asked: &Asked, spec: &AccessTokenSpec) -> Option<TokenResponse> {
         // Who may not know what others have revoked hands out nothing again.
         if !spec.resource_server.reuse_live_tokens || app.is_behind() {
             return None;
@@ -49,21 +49,27 @@ impl LiveTokens {
         let tag = self.tag(spec);
         let live = self.tokens.get(&tag)?;
         let left = live.seconds_left(spec.now);
-        if !live.is_as_good(app, client, spec) || left * 100 < spec.lifetime_seconds * self.min_life_percent {
+        if !live.is_as_good(app, asked, spec) || left * 100 < spec.lifetime_seconds * self.min_life_percent {
             self.tokens.remove(&tag);
             return None;
         }
         let access_token = live.text.expose().clone();
-        Some(TokenResponse { access_token, token_type: "Bearer", expires_in: left, scope: spec.scope.to_string() })
+        Some(TokenResponse {
+            access_token,
+            issued_token_type: spec.obtained_by.issued_token_type(),
+            token_type: "Bearer",
+            expires_in: left,
+            scope: spec.scope.to_string(),
+        })
     }
 
     /// Keeps a new token, if its resource server wants that.
-    pub(super) fn keep(&self, client: &AuthenticatedClient, spec: &AccessTokenSpec, made: &NewToken) {
+    pub(super) fn keep(&self, asked: &Asked, spec: &AccessTokenSpec, made: &NewToken) {
         if !spec.resource_server.reuse_live_tokens {
             return;
         }
         let text = Secret::new(made.response.access_token.clone());
-        let live = LiveToken { client: client.clone(), spec: spec.clone(), token_id: made.token_id.clone(), text };
+        let live = LiveToken { requester: asked.requester(), spec: spec.clone(), token_id: made.token_id.clone(), text };
         self.tokens.insert(self.tag(spec), Arc::new(live));
     }
 
@@ -86,10 +92,10 @@ impl LiveToken {
         Timestamp::from_seconds(self.spec.now.as_seconds() + self.spec.lifetime_seconds)
     }
 
-    fn is_as_good(&self, app: &App, client: &AuthenticatedClient, spec: &AccessTokenSpec) -> bool {
+    fn is_as_good(&self, app: &App, asked: &Asked, spec: &AccessTokenSpec) -> bool {
         let (api, own) = (&spec.resource_server, &self.spec.resource_server);
         let birth = Birth::of(&self.spec);
-        client.is_unchanged_since(&self.client)
+        asked.is_unchanged_since(&self.requester)
             && spec.has_terms_of(&self.spec)
             && (&api.id, api.version) == (&own.id, own.version)
             && birth.has_key_of(&Birth::of(spec))

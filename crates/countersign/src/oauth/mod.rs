@@ -1,4 +1,4 @@
-//! The protocol: authenticate a client, decide, issue.
+//! The protocol: authenticate a client or its API key, decide, issue.
 
 mod account;
 mod birth;
@@ -7,29 +7,35 @@ mod client_auth;
 mod decoy_keys;
 mod explain;
 pub mod grants;
+mod holder;
 mod inquiry;
 mod introspect;
 mod introspection_answer;
 mod issue;
 mod issued_token;
+mod key_auth;
 mod live_tokens;
 mod own_credentials;
 mod phantom_token;
 mod read_tokens;
+mod requester;
 mod revoke;
 mod token;
 
 pub use client_auth::{AuthenticatedClient, ClientAuthError, RefusalReason, authenticate};
 pub use decoy_keys::DecoyKeys;
 pub use explain::{TokenQuestion, explain_token};
+pub(crate) use holder::Holder;
 pub use inquiry::{TokenInquiry, TokenInquiryError};
 pub use introspect::introspect;
 pub use introspection_answer::{IntrospectionAnswer, IntrospectionFormat};
-pub use issue::{AccessTokenSpec, IssueError};
+pub use issue::{AccessTokenSpec, IssueError, ObtainedBy};
 pub use issued_token::{IssuedToken, read_issued};
+pub use key_auth::{AuthenticatedKey, KeyAuthError};
 pub use live_tokens::LiveTokens;
 pub use own_credentials::rotate_own;
 pub use phantom_token::PhantomTokens;
 pub use read_tokens::ReadTokens;
+pub use requester::Requester;
 pub use revoke::revoke;
 pub use token::{TokenError, token};

@@ -16,8 +16,8 @@ pub use mark::mark;
 pub use marked::{MarkName, Marked, StoredMark, TokenFacts};
 pub use marks::Marks;
 pub use memory::Revocations;
+pub(crate) use revoke::{StandingMarks, outlast, revoke_token};
 pub use revoke::{
     list_marks, revoke_all, revoke_any_token, revoke_audience, revoke_client, revoke_key, revoke_subject, revoke_token_key,
 };
-pub(crate) use revoke::{outlast, revoke_token};
 pub use tokens::{RevokedToken, RevokedTokens};

@@ -140,7 +140,8 @@ async fn the_commands_of_the_guide_run_as_they_are_written() {
     shell.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display()));
     let finished = run(shell.args(["-euc", &blocks.concat().replace("http://localhost:8787", &dev.env["BASE_URL"])])).await;
     assert_eq!(finished.code, Some(0), "{finished:?}");
-    for text in ["\"code\":\"VALID\"", "DISABLED", "refused", "[0-9A-Za-z]{55}", "detectors:", "\nimported  1"] {
+    let shown = ["\"code\":\"VALID\"", "\"scope\":\"list:users\"", "DISABLED", "refused"];
+    for text in shown.into_iter().chain(["[0-9A-Za-z]{55}", "detectors:", "\nimported  1"]) {
         assert!(finished.stdout.contains(text), "no `{text}` in {finished:?}");
     }
     let key = std::fs::read_to_string(folder.path().join("acme.key")).unwrap();

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::cli::api::{Api, ApiArgs, ApiError, Path};
 use crate::explain::Standing;
+use crate::ids::{ApiKeyId, CredentialId};
 use crate::log::parse_rfc3339;
 
 /// Asks about a token whose signature was verified, by the key `key_id`.
@@ -29,13 +30,10 @@ async fn look(profile: &ApiArgs, claims: &Claims, key_id: Option<&str>) -> anyho
     if let Some(at) = text(&client, "disabled_at") {
         return Ok(revoked(format!("the client {client_id} was disabled at {at}")));
     }
-    if let Some(credential_id) = claims.all.get("cred").and_then(Value::as_str) {
-        let Some(credential) = find(&api, &Path::of(&["clients", client_id, "credentials", credential_id])?).await? else {
-            return Ok(revoked(format!("the credential {credential_id} of the client {client_id} is gone")));
-        };
-        if let Some(at) = text(&credential, "revoked_at") {
-            return Ok(revoked(format!("the credential {credential_id} of the client {client_id} was revoked at {at}")));
-        }
+    if let Some(credential_id) = claims.all.get("cred").and_then(Value::as_str)
+        && let Some(why) = credential_at_end(&api, client_id, credential_id).await?
+    {
+        return Ok(revoked(why));
     }
     for mark in &api.list(&Path::of(&["revocations"])?, None).await?.items {
         if is_about(mark, claims, key_id) && is_of_its_server(&api, mark, claims).await? {
@@ -52,6 +50,21 @@ async fn look(profile: &ApiArgs, claims: &Claims, key_id: Option<&str>) -> anyho
         "the client {client_id} and its credential are accepted, and no mark is about the token; \
          whether this one token was revoked is not listed: introspection tells"
     )))
+}
+
+/// Why the credential that obtained the token keeps it from being accepted, be it an API key.
+async fn credential_at_end(api: &Api, client_id: &str, credential_id: &str) -> anyhow::Result<Option<String>> {
+    let is_key = ApiKeyId::of_credential(&CredentialId::from_stored(credential_id)).is_some();
+    let (kind, path) = if is_key {
+        ("API key", Path::of(&["keys", credential_id])?)
+    } else {
+        ("credential", Path::of(&["clients", client_id, "credentials", credential_id])?)
+    };
+    let of_client = format!("the {kind} {credential_id} of the client {client_id}");
+    let Some(credential) = find(api, &path).await? else { return Ok(Some(format!("{of_client} is gone"))) };
+    let mut ended = [("revoked_at", "revoked"), ("disabled_at", "disabled")].into_iter();
+    let ended = ended.find_map(|(member, what)| text(&credential, member).map(|at| format!("{of_client} was {what} at {at}")));
+    Ok(ended.or_else(|| (is_key && text(&credential, "state") == Some("expired")).then(|| format!("{of_client} has expired"))))
 }
 
 fn revoked(what: String) -> Standing {

@@ -7,13 +7,15 @@ use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::{ERROR_CODE_HEADER, Outcome, fault, json, store_fault, unknown_path};
+use crate::api_keys::FindKeyError;
 use crate::http::body::ReadError;
 use crate::http::middleware::forbid_storing;
 use crate::ids::CredentialId;
 use crate::limits::Exhausted;
 use crate::log::chain;
 use crate::oauth::grants::client_credentials::ClientCredentialsError;
-use crate::oauth::{AuthenticatedClient, ClientAuthError, IssueError, TokenError, TokenInquiryError};
+use crate::oauth::grants::token_exchange::TokenExchangeError;
+use crate::oauth::{AuthenticatedClient, ClientAuthError, IssueError, KeyAuthError, TokenError, TokenInquiryError};
 use crate::refusals::{AuthenticationDetail, Detail, shown};
 use crate::signing_keys::SignError;
 
@@ -124,8 +126,13 @@ pub(in crate::http) fn token_refusal(error: &TokenError, used_header: bool) -> R
         TokenError::ClientAuth(error) => return client_refusal(error, used_header),
         TokenError::ClientCredentials(error) => grant_refusal(error),
         TokenError::Issue(error) => return issue_fault(error),
+        TokenError::KeyAuth(error) => match key_refusal(error) {
+            Ok(refusal) => refusal,
+            Err(fault) => return *fault,
+        },
         TokenError::MountGone => return unknown_path(),
         TokenError::Request(error) => request_refusal(*error),
+        TokenError::TokenExchange(error) => exchange_refusal(error),
         TokenError::TooManyRequests(exhausted) => OAuthRefusal::over_budget(ErrorCode::TooManyRequests, *exhausted),
     };
     OAuthRefusal { used_header, ..refusal }.into_response()
@@ -240,10 +247,14 @@ fn client_auth_refusal(error: ClientAuthParseError) -> OAuthRefusal {
 
 fn request_refusal(error: TokenRequestError) -> OAuthRefusal {
     let (oauth, code) = match error {
+        TokenRequestError::ActorToken => (OAuthErrorCode::InvalidRequest, ErrorCode::ActorTokenUnsupported),
         TokenRequestError::GrantTypeMissing => (OAuthErrorCode::InvalidRequest, ErrorCode::GrantTypeMissing),
         TokenRequestError::GrantTypeUnsupported => (OAuthErrorCode::UnsupportedGrantType, ErrorCode::GrantTypeUnsupported),
+        TokenRequestError::RequestedTokenType => (OAuthErrorCode::InvalidRequest, ErrorCode::RequestedTokenTypeUnsupported),
         TokenRequestError::Scope(_) => (OAuthErrorCode::InvalidScope, ErrorCode::ScopeMalformed),
         TokenRequestError::SeveralAudiences => (OAuthErrorCode::InvalidTarget, ErrorCode::SeveralAudiences),
+        TokenRequestError::SubjectTokenMissing => (OAuthErrorCode::InvalidRequest, ErrorCode::SubjectTokenMissing),
+        TokenRequestError::SubjectTokenType => (OAuthErrorCode::InvalidRequest, ErrorCode::SubjectTokenTypeUnsupported),
     };
     OAuthRefusal::new(oauth, code).described(&error)
 }
@@ -269,4 +280,60 @@ fn grant_refusal(error: &ClientCredentialsError) -> OAuthRefusal {
         }
     };
     OAuthRefusal::new(oauth, code).described(error).explained(detail)
+}
+
+/// RFC 8693 section 2.2.2: a subject token that is not accepted is an `invalid_request`. What
+/// is wrong with a key is the operator's to tell.
+fn key_refusal(error: &KeyAuthError) -> Result<OAuthRefusal, Box<Response>> {
+    let request = |code| OAuthRefusal::new(OAuthErrorCode::InvalidRequest, code);
+    match error {
+        KeyAuthError::Find(FindKeyError::Busy(error)) => Err(Box::new(fault(ErrorCode::ImportedHashesBusy, chain(error)))),
+        KeyAuthError::Find(FindKeyError::Store(error)) | KeyAuthError::Store(error) => Err(Box::new(store_fault(error))),
+        KeyAuthError::Find(FindKeyError::TooManyFailures(exhausted)) | KeyAuthError::TooManyFailures(exhausted) => {
+            Ok(OAuthRefusal::over_budget(ErrorCode::TooManyFailures, *exhausted))
+        }
+        KeyAuthError::NotAccepted { code, key } => {
+            let refusal = request(ErrorCode::KeyNotAccepted);
+            Ok(match key {
+                None => refusal.explained("there is no such API key"),
+                Some(found) => OAuthRefusal {
+                    client_id: Some(found.key.client_id.to_string()),
+                    credential_id: Some(found.key.id.as_credential()),
+                    reason: Some(code.as_str()),
+                    ..refusal.explained(format!("API key {}, secret {}: {}", found.key.id, found.secret_id, code.as_str()))
+                },
+            })
+        }
+        KeyAuthError::OfAnotherClient(key) => {
+            let owner = key.client().id.to_string();
+            let detail = format!("API key {} belongs to client {owner}", key.accepted().key().id);
+            let credential_id = Some(key.credential_id().clone());
+            Ok(OAuthRefusal { client_id: Some(owner), credential_id, ..request(ErrorCode::KeyOfAnotherClient) }.explained(detail))
+        }
+    }
+}
+
+fn exchange_refusal(error: &TokenExchangeError) -> OAuthRefusal {
+    let (oauth, code, detail) = match error {
+        TokenExchangeError::AudienceNotGranted { audience } => {
+            let detail = format!("the client of the API key has no grant for {}", shown(audience));
+            (OAuthErrorCode::InvalidTarget, ErrorCode::KeyForAnotherAudience, detail)
+        }
+        TokenExchangeError::AudienceNotOfKey { audience } => {
+            let detail = match audience {
+                Some(audience) => format!("the API key is not for {}", shown(audience)),
+                None => "the authorization server does not have the resource server of the API key".to_owned(),
+            };
+            (OAuthErrorCode::InvalidTarget, ErrorCode::KeyForAnotherAudience, detail)
+        }
+        TokenExchangeError::NoLifeLeft => {
+            (OAuthErrorCode::InvalidRequest, ErrorCode::KeyNotAccepted, "the API key ends within this second".to_owned())
+        }
+        TokenExchangeError::ScopeNotOfKey { scope, given } => {
+            let detail =
+                format!("the API key and its client's grant do not both give {}; they give `{given}`", shown(scope.as_str()));
+            return OAuthRefusal::new(OAuthErrorCode::InvalidScope, ErrorCode::ScopeNotOfKey).described(error).explained(detail);
+        }
+    };
+    OAuthRefusal::new(oauth, code).explained(detail)
 }

@@ -20,7 +20,7 @@ use crate::http::errors::{add_to_outcome, explained, problem};
 use crate::http::middleware::RequestId;
 use crate::ids::{AuthorizationServerId, CredentialId, OrganizationId};
 use crate::management::{Right, resource_server_id};
-use crate::oauth::{IssuedToken, read_issued};
+use crate::oauth::{Holder, IssuedToken, read_issued};
 use crate::source_address::SourceAddress;
 
 /// The realm of the challenges.
@@ -47,9 +47,15 @@ impl Caller {
     ) -> Result<Self, Refusal> {
         let presented = Presented::from_headers(headers).map_err(not_presented)?;
         let token = read_token(app, presented.token()).map_err(invalid)?;
-        let client = app.find_client(&token.client_id).await?;
-        let client = client.filter(|client| is_live(app, client, &token)).ok_or_else(|| no_longer_live(&token))?;
-        Ok(Self { client, scope: token.scope.clone(), credential_id: token.credential_id.clone(), request_id, source })
+        let holder = Holder::of(app, &token).await?;
+        let holder = holder.filter(|holder| is_live(app, holder, &token)).ok_or_else(|| no_longer_live(&token))?;
+        Ok(Self {
+            client: Arc::clone(holder.client()),
+            scope: token.scope.clone(),
+            credential_id: token.credential_id.clone(),
+            request_id,
+            source,
+        })
     }
 
     /// Checks a right.
@@ -174,12 +180,9 @@ fn read_token(app: &App, token: &str) -> Result<Arc<IssuedToken>, ErrorCode> {
 }
 
 /// A token dies with its client, its credential and its grant: here they are at hand.
-fn is_live(app: &App, client: &Client, token: &IssuedToken) -> bool {
-    let now = app.clock.now();
-    let has_credential =
-        client.credentials.iter().any(|credential| credential.id == token.credential_id && credential.is_live(now));
-    let grant = client.grant_for(&resource_server_id());
-    client.disabled_at.is_none() && has_credential && grant.is_some_and(|grant| token.scope.first_outside(&grant.scope).is_none())
+fn is_live(app: &App, holder: &Holder, token: &IssuedToken) -> bool {
+    let grant = holder.client().grant_for(&resource_server_id());
+    holder.would_get(token, app.clock.now()) && grant.is_some_and(|grant| token.scope.first_outside(&grant.scope).is_none())
 }
 
 fn not_presented(error: PresentedError) -> Response {

@@ -54,6 +54,7 @@ pub(super) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(credentials::rotate_own_credential))
         .routes(routes!(keys::list::list_keys, keys::create_key))
         .routes(routes!(keys::verify::verify_keys))
+        .routes(routes!(keys::changes::follow_key_changes))
         .routes(routes!(keys::scanner_rules::show_scanner_rules))
         .routes(routes!(keys::show_key, keys::update_key, keys::delete_key))
         .routes(routes!(keys::state::rotate_key))

@@ -18,7 +18,7 @@ use crate::entropy::random;
 use crate::http::answer::Answer;
 use crate::http::errors::{Outcome, with_request_id};
 use crate::http::{PeerAddress, source_address};
-use crate::oauth::AuthenticatedClient;
+use crate::oauth::Requester;
 use crate::refusals::{Detail, NewRefusal};
 use crate::source_address::SourceAddress;
 use crate::traces::{self, span};
@@ -72,7 +72,7 @@ pub(in crate::http) struct Line<'p> {
     source: SourceAddress,
     started: Instant,
     status: Option<StatusCode>,
-    client: Option<AuthenticatedClient>,
+    client: Option<Requester>,
     outcome: Outcome,
     trace_id: Option<String>,
 }

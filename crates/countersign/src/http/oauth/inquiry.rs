@@ -14,7 +14,7 @@ use crate::http::answer::Answer;
 use crate::http::body::{Accepts, read_parameters};
 use crate::http::errors::{OAuthRefusal, inquiry_refusal};
 use crate::http::middleware::forbid_storing;
-use crate::oauth::TokenInquiry;
+use crate::oauth::{Requester, TokenInquiry};
 use crate::source_address::SourceAddress;
 
 /// Reads the parameters; a token is taken from nowhere but the body.
@@ -66,5 +66,5 @@ pub(super) fn respond<T>(
     if let Some(client) = &client {
         record_use(app, source, &parts.headers, client);
     }
-    Answer { response, client }
+    Answer { response, client: client.map(Requester::Client) }
 }

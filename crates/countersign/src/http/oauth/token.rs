@@ -14,7 +14,7 @@ use crate::http::arrival::Arrival;
 use crate::http::body::{Accepts, read_parameters};
 use crate::http::errors::{OAuthRefusal, json_text, token_refusal, unknown_path};
 use crate::http::middleware::forbid_storing;
-use crate::oauth;
+use crate::oauth::{self, Requester};
 
 /// The token endpoint of the root mount, which reads JSON too.
 pub(in crate::http) async fn at_root(State(app): State<Arc<App>>, arrival: Arrival, request: Request) -> Answer {
@@ -59,14 +59,14 @@ pub(in crate::http) async fn token(app: &App, path: &str, accepts: Accepts, arri
         }
         Err(error) => token_refusal(&error, used_header),
     };
-    if let Some(client) = &client {
+    if let Some(Requester::Client(client)) = &client {
         record_use(app, source, &parts.headers, client);
     }
     Answer { response, client }
 }
 
-/// RFC 6749 section 2.3.1: credentials must not be in the request URI.
+/// RFC 6749 section 2.3.1: credentials must not be in the request URI. An API key is one.
 fn secret_in_query(uri: &Uri) -> bool {
     let names = uri.query().unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default());
-    names.into_iter().any(|name| matches!(name, "client_secret" | "client_assertion"))
+    names.into_iter().any(|name| matches!(name, "client_secret" | "client_assertion" | "subject_token" | "actor_token"))
 }

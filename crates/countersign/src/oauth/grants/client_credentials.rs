@@ -7,7 +7,7 @@ use countersign_protocol::{Audience, ClientCredentialsRequest, Scope, ScopeToken
 use crate::catalog::ResolvedMount;
 use crate::clients::ClientGrant;
 use crate::ids::ClientGrantId;
-use crate::oauth::{AccessTokenSpec, AuthenticatedClient};
+use crate::oauth::{AccessTokenSpec, AuthenticatedClient, ObtainedBy};
 use crate::resource_servers::ResourceServer;
 
 /// Why the grant is refused.
@@ -60,6 +60,7 @@ pub fn decide(
         signing_alg: resource_server.signing_alg.unwrap_or(mount.server.signing_alg),
         client_id: client.client().id.clone(),
         credential_id: client.credential_id().clone(),
+        obtained_by: ObtainedBy::Credential,
         scope,
         lifetime_seconds: grant.lifetime_seconds(&resource_server),
         resource_server,

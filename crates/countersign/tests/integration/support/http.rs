@@ -128,6 +128,11 @@ impl Answer {
         }
     }
 
+    /// The one refusal of every API key that is not accepted as a subject token.
+    pub(crate) fn assert_key_refused(&self) {
+        self.assert_refused(400, "invalid_request", ErrorCode::KeyNotAccepted);
+    }
+
     /// A refusal of the client, with a challenge exactly when the header was used.
     pub(crate) fn assert_client_refused(&self, code: ErrorCode, used_header: bool) {
         self.assert_refused(401, "invalid_client", code);

@@ -42,6 +42,17 @@ impl Answer {
     /// The token of a success (RFC 6749 section 5.1), with everything that holds
     /// for every success.
     pub(crate) fn token(&self) -> AccessToken {
+        self.token_beside(&["access_token", "expires_in", "token_type"])
+    }
+
+    /// The token that an API key was exchanged for (RFC 8693 section 2.2.1).
+    pub(crate) fn exchanged(&self) -> AccessToken {
+        let token = self.token_beside(&["access_token", "expires_in", "issued_token_type", "token_type"]);
+        assert_eq!(self.json()["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token");
+        token
+    }
+
+    fn token_beside(&self, expected: &[&str]) -> AccessToken {
         assert_eq!(self.status, 200, "{self:?}");
         assert_eq!(self.header("content-type"), Some(JSON));
         assert_eq!(self.header("countersign-error"), None);
@@ -49,7 +60,7 @@ impl Answer {
         self.assert_private();
         let body = self.json();
         let members: Vec<&String> = body.as_object().unwrap().keys().filter(|name| *name != "scope").collect();
-        assert_eq!(members, ["access_token", "expires_in", "token_type"]);
+        assert_eq!(members, expected);
         assert_eq!(body["token_type"], "Bearer");
         let text = body["access_token"].as_str().unwrap().to_owned();
         let parts: Vec<&str> = text.split('.').collect();

@@ -1,5 +1,6 @@
 //! `/manage/v1/keys`.
 
+pub(super) mod changes;
 pub(super) mod list;
 pub(super) mod scanner_rules;
 pub(super) mod state;

@@ -47,6 +47,12 @@ struct VerifiedKeyView {
     roles: Vec<String>,
     /// RFC 3339; not valid from then on
     expires_at: Option<String>,
+    /// For how long who follows `/manage/v1/keys/changes` may remember the verdict; 0: not at all
+    max_age_seconds: i64,
+    /// Up to where in that feed the verdict takes account of every change; null: not known
+    position: Option<i64>,
+    /// Another address might get another verdict
+    is_for_address: bool,
 }
 
 /// The answer about one key, or about several.
@@ -89,6 +95,9 @@ impl VerifiedKeyView {
             permissions: verdict.permissions.iter().map(ToString::to_string).collect(),
             roles: key.roles.clone(),
             expires_at: key.expires_at.map(rfc3339),
+            max_age_seconds: verdict.max_age_seconds(app.clock.now()),
+            position: verdict.position,
+            is_for_address: verdict.is_for_address(),
         }
     }
 }

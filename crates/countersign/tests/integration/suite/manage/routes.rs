@@ -2,10 +2,13 @@
 //! the table below does not have fails these tests.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use countersign::api_keys::roles::{self, NewRole};
 use countersign::api_keys::{self, NewApiKey, create_import_key};
 use countersign::audit::Actor;
+use countersign::change_feed::Follower;
 use countersign::clients::{self, NewClient, NewClientGrant};
 use countersign::http::management_document;
 use countersign::ids::OrganizationId;
@@ -75,6 +78,8 @@ impl World {
     async fn start() -> Self {
         let setup = Setup { bases: &["https://as.test", "https://partner.test"], ..Setup::default() };
         let Managed { app, .. } = Managed::start_with(ENGINE, setup).await;
+        // Of a feed that nobody follows nothing is told.
+        Follower::start(Arc::clone(&app.app), Duration::from_secs(1)).await.unwrap();
         app.authorization_server(SERVER, Algorithm::ES256, None).await;
         let owner = app.organization("Owner").await;
         let resource_server = app.resource_server(api("https://foreign.test", "read")).await;
@@ -152,6 +157,7 @@ impl World {
             without_body("show_key", &key),
             without_body("show_scanner_rules", "/keys/scanner-rules"),
             example("verify_keys", "/keys/verify", json!({ "key": self.key_text })),
+            without_body("follow_key_changes", "/keys/changes"),
             without_body("list_roles", "/roles"),
             without_body("show_role", &role),
             without_body("list_signing_keys", &keys),

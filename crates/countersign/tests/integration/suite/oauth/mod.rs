@@ -2,6 +2,7 @@
 
 use super::ENGINE;
 
+mod exchange;
 mod introspect;
 mod opaque;
 mod phantom;

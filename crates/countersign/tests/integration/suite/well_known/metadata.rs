@@ -1,8 +1,12 @@
 //! The two metadata documents; catalogue G, 102 and 108.
 
+use std::collections::HashMap;
+
+use countersign::api_keys::{self, NewApiKey};
 use countersign::audit::Actor;
 use countersign::clients::{self, KeySource, NewKeys};
 use countersign_protocol::jose::Algorithm;
+use countersign_protocol::{API_KEY_TOKEN_TYPE, GrantType};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -37,7 +41,7 @@ fn expected(issuer: &str, token: &str, keys: &str, alg: &str) -> Value {
         "revocation_endpoint": token.replace("token", "revoke"),
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
-        "grant_types_supported": ["client_credentials"],
+        "grant_types_supported": ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
         "response_types_supported": [],
@@ -104,6 +108,7 @@ async fn authenticated(
 async fn g108_everything_advertised_works() {
     let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
     app.authorization_server("second", Algorithm::EdDSA, None).await;
+    let mut keys_of = HashMap::new();
     for (server, algs) in [("default", vec![None, Some(Algorithm::EdDSA)]), ("second", vec![None, Some(Algorithm::ES384)])] {
         for (number, alg) in algs.into_iter().enumerate() {
             let mut new = api(&format!("https://{server}{number}.test"), "s");
@@ -111,6 +116,9 @@ async fn g108_everything_advertised_works() {
             new.signing_alg = alg;
             let resource_server = app.resource_server(new).await;
             app.grant(&a, &resource_server, "s").await;
+            let new = NewApiKey::named("k", a.id.clone(), resource_server.id.clone());
+            let made = api_keys::create(&app.app, &Actor::command_line(), new).await.unwrap();
+            keys_of.insert(resource_server.audience.to_string(), made.text.expose().clone());
         }
     }
     let key = TestKey::generate(Algorithm::ES256, "k");
@@ -129,8 +137,18 @@ async fn g108_everything_advertised_works() {
         for grant_type in list("grant_types_supported") {
             for method in list("token_endpoint_auth_methods_supported") {
                 for number in 0..2 {
-                    let form = format!("grant_type={grant_type}&audience=https://{server}{number}.test");
-                    let token = authenticated(&app, &metadata, "token", &method, (&a, &key), form).await.token();
+                    let audience = format!("https://{server}{number}.test");
+                    let form = format!("grant_type={grant_type}&audience={audience}");
+                    let ask = async |form| authenticated(&app, &metadata, "token", &method, (&a, &key), form).await;
+                    let token = match grant_type.as_str() {
+                        "client_credentials" => ask(form).await.token(),
+                        exchange if exchange == GrantType::TokenExchange.as_str() => {
+                            let api_key = &keys_of[&audience];
+                            let form = format!("{form}&subject_token={api_key}&subject_token_type={API_KEY_TOKEN_TYPE}");
+                            ask(form).await.exchanged()
+                        }
+                        other => panic!("{other} is advertised and not tested"),
+                    };
                     assert!(token.verifies_with(&keys));
                     assert_eq!(token.claims["iss"], metadata["issuer"]);
                     algs.push(token.alg().to_owned());

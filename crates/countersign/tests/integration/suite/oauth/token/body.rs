@@ -178,6 +178,6 @@ async fn a17_unknown_parameters_are_ignored() {
 async fn the_grant_and_method_names_are_those_of_the_metadata() {
     let Fixture { app, .. } = Fixture::start(ENGINE).await;
     let metadata = app.get("/.well-known/openid-configuration").send().await.json();
-    assert_eq!(metadata["grant_types_supported"], json!(["client_credentials"]));
+    assert_eq!(metadata["grant_types_supported"], json!(["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"]));
     assert_eq!(metadata["token_endpoint_auth_methods_supported"], json!(ClientAuthMethod::ALL.map(ClientAuthMethod::as_str)));
 }
