@@ -21,6 +21,7 @@ mod introspection;
 mod issuer;
 pub mod jose;
 mod metadata;
+mod permission;
 mod protected_resource;
 mod revocation;
 mod scope;
@@ -53,6 +54,7 @@ pub use introspection::{
 };
 pub use issuer::{InvalidIssuer, Issuer};
 pub use metadata::{AuthorizationServerMetadata, EndpointPaths};
+pub use permission::{InvalidPermission, Permission};
 pub use protected_resource::{InvalidProtectedResource, ProtectedResource, ProtectedResourceMetadata};
 pub use revocation::RevocationResponse;
 pub use scope::{InvalidScope, Scope, ScopeToken};

@@ -11,7 +11,6 @@ mod imported_hash;
 mod imports;
 mod key;
 mod locked;
-mod permission;
 mod permission_expression;
 mod presented;
 mod read;
@@ -27,6 +26,8 @@ mod update;
 mod uses;
 mod verify;
 
+pub use countersign_protocol::{InvalidPermission, Permission};
+
 pub use accepted::AcceptedKey;
 pub(crate) use cache::{ApiKeyCache, EVERY_KEY};
 pub use changes::{KeyChanges, KeyChangesError, changes};
@@ -40,7 +41,6 @@ pub use imported_hash::{
 };
 pub use imports::Imports;
 pub use key::{ApiKey, ApiKeyHash, ApiKeySecret, ApiKeyState};
-pub use permission::{InvalidPermission, Permission};
 pub use permission_expression::{ExpressionError, ExpressionProblem, PermissionExpression};
 pub(crate) use presented::find_presented_in_memory;
 pub use presented::{FindKeyError, FoundKey, find_presented};

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::permission::{is_legal, is_too_long};
+use countersign_protocol::Permission;
 
 /// Longest expression, in characters.
 const MAX_LENGTH: usize = 1_000;
@@ -133,7 +133,7 @@ impl<'a> Parser<'a> {
     fn one(&mut self) -> Result<Node, ExpressionError> {
         match self.peek() {
             Some('(') => self.parenthesized(),
-            Some(character) if is_legal(character) => self.name(),
+            Some(character) if Permission::may_hold(character) => self.name(),
             Some(other) => Err(self.unexpected(other, ExpressionProblem::NoName)),
             None => Err(self.error(ExpressionProblem::NoName)),
         }
@@ -164,7 +164,7 @@ impl<'a> Parser<'a> {
         if let Some(star) = name.find('*') {
             return Err(self.error_at(begin + star, ExpressionProblem::Wildcard));
         }
-        if is_too_long(name) {
+        if Permission::is_too_long(name) {
             return Err(self.error(ExpressionProblem::TooLongName));
         }
         self.at += name.len();
@@ -184,7 +184,7 @@ impl<'a> Parser<'a> {
     /// The characters of names that come next.
     fn word(&self) -> &'a str {
         let rest = self.rest();
-        rest.get(..rest.find(|character: char| !is_legal(character)).unwrap_or(rest.len())).unwrap_or_default()
+        rest.get(..rest.find(|character: char| !Permission::may_hold(character)).unwrap_or(rest.len())).unwrap_or_default()
     }
 
     /// The next character that is no space.
@@ -204,7 +204,7 @@ impl<'a> Parser<'a> {
 
     /// A character that is of the grammar stands in the wrong place, any other nowhere.
     fn unexpected(&self, character: char, expected: ExpressionProblem) -> ExpressionError {
-        let is_known = is_legal(character) || matches!(character, '(' | ')');
+        let is_known = Permission::may_hold(character) || matches!(character, '(' | ')');
         self.error(if is_known { expected } else { ExpressionProblem::Character(character) })
     }
 

@@ -64,7 +64,7 @@ async fn every_change_that_ends_a_verdict_is_told_and_others_are_passed_over() {
     assert!(told.is_nothing() && told.position > before, "{told:?}");
     clients::disable(&app.app, &BY, &a.id).await.unwrap();
     follower.catch_up().await.unwrap();
-    assert_eq!(since(&app, told.position).await.clients, [a.id.clone()]);
+    assert_eq!(since(&app, told.position).await.clients, std::slice::from_ref(&a.id));
     let before = position(&app).await;
     let patch = RolePatch { permissions: Some(permissions("y")), ..RolePatch::default() };
     roles::update(&app.app, &BY, "r", patch, None).await.unwrap();
@@ -90,7 +90,7 @@ async fn who_waits_hears_of_a_change_when_the_node_has_applied_it() {
     follower.catch_up().await.unwrap();
     api_keys::revoke(&app.app, &BY, &created.key.id).await.unwrap();
     follower.catch_up().await.unwrap();
-    assert_eq!(waiting.await.unwrap().keys, [created.key.id.clone()]);
+    assert_eq!(waiting.await.unwrap().keys, std::slice::from_ref(&created.key.id));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Permissions: what a key has, and what is asked of it.
+//! Permissions of API keys: what a key has, and what is asked of it.
 //!
 //! A name is of segments that `.` and `:` separate. What a key, a role or a client has may
 //! hold `*` as a whole segment; what is asked for never does, so that a caller cannot widen
@@ -43,7 +43,7 @@ impl Permission {
     /// # Errors
     /// [`InvalidPermission`] says what is wrong with it.
     pub fn parse(name: &str) -> Result<Self, InvalidPermission> {
-        if let Some((at, character)) = name.chars().enumerate().find(|(_, character)| !is_legal(*character)) {
+        if let Some((at, character)) = name.chars().enumerate().find(|(_, character)| !Self::may_hold(*character)) {
             return Err(InvalidPermission::Character { character, at: at + 1 });
         }
         if !(1..=MAX_LENGTH).contains(&name.len()) {
@@ -54,6 +54,21 @@ impl Permission {
             return Err(InvalidPermission::Wildcard);
         }
         Ok(Self { name: name.into(), has_wildcard })
+    }
+
+    /// Whether a name may hold this character.
+    pub const fn may_hold(character: char) -> bool {
+        character.is_ascii_alphanumeric() || matches!(character, '_' | ':' | '.' | '-' | '*')
+    }
+
+    /// Whether a text that is legal character by character is too long for a name.
+    pub const fn is_too_long(name: &str) -> bool {
+        name.len() > MAX_LENGTH
+    }
+
+    /// Whether it stands for more than its own name.
+    pub const fn has_wildcard(&self) -> bool {
+        self.has_wildcard
     }
 
     /// The name as text.
@@ -108,16 +123,6 @@ fn first_segment(name: &str) -> (&str, &str) {
 
 const fn is_separator(character: char) -> bool {
     matches!(character, '.' | ':')
-}
-
-/// Whether a name may hold this character.
-pub(super) const fn is_legal(character: char) -> bool {
-    character.is_ascii_alphanumeric() || matches!(character, '_' | ':' | '.' | '-' | '*')
-}
-
-/// Whether a text that is legal character by character is too long for a name.
-pub(super) const fn is_too_long(name: &str) -> bool {
-    name.len() > MAX_LENGTH
 }
 
 #[cfg(test)]
