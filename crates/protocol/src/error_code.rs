@@ -188,7 +188,7 @@ error_codes! {
     RequestedTokenTypeUnsupported = 5042,
     /// A token exchange takes no actor token.
     ActorTokenUnsupported = 5043,
-    /// The subject token is no API key that is accepted.
+    /// The API key is not accepted.
     KeyNotAccepted = 5044,
     /// The client that the request names is not the one that the API key belongs to.
     KeyOfAnotherClient = 5045,
@@ -196,6 +196,10 @@ error_codes! {
     KeyForAnotherAudience = 5046,
     /// The API key does not give this scope.
     ScopeNotOfKey = 5047,
+    /// The API key is damaged: its checksum does not match.
+    KeyMalformed = 5048,
+    /// The API key has used up a limit or its credits.
+    KeyExhausted = 5049,
     /// The request failed for a reason that is ours; the request id finds it in the log.
     Internal = 9001,
     /// The service cannot do this at the moment; try again.

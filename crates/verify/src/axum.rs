@@ -10,9 +10,9 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 
-use crate::{Denied, Require, Verified, Verifier};
+use crate::{CallerAddress, Denied, Require, Verified, Verifier};
 
-/// The verified token of the request; without one the handler does not run. `R`
+/// The verified token of the request, or the API key; without one the handler does not run. `R`
 /// says what the token must have, see [`scopes!`](crate::scopes).
 ///
 /// The [`Verifier`] comes from the router's state, so that a router without one
@@ -55,7 +55,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Denied> {
         let verifier = Verifier::from_ref(state);
-        let verified = verifier.verify(&parts.headers).await?;
+        let address = parts.extensions.get().map(|CallerAddress(address)| *address);
+        let verified = verifier.verify_from(&parts.headers, address).await?;
         verifier.require(&verified, R::requirements())?;
         Ok(Self { verified, required: PhantomData })
     }

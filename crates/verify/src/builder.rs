@@ -11,6 +11,8 @@ use tokio::runtime::Handle;
 use countersign_protocol::jose::{Algorithm, Claims, JwkSetError};
 use countersign_protocol::{Audience, Clock, InvalidAudience, InvalidIssuer, InvalidProtectedResource};
 
+#[cfg(feature = "api-keys")]
+use crate::ApiKeys;
 #[cfg(feature = "introspection")]
 use crate::Introspection;
 #[cfg(feature = "metrics")]
@@ -52,6 +54,8 @@ pub struct VerifierBuilder {
     allow_plain_http: bool,
     #[cfg(feature = "introspection")]
     introspection: Option<Introspection>,
+    #[cfg(feature = "api-keys")]
+    api_keys: Option<ApiKeys>,
     #[cfg(feature = "metrics")]
     observer: Option<Arc<dyn Observer>>,
 }
@@ -91,6 +95,10 @@ pub enum BuildError {
     /// The resource of the metadata is no URL.
     #[error("resource metadata: {0}")]
     Resource(InvalidProtectedResource),
+    /// [`ApiKeys::stale_seconds`](crate::ApiKeys::stale_seconds) is out of bounds.
+    #[cfg(feature = "api-keys")]
+    #[error("API keys: a verdict is used for 2 to 60 seconds without hearing of changes")]
+    StaleSeconds,
 }
 
 impl VerifierBuilder {
@@ -110,6 +118,8 @@ impl VerifierBuilder {
             allow_plain_http: false,
             #[cfg(feature = "introspection")]
             introspection: None,
+            #[cfg(feature = "api-keys")]
+            api_keys: None,
             #[cfg(feature = "metrics")]
             observer: None,
         }
@@ -170,6 +180,13 @@ impl VerifierBuilder {
     #[cfg(feature = "introspection")]
     pub fn introspection(mut self, introspection: Introspection) -> Self {
         self.introspection = Some(introspection);
+        self
+    }
+
+    /// Also takes API keys.
+    #[cfg(feature = "api-keys")]
+    pub fn api_keys(mut self, api_keys: ApiKeys) -> Self {
+        self.api_keys = Some(api_keys);
         self
     }
 
@@ -255,6 +272,11 @@ impl VerifierBuilder {
             Some(asked) => Some(asked.build(&audience, leeway_seconds, Arc::clone(&clock), way.client.as_ref(), &issuers)?),
             None => None,
         };
+        #[cfg(feature = "api-keys")]
+        let api_keys = match self.api_keys.take() {
+            Some(keys) => Some(keys.build(&issuers.first().policy.issuer, &audience, Arc::clone(&clock), way.client.as_ref())?),
+            None => None,
+        };
         #[cfg_attr(not(feature = "introspection"), expect(unused_mut, reason = "introspection adds an issuer"))]
         let mut named: Vec<String> = issuers.iter().map(|issuer| issuer.policy.issuer.to_string()).collect();
         #[cfg(feature = "introspection")]
@@ -272,6 +294,8 @@ impl VerifierBuilder {
             clock,
             #[cfg(feature = "introspection")]
             introspector,
+            #[cfg(feature = "api-keys")]
+            api_keys,
             #[cfg(feature = "metrics")]
             observer: self.observer,
         }))
@@ -282,10 +306,16 @@ impl VerifierBuilder {
     fn way(&mut self, trusted: &[TrustedIssuer]) -> Result<Way, BuildError> {
         let asks = trusted.iter().any(|issuer| !matches!(issuer.keys, KeyLocation::Given(_)));
         let needs_fetch = self.fetch.is_none() && asks;
+        #[cfg_attr(not(any(feature = "introspection", feature = "api-keys")), expect(unused_mut, reason = "others ask too"))]
+        let mut needs_client = needs_fetch;
         #[cfg(feature = "introspection")]
-        let needs_client = needs_fetch || self.introspection.as_ref().is_some_and(Introspection::needs_client);
-        #[cfg(not(feature = "introspection"))]
-        let needs_client = needs_fetch;
+        {
+            needs_client |= self.introspection.as_ref().is_some_and(Introspection::needs_client);
+        }
+        #[cfg(feature = "api-keys")]
+        {
+            needs_client |= self.api_keys.as_ref().is_some_and(ApiKeys::needs_client);
+        }
         let client = if needs_client { Some(self.client()?) } else { None };
         let Some(client) = client.as_ref().filter(|_| needs_fetch) else {
             return Ok(Way { fetch: self.fetch.take().unwrap_or_else(|| Arc::new(NoFetch)), client });
@@ -321,7 +351,10 @@ impl VerifierBuilder {
 struct Way {
     fetch: Arc<dyn Fetch>,
     #[cfg(feature = "http")]
-    #[cfg_attr(not(feature = "introspection"), expect(dead_code, reason = "introspection asks with it"))]
+    #[cfg_attr(
+        not(any(feature = "introspection", feature = "api-keys")),
+        expect(dead_code, reason = "introspection asks with it")
+    )]
     client: Option<crate::HttpClient>,
 }
 

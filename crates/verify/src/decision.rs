@@ -23,6 +23,12 @@ pub(crate) enum Fault {
     Refused(Refused),
     /// The token was not judged.
     NotJudged(ErrorCode),
+    /// An API key is good, and has used up what it may for now.
+    #[cfg(feature = "api-keys")]
+    Exhausted {
+        /// When it is worth another try.
+        retry_after_seconds: u64,
+    },
 }
 
 impl From<ErrorCode> for Fault {
@@ -62,6 +68,11 @@ impl<'a> Judgement<'a> {
             ),
             Err(Fault::NotJudged(code)) => {
                 tracing::debug!(issuer, code = code.as_str(), reason = code.meaning(), "token not judged")
+            }
+            #[cfg(feature = "api-keys")]
+            Err(Fault::Exhausted { .. }) => {
+                let code = ErrorCode::KeyExhausted;
+                tracing::debug!(issuer, code = code.as_str(), reason = code.meaning(), "API key exhausted")
             }
             Err(Fault::Refused(Refused { code, claims })) => tracing::debug!(
                 issuer,

@@ -50,6 +50,10 @@ impl Challenger {
 /// The closed set of ways to refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
+    #[cfg(feature = "api-keys")]
+    Exhausted {
+        retry_after_seconds: u64,
+    },
     Insufficient,
     InvalidRequest,
     InvalidToken,
@@ -84,6 +88,12 @@ impl Denied {
         Self { code, reason: Reason::NotJudged, challenge: None }
     }
 
+    /// The API key has used up what it may for now.
+    #[cfg(feature = "api-keys")]
+    pub(crate) const fn exhausted(retry_after_seconds: u64) -> Self {
+        Self { code: ErrorCode::KeyExhausted, reason: Reason::Exhausted { retry_after_seconds }, challenge: None }
+    }
+
     fn with_error(challenger: &Challenger, code: ErrorCode, reason: Reason, scope: &str) -> Self {
         Self { code, reason, challenge: Some(challenger.challenge(Some((reason, code)), scope)) }
     }
@@ -93,9 +103,11 @@ impl Denied {
         self.code
     }
 
-    /// The status: 400, 401, 403 or 503.
+    /// The status: 400, 401, 403 or 503; of an API key also 429.
     pub const fn status(&self) -> StatusCode {
         match self.reason {
+            #[cfg(feature = "api-keys")]
+            Reason::Exhausted { .. } => StatusCode::TOO_MANY_REQUESTS,
             Reason::Insufficient => StatusCode::FORBIDDEN,
             Reason::InvalidRequest => StatusCode::BAD_REQUEST,
             Reason::InvalidToken | Reason::NoToken => StatusCode::UNAUTHORIZED,
@@ -108,6 +120,8 @@ impl Denied {
     pub const fn error(&self) -> Option<&'static str> {
         match self.reason {
             Reason::Insufficient | Reason::InvalidRequest | Reason::InvalidToken => Some(self.reason.title()),
+            #[cfg(feature = "api-keys")]
+            Reason::Exhausted { .. } => None,
             Reason::NoToken | Reason::NotJudged => None,
         }
     }
@@ -120,6 +134,8 @@ impl Denied {
     /// How long to wait before the same token is worth another try.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.reason {
+            #[cfg(feature = "api-keys")]
+            Reason::Exhausted { retry_after_seconds } => Some(Duration::from_secs(retry_after_seconds)),
             Reason::NotJudged => Some(Duration::from_secs(RETRY_AFTER_SECONDS)),
             Reason::Insufficient | Reason::InvalidRequest | Reason::InvalidToken | Reason::NoToken => None,
         }
@@ -162,6 +178,8 @@ impl Denied {
 impl Reason {
     const fn title(self) -> &'static str {
         match self {
+            #[cfg(feature = "api-keys")]
+            Self::Exhausted { .. } => "too_many_requests",
             Self::Insufficient => "insufficient_scope",
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",

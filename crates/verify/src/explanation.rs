@@ -49,6 +49,8 @@ impl Explanation {
             (None, Ok(_)) => Conclusion::Accepted,
             (None, Err(Fault::Refused(refused))) => Conclusion::Refused(refused.code),
             (None, Err(Fault::NotJudged(code))) => Conclusion::NotJudged(*code),
+            #[cfg(feature = "api-keys")]
+            (None, Err(Fault::Exhausted { .. })) => Conclusion::Refused(ErrorCode::KeyExhausted),
         };
         Self { outcomes, conclusion, header, claims }
     }

@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::verifier::Attempt;
-use crate::{Denied, Requirements, Verified, Verifier};
+use crate::{CallerAddress, Denied, Requirements, Verified, Verifier};
 
 /// Lets through what presents a good token; made by [`Verifier::layer`]. The
 /// service finds the [`Verified`] in the extensions of the request.
@@ -66,17 +66,17 @@ enum Verdict {
 
 impl Gate {
     fn look<B>(self: &Arc<Self>, request: &Request<B>) -> Verdict {
-        let token = match self.verifier.presented(request.headers()) {
-            Ok(presented) => presented.token(),
+        let presented = match self.verifier.presented(request.headers()) {
+            Ok(presented) => presented.from(request.extensions().get().map(|CallerAddress(address)| *address)),
             Err(denied) => return Verdict::Denied(denied),
         };
-        match self.verifier.attempt(token) {
+        match self.verifier.attempt(presented) {
             Attempt::Done(verdict) => match self.admit(verdict) {
                 Ok(verified) => Verdict::Permitted(verified),
                 Err(denied) => Verdict::Denied(denied),
             },
             Attempt::Wait(pending) => {
-                let (gate, token) = (Arc::clone(self), token.to_owned());
+                let (gate, token) = (Arc::clone(self), presented.token().to_owned());
                 Verdict::Wait(Box::pin(async move { gate.admit(gate.verifier.verify_after(&token, pending).await) }))
             }
         }

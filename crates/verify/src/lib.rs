@@ -91,6 +91,15 @@ fn answer(denied: Denied) -> http::Response<String> {
 //! keys of that issuer, and no others, then prove it. With the feature
 //! `introspection` an issuer is asked about tokens that are no JWT.
 //!
+//! # API keys
+//!
+//! With the feature `api-keys` a verifier also takes the API keys of a Countersign
+//! server (`ApiKeys`): in the Authorization header, or in one of their own. A key is told
+//! from a token by its form and checksum. The server's verdict is remembered for up to
+//! a minute and forgotten as soon as the server says that the key or its client has
+//! changed; what is counted there is asked each time. [`Verified`] is the same for both:
+//! the key's permissions are its scopes.
+//!
 //! # Keys
 //!
 //! - They are fetched by use: a request that finds them due (80 % of their time to
@@ -114,6 +123,7 @@ fn answer(denied: Denied) -> http::Response<String> {
 //! | two tokens, malformed header | 400 | `error="invalid_request"` |
 //! | bad token | 401 | `error="invalid_token"` |
 //! | not enough | 403 | `error="insufficient_scope", scope="list:users"` |
+//! | API key used up | 429 | none, `Retry-After` |
 //! | no keys | 503 | none, `Retry-After: 5`: the token was not judged |
 //!
 //! With [`ResourceMetadata`] each challenge also names `resource_metadata`
@@ -127,10 +137,13 @@ fn answer(denied: Denied) -> http::Response<String> {
 //! | `http`, `tower` | on by default: fetches keys; the layer |
 //! | `axum` | extractors, and routes for the metadata |
 //! | `introspection` | asks about tokens that are no JWT (RFC 7662) |
+//! | `api-keys` | also takes API keys, and remembers what the server says of them |
 //! | `metrics` | an observer of every decision, and counters |
 //! | `testing` | tokens without a server, good and bad |
 #![warn(missing_docs)]
 
+#[cfg(feature = "api-keys")]
+mod api_keys;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod builder;
@@ -164,6 +177,8 @@ mod verifier;
 pub use countersign_protocol::jose::{Algorithm, AudienceClaim, Claims};
 pub use countersign_protocol::{Audience, Clock, ErrorCode, Issuer, ManualClock, Scope, ScopeToken, Secret, Timestamp};
 
+#[cfg(feature = "api-keys")]
+pub use api_keys::{ApiKeys, AskFuture, AskKeys, HttpKeys, KeyQuestion};
 pub use builder::{BuildError, VerifierBuilder};
 pub use clock::SystemClock;
 pub use denied::Denied;
@@ -180,7 +195,7 @@ pub use layer::{VerifyFuture, VerifyLayer, VerifyService};
 pub use metadata_service::MetadataService;
 #[cfg(feature = "metrics")]
 pub use metrics::{Decision, Metrics, Observer, Outcome};
-pub use presented::{Presented, PresentedError};
+pub use presented::{CallerAddress, Presented, PresentedError};
 pub use requirements::{Insufficient, Require, Requirements};
 pub use resource_metadata::{PublishedMetadata, ResourceMetadata};
 pub use trusted_issuer::TrustedIssuer;

@@ -81,6 +81,8 @@ impl<'a> Watch<'a> {
             Ok(_) => (Outcome::Accepted, None),
             Err(Fault::Refused(refused)) => (Outcome::Refused, Some(refused.code)),
             Err(Fault::NotJudged(code)) => (Outcome::NotJudged, Some(*code)),
+            #[cfg(feature = "api-keys")]
+            Err(Fault::Exhausted { .. }) => (Outcome::Refused, Some(ErrorCode::KeyExhausted)),
         };
         observer.decided(&Decision {
             outcome,

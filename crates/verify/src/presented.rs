@@ -1,6 +1,7 @@
 //! The one bearer token of a request (RFC 6750 section 2.1).
 
 use std::fmt;
+use std::net::IpAddr;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -10,10 +11,17 @@ use countersign_protocol::ErrorCode;
 /// The scheme, compared without case (RFC 9110 section 11.1).
 const SCHEME: &str = "bearer";
 
+/// The address of whoever sent a request, for API keys that are accepted from some networks
+/// only. Put it into the request's extensions, before the layer or the extractor of this
+/// crate: behind a proxy, only you know which header to believe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallerAddress(pub IpAddr);
+
 /// A bearer token as a request presented it: nothing about it is known yet.
 #[derive(Clone, Copy)]
 pub struct Presented<'a> {
     token: &'a str,
+    address: Option<IpAddr>,
 }
 
 /// Why a request does not present exactly one bearer token.
@@ -44,7 +52,13 @@ impl PresentedError {
 impl<'a> Presented<'a> {
     /// A token that came by another way than the Authorization header.
     pub const fn bearer(token: &'a str) -> Self {
-        Self { token }
+        Self { token, address: None }
+    }
+
+    /// Where whoever presents it is. An API key may be accepted from some networks only.
+    #[must_use]
+    pub const fn from(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
     }
 
     /// The token of the Authorization header. Tokens in the query or in a form
@@ -66,7 +80,12 @@ impl<'a> Presented<'a> {
         if token.is_empty() || token.contains([' ', '\t']) {
             return Err(PresentedError::Malformed);
         }
-        Ok(Self { token })
+        Ok(Self::bearer(token))
+    }
+
+    /// Where whoever presents it is, as far as that was said.
+    pub const fn address(self) -> Option<IpAddr> {
+        self.address
     }
 
     /// The token.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use countersign_protocol::jose::Claims;
-use countersign_protocol::{Check, ErrorCode, Scope};
+use countersign_protocol::{Check, ErrorCode};
 
 use crate::Verified;
 use crate::verified::read_scopes;
@@ -84,17 +84,17 @@ impl Requirements {
     /// # Errors
     /// [`Insufficient`], which says what would have been enough.
     pub fn check(&self, verified: &Verified) -> Result<(), Insufficient> {
-        self.compare(verified.scopes(), verified.claims())
+        self.compare(&|scope| verified.has(scope), verified.claims())
     }
 
     /// The same for claims that are signed and perhaps no good otherwise.
     pub(crate) fn check_claims(&self, claims: &Claims) -> Result<(), Insufficient> {
         let scopes = read_scopes(claims).map_err(|_| self.insufficient(ErrorCode::InsufficientScope))?;
-        self.compare(&scopes, claims)
+        self.compare(&|scope| scopes.contains(scope), claims)
     }
 
-    fn compare(&self, scopes: &Scope, claims: &Claims) -> Result<(), Insufficient> {
-        let satisfied = |group: &Vec<Box<str>>| group.iter().any(|scope| scopes.contains(scope));
+    fn compare(&self, has: &dyn Fn(&str) -> bool, claims: &Claims) -> Result<(), Insufficient> {
+        let satisfied = |group: &Vec<Box<str>>| group.iter().any(|scope| has(scope));
         if Check::Scope.is_on() && !self.groups.iter().all(satisfied) {
             return Err(self.insufficient(ErrorCode::InsufficientScope));
         }

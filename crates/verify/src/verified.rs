@@ -4,15 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use countersign_protocol::jose::Claims;
-use countersign_protocol::{Check, Scope, ScopeToken, Timestamp};
-use serde_json::Value;
+use countersign_protocol::{Check, Permission, Scope, ScopeToken, Timestamp};
+use serde_json::{Map, Value};
 
 /// The claims that name scopes: RFC 9068 and most servers, Okta, Auth0.
 const SCOPE_CLAIMS: [&str; 3] = ["scope", "scp", "permissions"];
 /// The claims that name the client: RFC 9068, Okta, OpenID Connect.
 const CLIENT_CLAIMS: [&str; 3] = ["client_id", "cid", "azp"];
 
-/// A token whose signature and claims were checked. Cheap to clone.
+/// Most permissions of a key that are listed as scopes.
+#[cfg(feature = "api-keys")]
+const MAX_NAMED_SCOPES: usize = 256;
+
+/// A token whose signature and claims were checked, or an API key that was. Cheap to clone.
 #[derive(Clone)]
 pub struct Verified(Arc<Inner>);
 
@@ -21,11 +25,15 @@ struct Inner {
     scopes: Scope,
     key_id: Option<String>,
     method: Method,
+    /// Of an API key: what it may do, which may be more than the names among the scopes.
+    permissions: Vec<Permission>,
 }
 
 /// How a token was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
+    /// By asking the server about an API key, which it is.
+    ApiKey,
     /// By its signature.
     Jwt,
     /// By asking the issuer (RFC 7662).
@@ -36,6 +44,7 @@ impl Method {
     /// The name, as the log and metrics have it.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::ApiKey => "api_key",
             Self::Jwt => "jwt",
             Self::Introspection => "introspection",
         }
@@ -49,7 +58,15 @@ pub(crate) struct MalformedScopes;
 impl Verified {
     pub(crate) fn new(claims: Claims, key_id: Option<String>, method: Method) -> Result<Self, MalformedScopes> {
         let scopes = read_scopes(&claims)?;
-        Ok(Self(Arc::new(Inner { claims, scopes, key_id, method })))
+        Ok(Self(Arc::new(Inner { claims, scopes, key_id, method, permissions: Vec::new() })))
+    }
+
+    /// An API key, as if it were a token of its client.
+    #[cfg(feature = "api-keys")]
+    pub(crate) fn of_key(claims: Claims, permissions: Vec<Permission>) -> Self {
+        let names = permissions.iter().filter(|own| !own.has_wildcard()).map(Permission::as_str).take(MAX_NAMED_SCOPES);
+        let scopes = Scope::from_tokens(names).unwrap_or_default();
+        Self(Arc::new(Inner { claims, scopes, key_id: None, method: Method::ApiKey, permissions }))
     }
 
     /// Every claim.
@@ -73,17 +90,30 @@ impl Verified {
         self.0.claims.subject.as_deref()
     }
 
-    /// The scopes of `scope`, `scp` and `permissions` together.
+    /// The scopes of `scope`, `scp` and `permissions` together. Of an API key the permissions
+    /// without a wildcard, at most 256: [`has`](Self::has) knows all.
     pub fn scopes(&self) -> &Scope {
         &self.0.scopes
     }
 
-    /// Whether the token has `scope`, compared as a whole word.
+    /// Whether the token has `scope`, compared as a whole word; whether the API key has it as
+    /// a permission, which may hold a wildcard.
     pub fn has(&self, scope: &str) -> bool {
-        self.0.scopes.contains(scope)
+        self.0.scopes.contains(scope) || self.0.permissions.iter().any(|own| own.covers(scope))
     }
 
-    /// `cred`: the credential that obtained the token.
+    /// Of an API key: what its owner wants to know of it.
+    pub fn metadata(&self) -> Option<&Map<String, Value>> {
+        self.0.claims.all.get("metadata").filter(|_| self.0.method == Method::ApiKey).and_then(Value::as_object)
+    }
+
+    /// Of an API key: what its owner calls it elsewhere.
+    pub fn external_id(&self) -> Option<&str> {
+        self.text("external_id").filter(|_| self.0.method == Method::ApiKey)
+    }
+
+    /// `cred`: the credential that obtained the token; the id of the API key that it was
+    /// exchanged for, or that was presented.
     pub fn credential_id(&self) -> Option<&str> {
         self.text("cred")
     }

@@ -1,14 +1,19 @@
 //! The verifier: one request in, one verdict out.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+#[cfg(feature = "api-keys")]
+use http::HeaderName;
 
 use countersign_protocol::jose::{MAX_TOKEN_BYTES, UnverifiedJws};
 use countersign_protocol::{Audience, Check, Clock, ErrorCode, Issuer, Timestamp};
 
+#[cfg(feature = "api-keys")]
+use crate::api_keys::{Answered, KeyFlight, KeyWatch};
 use crate::decision::{Fault, Judgement, log_denied};
 use crate::denied::Challenger;
 use crate::examiner::{Aspect, EveryCheck, Examiner, FirstFailure};
@@ -20,6 +25,8 @@ use crate::keys::{KeyCache, Need, UnknownKey, Usable};
 #[cfg(feature = "metrics")]
 use crate::metrics::{Observer, Watch};
 use crate::policy;
+#[cfg(feature = "api-keys")]
+use crate::presented::PresentedError;
 use crate::resource_metadata::PublishedMetadata;
 use crate::token_cache::{Life, Origin, TokenCache};
 use crate::{Denied, Presented, Requirements, Verified, VerifierBuilder};
@@ -43,6 +50,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     #[cfg(feature = "introspection")]
     pub(crate) introspector: Option<Arc<Introspector>>,
+    #[cfg(feature = "api-keys")]
+    pub(crate) api_keys: Option<Arc<KeyWatch>>,
     #[cfg(feature = "metrics")]
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
@@ -60,6 +69,9 @@ pub(crate) enum Pending {
     /// What the issuer says of the token.
     #[cfg(feature = "introspection")]
     Introspection(Flight),
+    /// What the server says of the API key.
+    #[cfg(feature = "api-keys")]
+    ApiKey(KeyFlight),
 }
 
 /// What a look at a token brought.
@@ -96,6 +108,8 @@ impl Verifier {
             tokens: TokenCache::new(0),
             clock,
             introspector: None,
+            #[cfg(feature = "api-keys")]
+            api_keys: None,
             #[cfg(feature = "metrics")]
             observer: None,
         })
@@ -127,7 +141,16 @@ impl Verifier {
     /// # Errors
     /// [`Denied`], which is the response to send.
     pub async fn verify(&self, headers: &HeaderMap) -> Result<Verified, Denied> {
-        self.verify_token(self.presented(headers)?.token()).await
+        self.verify_presented(self.presented(headers)?).await
+    }
+
+    /// As [`verify`](Self::verify), of a request that came from `address`: an API key may be
+    /// accepted from some networks only, and is refused where nobody says whence it came.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub async fn verify_from(&self, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Verified, Denied> {
+        self.verify_presented(self.presented(headers)?.from(address)).await
     }
 
     /// Verifies the bearer token of a request, and never waits: when keys have to
@@ -138,7 +161,7 @@ impl Verifier {
     /// # Errors
     /// As [`verify`](Self::verify).
     pub fn verify_now(&self, headers: &HeaderMap) -> Result<Verified, Denied> {
-        self.verify_token_now(self.presented(headers)?.token())
+        self.verify_presented_now(self.presented(headers)?)
     }
 
     /// As [`verify`](Self::verify), for a token that came by another way.
@@ -146,9 +169,17 @@ impl Verifier {
     /// # Errors
     /// As [`verify`](Self::verify).
     pub async fn verify_token(&self, token: &str) -> Result<Verified, Denied> {
-        match self.attempt(token) {
+        self.verify_presented(Presented::bearer(token)).await
+    }
+
+    /// As [`verify`](Self::verify), for what came by another way, and whence.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub async fn verify_presented(&self, presented: Presented<'_>) -> Result<Verified, Denied> {
+        match self.attempt(presented) {
             Attempt::Done(verdict) => verdict,
-            Attempt::Wait(pending) => self.verify_after(token, pending).await,
+            Attempt::Wait(pending) => self.verify_after(presented.token(), pending).await,
         }
     }
 
@@ -157,9 +188,17 @@ impl Verifier {
     /// # Errors
     /// As [`verify`](Self::verify).
     pub fn verify_token_now(&self, token: &str) -> Result<Verified, Denied> {
+        self.verify_presented_now(Presented::bearer(token))
+    }
+
+    /// As [`verify_now`](Self::verify_now), for what came by another way, and whence.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_presented_now(&self, presented: Presented<'_>) -> Result<Verified, Denied> {
         #[cfg(feature = "metrics")]
         let watch = Watch::start(self.0.observer.as_deref());
-        let judgement = match self.look(token, None, &mut FirstFailure) {
+        let judgement = match self.look(presented, None, &mut FirstFailure) {
             Look::Judged(judgement) => judgement,
             Look::Wait(pending) => self.not_waited(&pending),
         };
@@ -196,10 +235,12 @@ impl Verifier {
         for _ in 0..MAX_WAITS {
             let mut finished: Vec<_> = self.0.issuers.iter().map(|issuer| issuer.keys.finished()).collect();
             let mut examiner = EveryCheck::default();
-            match self.look(token, need, &mut examiner) {
+            match self.look(Presented::bearer(token), need, &mut examiner) {
                 Look::Judged(judgement) => return (examiner, judgement),
                 #[cfg(feature = "introspection")]
                 Look::Wait(Pending::Introspection(flight)) => return (examiner, self.introspected(flight.land().await)),
+                #[cfg(feature = "api-keys")]
+                Look::Wait(Pending::ApiKey(flight)) => return (examiner, self.of_key(flight.land().await)),
                 Look::Wait(Pending::Keys { issuer, need: waited }) => {
                     need = Some(need.unwrap_or(waited));
                     if let Some(finished) = finished.get_mut(usize::from(issuer)) {
@@ -250,14 +291,20 @@ impl Verifier {
 
     /// The one token of a request.
     pub(crate) fn presented<'a>(&self, headers: &'a HeaderMap) -> Result<Presented<'a>, Denied> {
-        Presented::from_headers(headers).map_err(|error| self.deny(Denied::presented(&self.0.challenger, error), None))
+        let presented = Presented::from_headers(headers);
+        #[cfg(feature = "api-keys")]
+        let presented = match self.0.api_keys.as_ref().and_then(|keys| keys.header()) {
+            Some(name) => presented_by(headers, name, presented),
+            None => presented,
+        };
+        presented.map_err(|error| self.deny(Denied::presented(&self.0.challenger, error), None))
     }
 
     /// The first attempt, which never waits.
-    pub(crate) fn attempt(&self, token: &str) -> Attempt {
+    pub(crate) fn attempt(&self, presented: Presented<'_>) -> Attempt {
         #[cfg(feature = "metrics")]
         let watch = Watch::start(self.0.observer.as_deref());
-        match self.look(token, None, &mut FirstFailure) {
+        match self.look(presented, None, &mut FirstFailure) {
             Look::Judged(judgement) => {
                 #[cfg(feature = "metrics")]
                 watch.stop(&judgement);
@@ -275,6 +322,8 @@ impl Verifier {
             Pending::Keys { issuer, need } => self.judge_after(token, issuer, need).await,
             #[cfg(feature = "introspection")]
             Pending::Introspection(flight) => self.introspected(flight.land().await),
+            #[cfg(feature = "api-keys")]
+            Pending::ApiKey(flight) => self.of_key(flight.land().await),
         };
         #[cfg(feature = "metrics")]
         watch.stop(&judgement);
@@ -284,10 +333,12 @@ impl Verifier {
     /// The verdict alone, for who asks on behalf of another token.
     #[cfg(feature = "introspection")]
     pub(crate) async fn verdict(&self, token: &str) -> Result<Verified, Fault> {
-        match self.look(token, None, &mut FirstFailure) {
+        match self.look(Presented::bearer(token), None, &mut FirstFailure) {
             Look::Judged(judgement) => judgement.verdict,
             Look::Wait(Pending::Keys { issuer, need }) => self.judge_after(token, issuer, need).await.verdict,
             Look::Wait(Pending::Introspection(flight)) => flight.land().await,
+            #[cfg(feature = "api-keys")]
+            Look::Wait(Pending::ApiKey(flight)) => flight.land().await,
         }
     }
 
@@ -296,7 +347,7 @@ impl Verifier {
         // Subscribed before each look: a fetch that ends in between is not missed.
         let mut finished = trusted.keys.finished();
         for _ in 0..MAX_WAITS {
-            if let Look::Judged(judgement) = self.look(token, Some(need), &mut FirstFailure) {
+            if let Look::Judged(judgement) = self.look(Presented::bearer(token), Some(need), &mut FirstFailure) {
                 return judgement;
             }
             if finished.changed().await.is_err() {
@@ -308,8 +359,9 @@ impl Verifier {
 
     /// One look at a token, which never waits. `waited` is the need for which the
     /// caller has waited already.
-    fn look<E: Examiner>(&self, token: &str, waited: Option<Need>, examiner: &mut E) -> Look<'_> {
+    fn look<E: Examiner>(&self, presented: Presented<'_>, waited: Option<Need>, examiner: &mut E) -> Look<'_> {
         let Inner { issuers, tokens, clock, .. } = &*self.0;
+        let token = presented.token();
         let is_too_large = Check::Size.is_on() && token.len() > MAX_TOKEN_BYTES;
         let size = if is_too_large { Err(ErrorCode::TokenTooLarge) } else { Ok(()) };
         if let Err(code) = examiner.gate(Aspect::Format, size) {
@@ -320,6 +372,13 @@ impl Verifier {
             && let Some(judgement) = remembered(issuers, tokens, token, now)
         {
             return Look::Judged(judgement);
+        }
+        #[cfg(feature = "api-keys")]
+        if let Some(keys) = self.0.api_keys.as_ref().filter(|keys| keys.takes(token, self.introspects())) {
+            return match keys.ask(presented, now) {
+                Answered::Now(judgement) => Look::Judged(judgement),
+                Answered::Wait(flight) => Look::Wait(Pending::ApiKey(flight)),
+            };
         }
         #[cfg(feature = "introspection")]
         if let Some(introspector) = self.0.introspector.as_ref().filter(|_| is_opaque(token)) {
@@ -415,6 +474,8 @@ impl Verifier {
             Pending::Keys { issuer, .. } => no_keys(self.0.issuers.get(*issuer).unwrap_or_else(|| self.0.issuers.first())),
             #[cfg(feature = "introspection")]
             Pending::Introspection(_) => self.introspected(Err(Fault::NotJudged(ErrorCode::IntrospectionUnavailable))),
+            #[cfg(feature = "api-keys")]
+            Pending::ApiKey(_) => self.of_key(Err(Fault::NotJudged(ErrorCode::IntrospectionUnavailable))),
         }
     }
 
@@ -424,11 +485,29 @@ impl Verifier {
         Judgement { verdict, issuer, is_remembered: false }
     }
 
+    /// Whether tokens without a form of ours are asked about.
+    #[cfg(feature = "api-keys")]
+    #[cfg_attr(not(feature = "introspection"), expect(clippy::unused_self, reason = "the same shape as with introspection"))]
+    fn introspects(&self) -> bool {
+        #[cfg(feature = "introspection")]
+        return self.0.introspector.is_some();
+        #[cfg(not(feature = "introspection"))]
+        false
+    }
+
+    #[cfg(feature = "api-keys")]
+    fn of_key(&self, verdict: Result<Verified, Fault>) -> Judgement<'_> {
+        let issuer = self.0.api_keys.as_ref().map(|keys| keys.issuer());
+        Judgement { verdict, issuer, is_remembered: false }
+    }
+
     fn conclude(&self, judgement: Judgement<'_>) -> Result<Verified, Denied> {
         judgement.log();
         judgement.verdict.map_err(|fault| match fault {
             Fault::Refused(refused) => Denied::invalid_token(&self.0.challenger, refused.code),
             Fault::NotJudged(code) => Denied::not_judged(code),
+            #[cfg(feature = "api-keys")]
+            Fault::Exhausted { retry_after_seconds } => Denied::exhausted(retry_after_seconds),
         })
     }
 
@@ -479,6 +558,25 @@ fn ask<'a>(introspector: &'a Arc<Introspector>, token: &str, now: Timestamp) -> 
         Asked::Now(judgement) => Look::Judged(judgement),
         Asked::Wait(flight) => Look::Wait(Pending::Introspection(flight)),
     }
+}
+
+/// The key in a header of its own. Where there is a bearer token too, neither is chosen.
+#[cfg(feature = "api-keys")]
+fn presented_by<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    bearer: Result<Presented<'a>, PresentedError>,
+) -> Result<Presented<'a>, PresentedError> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return bearer };
+    if values.next().is_some() || !matches!(bearer, Err(PresentedError::Missing)) {
+        return Err(PresentedError::Several);
+    }
+    let key = value.to_str().map_err(|_| PresentedError::Malformed)?.trim_matches([' ', '\t']);
+    if key.is_empty() || key.contains([' ', '\t', ',']) {
+        return Err(PresentedError::Malformed);
+    }
+    Ok(Presented::bearer(key))
 }
 
 impl fmt::Debug for Verifier {

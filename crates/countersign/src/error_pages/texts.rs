@@ -488,10 +488,10 @@ pub(super) const fn text_of(code: ErrorCode) -> PageText {
             section: "RFC 8693 section 2.1",
         },
         ErrorCode::KeyNotAccepted => PageText {
-            why: "There is no such key, or it is revoked, disabled or expired, or its client is disabled, or it is not accepted from this address. One answer for all; the refusal's detail tells the operator which.",
+            why: "There is no such key, or it is revoked, disabled or expired, or its client is disabled, or it is not accepted from this address or for this API. One answer for all. At the token endpoint the refusal's detail tells the operator which; `countersign key verify` tells it anywhere.",
             see: None,
             mend: "Ask the operator with the id of the request (`countersign explain`), or for a new key. Do not try again with the same one.",
-            section: "RFC 8693 section 2.2.2",
+            section: "RFC 8693 section 2.2.2, RFC 6750 section 3.1",
         },
         ErrorCode::KeyOfAnotherClient => PageText {
             why: "The request authenticates a client, or names one as `client_id`, and the API key belongs to another.",
@@ -504,6 +504,18 @@ pub(super) const fn text_of(code: ErrorCode) -> PageText {
             see: None,
             mend: "Leave `audience` away, or send that of the key; check the grants of its client (`countersign grant list`).",
             section: "RFC 8693 section 2.2.2",
+        },
+        ErrorCode::KeyMalformed => PageText {
+            why: "The text has the form of an API key and was cut, mistyped or damaged on its way: its last characters are a checksum of the others.",
+            see: None,
+            mend: "Compare it with the key that was handed out, to the last character; nobody was asked about it.",
+            section: "RFC 6750 section 3.1",
+        },
+        ErrorCode::KeyExhausted => PageText {
+            why: "The key is good, and a limit of its own or of its client is reached for now, or it has no credits left.",
+            see: None,
+            mend: "Wait for the seconds of `Retry-After`; ask the operator for more when it is credits.",
+            section: "RFC 6585 section 4",
         },
         ErrorCode::ScopeNotOfKey => PageText {
             why: "A key gives the scopes of its client's grant that it also has as permissions, by itself or by its roles. More is refused rather than narrowed.",

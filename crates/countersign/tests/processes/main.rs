@@ -24,6 +24,7 @@ mod error_pages;
 mod explain;
 mod faults;
 mod keys;
+mod keys_at_services;
 mod logs;
 mod node_changes;
 mod partner;

@@ -54,8 +54,10 @@ pub(super) async fn judge_jwt(verifier: &Verifier, body: &[u8]) -> Result<Verifi
         Fault::NotJudged(ErrorCode::IntrospectionUnavailable)
     };
     let jwt = std::str::from_utf8(body).map_err(|_| unusable(ErrorCode::TokenMalformed))?;
-    verifier.verdict(jwt).await.map_err(|fault| match fault {
+    verifier.verdict(jwt).await.map_err(|fault| match &fault {
         Fault::Refused(refused) if refused.claims.is_none() => unusable(refused.code),
+        #[cfg(feature = "api-keys")]
+        Fault::Exhausted { .. } => fault,
         Fault::Refused(_) | Fault::NotJudged(_) => fault,
     })
 }

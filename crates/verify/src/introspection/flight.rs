@@ -178,6 +178,8 @@ impl Introspector {
                 let seconds = self.cache_seconds.min(MAX_REFUSED_SECONDS);
                 self.refused.insert(token, &refused.code, Life::new(now, seconds, now.plus_seconds(seconds)), Origin::default());
             }
+            #[cfg(feature = "api-keys")]
+            Err(Fault::Exhausted { .. }) => {}
             Err(Fault::NotJudged(_)) => {}
         }
     }

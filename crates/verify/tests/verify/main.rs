@@ -2,6 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests, where these are allowed")]
 
 mod answers;
+#[cfg(feature = "api-keys")]
+mod api_keys;
+#[cfg(feature = "api-keys")]
+mod api_keys_http;
 mod attacks;
 #[cfg(all(feature = "axum", feature = "tower"))]
 mod axum_extractor;
