@@ -374,8 +374,10 @@ impl Verifier {
             return Look::Judged(judgement);
         }
         #[cfg(feature = "api-keys")]
-        if let Some(keys) = self.0.api_keys.as_ref().filter(|keys| keys.takes(token, self.introspects())) {
-            return match keys.ask(presented, now) {
+        if let Some(keys) = &self.0.api_keys
+            && let Some(form) = keys.claims(token, self.introspects())
+        {
+            return match keys.ask(presented, form, now) {
                 Answered::Now(judgement) => Look::Judged(judgement),
                 Answered::Wait(flight) => Look::Wait(Pending::ApiKey(flight)),
             };

@@ -94,6 +94,15 @@ pub(crate) enum Answered<'a> {
     Wait(KeyFlight),
 }
 
+/// What a text is as a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Nobody needs to be asked about it.
+    Damaged,
+    /// It may be a key.
+    Whole,
+}
+
 /// A question under way.
 pub(crate) struct KeyFlight {
     answer: watch::Receiver<Option<Answer>>,
@@ -144,22 +153,22 @@ impl KeyWatch {
         self.settings.header.as_ref()
     }
 
-    /// Whether this is for here to judge: a key by its form, or what looks like a damaged one
-    /// and can be nothing else. `false`: another kind of token, as far as `others` are taken.
-    pub(crate) fn takes(&self, token: &str, others: bool) -> bool {
+    /// What a token is as a key: one by its form, or a damaged one that can be nothing else.
+    /// `None`: another kind of token, of which `others` says whether they are asked about.
+    pub(crate) fn claims(&self, token: &str, others: bool) -> Option<Form> {
         match CredentialText::parse(token) {
-            Ok(_) => true,
-            Err(_) if looks_like_a_token(token) => false,
-            Err(CredentialTextError::Checksum) => self.settings.imported || !others,
-            Err(CredentialTextError::Malformed) => self.settings.imported,
+            Ok(_) => Some(Form::Whole),
+            Err(_) if looks_like_a_token(token) => None,
+            Err(_) if self.settings.imported => Some(if token.len() > MAX_KEY_BYTES { Form::Damaged } else { Form::Whole }),
+            Err(CredentialTextError::Checksum) if !others => Some(Form::Damaged),
+            Err(CredentialTextError::Checksum | CredentialTextError::Malformed) => None,
         }
     }
 
     /// What is remembered of the key, else a question under way. Never waits.
-    pub(crate) fn ask(self: &Arc<Self>, presented: Presented<'_>, now: Timestamp) -> Answered<'_> {
+    pub(crate) fn ask(self: &Arc<Self>, presented: Presented<'_>, form: Form, now: Timestamp) -> Answered<'_> {
         let key = presented.token();
-        let is_ours = CredentialText::parse(key).is_ok();
-        if !is_ours && !self.settings.imported || key.len() > MAX_KEY_BYTES {
+        if form == Form::Damaged {
             return Answered::Now(self.judgement(Err(ErrorCode::KeyMalformed.into()), false));
         }
         let name = name_of(key);

@@ -94,6 +94,20 @@ async fn who_waits_hears_of_a_change_when_the_node_has_applied_it() {
 }
 
 #[tokio::test]
+async fn a_change_that_this_node_has_not_applied_is_not_told_beside_one_that_it_has() {
+    let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let (first, second) = (create(&app, &a).await, create(&app, &a).await);
+    let mut follower = follow(&app).await;
+    let before = position(&app).await;
+    api_keys::disable(&app.app, &BY, &first.key.id).await.unwrap();
+    follower.catch_up().await.unwrap();
+    api_keys::disable(&app.app, &BY, &second.key.id).await.unwrap();
+    assert_eq!(since(&app, before).await.keys, std::slice::from_ref(&first.key.id));
+    follower.catch_up().await.unwrap();
+    assert_eq!(since(&app, before).await.keys, [first.key.id, second.key.id]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_told_is_told_as_everything() {
     let (app, _, created) = started().await;
     let mut follower = follow(&app).await;

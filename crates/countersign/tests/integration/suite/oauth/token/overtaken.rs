@@ -2,15 +2,17 @@
 
 use std::task::{Context, Waker};
 
+use countersign::api_keys::{self, ApiKeyPatch, NewApiKey, Permission, VerifyRequest};
 use countersign::audit::Actor;
 use countersign::authorization_servers;
 use countersign::clients::{self, ClientGrant, ClientGrantPatch};
-use countersign::config::BaseUrl;
+use countersign::config::{BaseUrl, Network};
+use countersign::ids::ApiKeyId;
 use countersign::oauth::{self, TokenError};
 use countersign::resource_servers::{self, NewResourceServer, ResourceServer, ResourceServerPatch};
 use countersign::source_address::SourceAddress;
 use countersign_protocol::jose::Algorithm;
-use countersign_protocol::{Parameters, TokenResponse};
+use countersign_protocol::{API_KEY_TOKEN_TYPE, GrantType, Parameters, Secret, TokenResponse};
 
 use super::ENGINE;
 use crate::support::{Fixture, RemoteSigners, Service, Setup, TestApp, TestClient, api, issuer_id, scope};
@@ -66,6 +68,22 @@ impl Held {
     async fn overtaken_by(&self, form: &str, change: impl AsyncFnOnce(&Self)) -> Result<TokenResponse, TokenError> {
         let TestClient { id, secret, .. } = &self.a;
         let form = format!("grant_type=client_credentials&audience={AUDIENCE}&client_id={id}&client_secret={secret}&{form}");
+        self.asked_and_overtaken_by(&form, change).await
+    }
+
+    /// The same of an exchange of a key of `a` for the API.
+    async fn exchange_overtaken_by(&self, change: impl AsyncFnOnce(&Self, &ApiKeyId)) -> Result<TokenResponse, TokenError> {
+        let new = NewApiKey::named("k", self.a.id.clone(), self.api.id.clone());
+        let new = NewApiKey { permissions: vec![Permission::parse("*").unwrap()], ..new };
+        let made = api_keys::create(&self.app.app, &by(), new).await.unwrap();
+        // From now on in memory: the key does not wait.
+        api_keys::verify(&self.app.app, VerifyRequest::of(Secret::new(made.text.expose().clone()))).await.unwrap();
+        let (grant, text) = (GrantType::TokenExchange.as_str(), made.text.expose());
+        let form = format!("grant_type={grant}&subject_token_type={API_KEY_TOKEN_TYPE}&subject_token={text}");
+        self.asked_and_overtaken_by(&form, async |held: &Self| change(held, &made.key.id).await).await
+    }
+
+    async fn asked_and_overtaken_by(&self, form: &str, change: impl AsyncFnOnce(&Self)) -> Result<TokenResponse, TokenError> {
         let parameters = Parameters::from_form(form.as_bytes()).unwrap();
         let mount = self.app.app.catalog().mount(&self.base, "/").unwrap();
         self.signers.set(Service::Holds);
@@ -158,4 +176,32 @@ async fn c51_no_token_leaves_after_its_issuer_was_unmounted() {
     // The root mount of `default` is there instead, which does not know the audience.
     let refused = held.overtaken_by("", unmount).await;
     assert!(matches!(refused, Err(TokenError::ClientCredentials(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn c51_no_token_leaves_after_its_api_key_was_disabled_or_bound_to_a_network() {
+    let held = Held::start().await;
+    held.exchange_overtaken_by(async |_, _| {}).await.unwrap();
+    let disable = async |held: &Held, id: &ApiKeyId| api_keys::disable(&held.app.app, &by(), id).await.unwrap();
+    let bind = async |held: &Held, id: &ApiKeyId| {
+        let networks = vec![Network::host("192.0.2.7".parse().unwrap())];
+        let patch = ApiKeyPatch { allowed_networks: Some(networks), ..ApiKeyPatch::default() };
+        api_keys::update(&held.app.app, &by(), id, patch, None).await.unwrap();
+    };
+    let refused = held.exchange_overtaken_by(disable).await;
+    assert!(matches!(refused, Err(TokenError::KeyAuth(_))), "{refused:?}");
+    let refused = held.exchange_overtaken_by(bind).await;
+    assert!(matches!(refused, Err(TokenError::KeyAuth(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn c51_no_token_leaves_with_a_permission_that_its_api_key_has_lost() {
+    let held = Held::start().await;
+    let less = async |held: &Held, id: &ApiKeyId| {
+        let patch = ApiKeyPatch { permissions: Some(vec![Permission::parse("list:*").unwrap()]), ..ApiKeyPatch::default() };
+        api_keys::update(&held.app.app, &by(), id, patch, None).await.unwrap();
+    };
+    assert_eq!(held.exchange_overtaken_by(less).await.unwrap().scope, "list:users");
+    let narrow = async |held: &Held, _: &ApiKeyId| held.narrow().await;
+    assert_eq!(held.exchange_overtaken_by(narrow).await.unwrap().scope, "list:users");
 }
