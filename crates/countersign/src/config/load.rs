@@ -11,8 +11,8 @@ use super::place::Place;
 use super::provenance::Provenance;
 use super::reader::Reader;
 use super::{
-    BudgetsConfig, CacheConfig, Config, CredentialsConfig, KeysConfig, LogConfig, MetricsConfig, OutboundConfig, RefusalsConfig,
-    ServerConfig, SigningKeysConfig, StorageConfig, TlsConfig, TokensConfig, TracesConfig, UsageConfig,
+    BudgetsConfig, CacheConfig, Config, CountersConfig, CredentialsConfig, KeysConfig, LogConfig, MetricsConfig, OutboundConfig,
+    RefusalsConfig, ServerConfig, SigningKeysConfig, StorageConfig, TlsConfig, TokensConfig, TracesConfig, UsageConfig,
 };
 use super::{file, flags};
 
@@ -84,6 +84,7 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let cache = CacheConfig::read(reader);
     let signing_keys = SigningKeysConfig::read(reader);
     let budgets = BudgetsConfig::read(reader);
+    let counters = CountersConfig::read(reader, database.as_ref());
     let refusals = RefusalsConfig::read(reader);
     let usage = UsageConfig::read(reader);
     let metrics = MetricsConfig::read(reader);
@@ -100,6 +101,7 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
         cache: cache?,
         signing_keys: signing_keys?,
         budgets: budgets?,
+        counters: counters?,
         refusals: refusals?,
         usage: usage?,
         metrics,

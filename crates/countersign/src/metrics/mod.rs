@@ -3,6 +3,7 @@
 
 mod budgets;
 mod by_name;
+mod counters;
 mod expiry;
 mod families;
 mod histogram;
@@ -20,6 +21,7 @@ use countersign_protocol::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 
 pub use budgets::{BudgetFamilies, BudgetMetrics};
+pub use counters::CounterMetrics;
 pub use expiry::{Ending, Expiring, ExpiryMetrics, Within};
 pub use histogram::Histogram;
 pub use node::NodeMetrics;
@@ -62,6 +64,8 @@ pub struct Metrics {
     pub tokens: TokenMetrics,
     /// Budgets.
     pub budgets: BudgetFamilies,
+    /// Limits that could not be counted.
+    pub counters: CounterMetrics,
     /// Explanations of refusals.
     pub explanations: RefusalMetrics,
     /// What clients do.
@@ -92,6 +96,7 @@ impl Metrics {
         let requests = RequestMetrics::new(&mut families);
         let tokens = TokenMetrics::new(&mut families);
         let budgets = BudgetFamilies::new(&mut families);
+        let counters = CounterMetrics::new(&mut families);
         let explanations = RefusalMetrics::new(&mut families);
         let usage = UsageMetrics::new(&mut families);
         let lookups = Labelled::new(&LOOKUPS, Counter::default);
@@ -104,7 +109,20 @@ impl Metrics {
         let expiry = ExpiryMetrics::new(&mut families);
         let of = |lookups: &Labelled<Counter>| LookupMetrics { hits: lookups.series(&["hit"]), misses: lookups.series(&["miss"]) };
         let (client_cache, api_key_cache) = (of(&lookups), of(&key_lookups));
-        Self { node, requests, tokens, budgets, explanations, usage, expiry, client_cache, api_key_cache, signing_wait, families }
+        Self {
+            node,
+            requests,
+            tokens,
+            budgets,
+            counters,
+            explanations,
+            usage,
+            expiry,
+            client_cache,
+            api_key_cache,
+            signing_wait,
+            families,
+        }
     }
 
     /// The scrape, [`MEDIA_TYPE`]. `feed_silence_millis` is how long ago this node had

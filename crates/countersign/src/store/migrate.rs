@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("../../../../migrations/0008_refusals.sql")),
     (9, include_str!("../../../../migrations/0009_usage.sql")),
     (10, include_str!("../../../../migrations/0010_api_keys.sql")),
+    (11, include_str!("../../../../migrations/0011_credits.sql")),
 ];
 
 const CREATE_TABLE: &str =
