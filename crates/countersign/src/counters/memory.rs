@@ -251,7 +251,7 @@ mod tests {
                     model.insert((*s, *r), (used, end));
                 }
             }
-            if fits && dice[7] % 5 == 0 {
+            if fits && dice[7].is_multiple_of(5) {
                 for ((s, r, cost), (asked, standing)) in picked.iter().zip(asks.iter().zip(&standings)) {
                     windows.give_back(asked, standing.window);
                     model.entry((*s, *r)).and_modify(|(used, end)| *used -= if now < *end { *cost } else { 0 });

@@ -22,7 +22,7 @@ pub(super) struct Shared {
 
 enum Place {
     Database(Store),
-    Valkey(Valkey),
+    Valkey(Box<Valkey>),
 }
 
 impl Shared {
@@ -38,7 +38,7 @@ impl Shared {
                 store.prepare_counter_windows().await?;
                 Place::Database(store.clone())
             }
-            Some(SharedCounters::Valkey(address)) => Place::Valkey(Valkey::new(address, timeout)),
+            Some(SharedCounters::Valkey(address)) => Place::Valkey(Box::new(Valkey::new(address, timeout))),
         };
         Ok(Some(Self { place, timeout, pause, asleep_until: Mutex::new(None) }))
     }
