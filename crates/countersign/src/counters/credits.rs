@@ -4,15 +4,11 @@
 use countersign_protocol::Timestamp;
 
 use super::Period;
-use crate::app::App;
-use crate::audit::Actor;
 use crate::ids::ApiKeyId;
 use crate::store::{StoreError, Tx};
 
 /// Most credits that a key can have: what every JSON reader reads exactly.
 pub const MAX_CREDITS: i64 = 9_007_199_254_740_991;
-/// As it is called in the audit log.
-const CHANGED: &str = "api_key.credits_changed";
 
 /// How credits come back: at midnight, UTC, they are set to an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +34,40 @@ pub struct Credits {
     pub remaining: i64,
     /// How they come back.
     pub refill: Option<Refill>,
+}
+
+/// Credits as they are stored: a refill that was due since then is not in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredCredits {
+    pub(crate) credits: Credits,
+    pub(crate) refilled_at: Timestamp,
+}
+
+impl StoredCredits {
+    /// What they are at a time.
+    pub fn at(&self, now: Timestamp) -> Credits {
+        let refill = self.credits.refill.zip(Period::at(now));
+        match refill.filter(|(refill, period)| self.refilled_at.as_millis() < period.last(*refill)) {
+            Some((refill, _)) => Credits { remaining: refill.columns().0, ..self.credits },
+            None => self.credits,
+        }
+    }
+}
+
+impl Credits {
+    /// Credits that are just set.
+    pub(crate) const fn stored(self, now: Timestamp) -> StoredCredits {
+        StoredCredits { credits: self, refilled_at: now }
+    }
+
+    /// Whether they can be stored.
+    pub(crate) const fn is_within_bounds(&self) -> bool {
+        is_amount(self.remaining)
+            && match self.refill {
+                Some(refill) => refill.is_within_bounds(),
+                None => true,
+            }
+    }
 }
 
 /// What came of spending.
@@ -75,9 +105,6 @@ pub enum CreditsChange {
 /// Why credits are not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CreditsError {
-    /// There is no such key.
-    #[error("there is no such key")]
-    NotFound,
     /// They are not counted, so there is nothing to change: set them first.
     #[error("the key's credits are unlimited: set them first")]
     Unlimited,
@@ -117,7 +144,7 @@ impl Refill {
 }
 
 impl CreditsRow {
-    fn credits(self) -> Option<Credits> {
+    pub(crate) fn credits(self) -> Option<Credits> {
         let refill = match (self.refill_amount, self.refill_day) {
             (Some(amount), Some(0)) => Some(Refill::Daily { amount }),
             (Some(amount), Some(day)) => Some(Refill::Monthly { amount, day: u8::try_from(day).ok()? }),
@@ -131,69 +158,40 @@ const fn is_amount(amount: i64) -> bool {
     amount >= 0 && amount <= MAX_CREDITS
 }
 
-/// The credits of a key; `None`: unlimited.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn find_credits(app: &App, key: &ApiKeyId) -> Result<Option<Credits>, StoreError> {
-    let (key, period) = (key.clone(), period(app.clock.now())?);
-    let row = app.store.read(move |session| Box::pin(async move { session.find_credits(&key, &period).await })).await?;
-    let corrupt = || StoreError::Corrupt { table: "api_key_credits", column: "refill_day", id: String::new() };
-    row.map(|row| row.credits().ok_or_else(corrupt)).transpose()
-}
-
-/// Changes the credits of a key; returns what they are then, `None`: unlimited.
+/// Changes the credits of a key in a transaction; returns what they are then, `None`:
+/// unlimited.
 ///
 /// # Errors
 /// [`CreditsError`].
-pub async fn change_credits(app: &App, by: &Actor, key: &ApiKeyId, change: CreditsChange) -> Result<Option<i64>, CreditsError> {
-    let is_valid = match change {
-        CreditsChange::Unlimited | CreditsChange::Refill(None) => true,
-        CreditsChange::Set(amount) | CreditsChange::Increment(amount) | CreditsChange::Decrement(amount) => is_amount(amount),
-        CreditsChange::Refill(Some(refill)) => refill.is_within_bounds(),
-    };
-    if !is_valid {
+pub(crate) async fn apply(tx: &mut Tx, key: &ApiKeyId, change: CreditsChange, now: Timestamp) -> Result<Option<i64>, CreditsError> {
+    if !change.is_within_bounds() {
         return Err(CreditsError::OutOfBounds);
     }
-    let now = app.clock.now();
     let period = period(now)?;
-    let event = by.event(CHANGED, "api_key", key.as_str());
-    let key = key.clone();
-    app.write(move |tx| {
-        Box::pin(async move {
-            let remaining = apply(tx, &key, change, &period, now).await?;
-            let credits = remaining.map_or_else(|| "unlimited".to_owned(), |remaining| remaining.to_string());
-            tx.record_event(event.with_detail("credits", credits), now);
-            Ok(remaining)
-        })
-    })
-    .await
-}
-
-async fn apply(
-    tx: &mut Tx,
-    key: &ApiKeyId,
-    change: CreditsChange,
-    period: &Period,
-    now: Timestamp,
-) -> Result<Option<i64>, CreditsError> {
-    if tx.owner_of_api_key(key).await?.is_none() {
-        return Err(CreditsError::NotFound);
-    }
     let changed = match change {
         CreditsChange::Unlimited => {
             tx.delete_credits(key).await?;
             return Ok(None);
         }
         CreditsChange::Set(amount) => tx.set_credits(key, amount, now).await?,
-        CreditsChange::Increment(amount) => tx.add_credits(key, amount, period, now).await?,
-        CreditsChange::Decrement(amount) => tx.add_credits(key, -amount, period, now).await?,
-        CreditsChange::Refill(refill) => tx.set_refill(key, refill, period, now).await?,
+        CreditsChange::Increment(amount) => tx.add_credits(key, amount, &period, now).await?,
+        CreditsChange::Decrement(amount) => tx.add_credits(key, -amount, &period, now).await?,
+        CreditsChange::Refill(refill) => tx.set_refill(key, refill, &period, now).await?,
     };
     match changed {
         Some(remaining) => Ok(Some(remaining)),
-        None if tx.find_credits(key, period).await?.is_some() => Err(CreditsError::OutOfBounds),
+        None if tx.find_credits(key, &period).await?.is_some() => Err(CreditsError::OutOfBounds),
         None => Err(CreditsError::Unlimited),
+    }
+}
+
+impl CreditsChange {
+    const fn is_within_bounds(self) -> bool {
+        match self {
+            Self::Unlimited | Self::Refill(None) => true,
+            Self::Set(amount) | Self::Increment(amount) | Self::Decrement(amount) => is_amount(amount),
+            Self::Refill(Some(refill)) => refill.is_within_bounds(),
+        }
     }
 }
 

@@ -17,11 +17,11 @@ mod wanted;
 
 use countersign_protocol::Timestamp;
 
-pub(crate) use credits::CreditsRow;
-pub use credits::{Credits, CreditsChange, CreditsError, MAX_CREDITS, Refill, Spending, change_credits, find_credits};
+pub use credits::{Credits, CreditsChange, CreditsError, MAX_CREDITS, Refill, Spending, StoredCredits};
+pub(crate) use credits::{CreditsRow, apply as apply_credits};
 pub use options::{CountersOptions, SharedCounters, ValkeyAddress};
 pub(crate) use period::Period;
-pub use rule::{InvalidLimit, LimitRule, OnUnreachable};
+pub use rule::{InvalidLimit, LimitRule, MAX_RULES, OnUnreachable};
 pub(crate) use spending::Spends;
 
 use crate::metrics::CounterMetrics;

@@ -4,6 +4,10 @@ use countersign_protocol::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::Refill;
+
+const DAY_MILLIS: i64 = 86_400_000;
+
 /// The midnights that a refill at a given time can be due since, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Period {
@@ -20,6 +24,14 @@ pub(crate) struct Period {
 }
 
 impl Period {
+    /// When a refill was due last, in milliseconds.
+    pub(crate) fn last(&self, refill: Refill) -> i64 {
+        let Refill::Monthly { day, .. } = refill else { return self.today };
+        let on = |first: i64, days: i64| first + (i64::from(day).min(days) - 1) * DAY_MILLIS;
+        let this_month = on(self.month, self.month_days);
+        if this_month <= self.today { this_month } else { on(self.last_month, self.last_month_days) }
+    }
+
     /// `None` for a time that no calendar has.
     pub(crate) fn at(now: Timestamp) -> Option<Self> {
         let today = jiff::Timestamp::from_millisecond(now.as_millis()).ok()?.to_zoned(TimeZone::UTC).date();

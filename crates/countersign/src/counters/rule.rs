@@ -7,6 +7,9 @@ const MAX_NAME: usize = 128;
 /// Longest window: a year and a day.
 const MAX_DURATION: u32 = 366 * 86_400;
 
+/// Most limits of a key or of a client.
+pub const MAX_RULES: usize = 50;
+
 /// A named limit: so much in a window, which begins with the first request after the
 /// one before has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,12 +48,36 @@ pub enum InvalidLimit {
     /// The name is empty, too long, or has other characters.
     #[error("a limit's name has 1 to {MAX_NAME} characters of `a-z A-Z 0-9 . _ -`")]
     Name,
+    /// Another has the name.
+    #[error("each limit has a name of its own")]
+    Repeated,
+    /// More than [`MAX_RULES`].
+    #[error("at most {MAX_RULES} limits are accepted")]
+    TooMany,
     /// Nothing would ever pass.
     #[error("a limit is at least 1")]
     Limit,
     /// The window is empty or too long.
     #[error("a window lasts from 1 to {MAX_DURATION} seconds")]
     Duration,
+}
+
+impl OnUnreachable {
+    const ALL: [Self; 3] = [Self::Deny, Self::Allow, Self::Local];
+
+    /// As it is given.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Allow => "allow",
+            Self::Local => "local",
+        }
+    }
+
+    /// Reads [`OnUnreachable::as_str`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name)
+    }
 }
 
 impl LimitRule {
@@ -68,6 +95,22 @@ impl LimitRule {
         }
         if self.duration_seconds == 0 || self.duration_seconds > MAX_DURATION {
             return Err(InvalidLimit::Duration);
+        }
+        Ok(())
+    }
+
+    /// Whether they can be the limits of one key or client.
+    ///
+    /// # Errors
+    /// [`InvalidLimit`], and the name of the limit that it is about.
+    pub fn check_all(rules: &[Self]) -> Result<(), (String, InvalidLimit)> {
+        if rules.len() > MAX_RULES {
+            return Err((format!("{} limits", rules.len()), InvalidLimit::TooMany));
+        }
+        for (index, rule) in rules.iter().enumerate() {
+            let is_repeated = rules.iter().take(index).any(|earlier| earlier.name == rule.name);
+            let checked = if is_repeated { Err(InvalidLimit::Repeated) } else { rule.check() };
+            checked.map_err(|error| (rule.name.clone(), error))?;
         }
         Ok(())
     }

@@ -63,9 +63,18 @@ impl ValkeyServer {
     }
 
     pub(crate) fn options_with(&self, password: &str) -> CountersOptions {
+        Self::options_of(self.port, password)
+    }
+
+    /// The same of something else on another port.
+    pub(crate) fn options_at(port: u16) -> CountersOptions {
+        Self::options_of(port, PASSWORD)
+    }
+
+    fn options_of(port: u16, password: &str) -> CountersOptions {
         let address = ValkeyAddress {
             host: "127.0.0.1".to_owned(),
-            port: self.port,
+            port,
             database: 0,
             username: None,
             password: Some(Secret::new(password.to_owned())),

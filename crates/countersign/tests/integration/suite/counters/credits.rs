@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use countersign::api_keys::{self, NewApiKey};
-use countersign::counters::{CreditsChange, CreditsError, MAX_CREDITS, Refill, Spending, change_credits, find_credits};
+use countersign::api_keys::{self, NewApiKey, change_credits};
+use countersign::change::ChangeError;
+use countersign::counters::{Credits, CreditsChange, MAX_CREDITS, Refill, Spending};
 use countersign::ids::ApiKeyId;
 use countersign_protocol::Timestamp;
 
@@ -16,7 +17,13 @@ async fn key(Fixture { app, a, .. }: &Fixture) -> ApiKeyId {
 }
 
 async fn change(app: &TestApp, key: &ApiKeyId, change: CreditsChange) -> Option<i64> {
-    change_credits(&app.app, &by(), key, change).await.unwrap()
+    let changed = change_credits(&app.app, &by(), key, change).await.unwrap();
+    changed.credits.map(|credits| credits.at(app.app.clock.now()).remaining)
+}
+
+/// As they are in the database.
+async fn credits(app: &TestApp, key: &ApiKeyId) -> Credits {
+    api_keys::find(&app.app, key).await.unwrap().credits.unwrap().at(app.app.clock.now())
 }
 
 async fn spend(app: &TestApp, key: &ApiKeyId, cost: u64) -> Spending {
@@ -53,7 +60,7 @@ async fn j158_of_64_parallel_with_10_left_exactly_10_are_accepted() {
         left.sort_unstable();
         let expected: Vec<i64> = (0..10).map(|spent| spent * i64::try_from(cost).unwrap()).collect();
         assert_eq!(left, expected, "each of ten saw another number");
-        assert_eq!(find_credits(&app.app, &key).await.unwrap().unwrap().remaining, 0);
+        assert_eq!(credits(app, &key).await.remaining, 0);
     }
 }
 
@@ -81,16 +88,16 @@ async fn a_change_that_cannot_be_is_refused() {
     let (app, key) = (&fixture.app, key(&fixture).await);
     let refused = async |key: &ApiKeyId, change| change_credits(&app.app, &by(), key, change).await.unwrap_err();
     let unknown = ApiKeyId::from_stored("key_unknown");
-    assert!(matches!(refused(&unknown, CreditsChange::Set(1)).await, CreditsError::NotFound));
-    assert!(matches!(refused(&key, CreditsChange::Increment(1)).await, CreditsError::Unlimited));
+    assert!(matches!(refused(&unknown, CreditsChange::Set(1)).await, ChangeError::NotFound { .. }));
+    assert!(matches!(refused(&key, CreditsChange::Increment(1)).await, ChangeError::State(_)));
     for amount in [-1, MAX_CREDITS + 1] {
-        assert!(matches!(refused(&key, CreditsChange::Set(amount)).await, CreditsError::OutOfBounds));
+        assert!(matches!(refused(&key, CreditsChange::Set(amount)).await, ChangeError::Invalid(_)));
     }
     change(app, &key, CreditsChange::Set(MAX_CREDITS)).await;
-    assert!(matches!(refused(&key, CreditsChange::Increment(1)).await, CreditsError::OutOfBounds));
+    assert!(matches!(refused(&key, CreditsChange::Increment(1)).await, ChangeError::Invalid(_)));
     for day in [0, 32] {
         let refill = Some(Refill::Monthly { amount: 1, day });
-        assert!(matches!(refused(&key, CreditsChange::Refill(refill)).await, CreditsError::OutOfBounds));
+        assert!(matches!(refused(&key, CreditsChange::Refill(refill)).await, ChangeError::Invalid(_)));
     }
 }
 
@@ -105,6 +112,7 @@ async fn a_refill_comes_once_on_its_day_whichever_node_is_first() {
     assert_eq!(spend(app, &key, 1).await, Spending::Spent { remaining: 2 }, "the first time is the next midnight");
     at(app, "2027-01-15T23:59:59.999Z");
     assert_eq!(spend(app, &key, 3).await, Spending::Exceeded { remaining: 2 });
+    assert_eq!(credits(app, &key).await.remaining, 2);
     at(app, "2027-01-16T00:00:00Z");
     assert_eq!(spend(&other, &key, 0).await, Spending::Spent { remaining: 10 });
     assert_eq!(spend(app, &key, 4).await, Spending::Spent { remaining: 6 });
@@ -114,7 +122,7 @@ async fn a_refill_comes_once_on_its_day_whichever_node_is_first() {
     at(app, "2027-01-17T08:00:00Z");
     let monthly = Some(Refill::Monthly { amount: 7, day: 31 });
     assert_eq!(change(app, &key, CreditsChange::Refill(monthly)).await, Some(10), "what was due comes first");
-    assert_eq!(find_credits(&app.app, &key).await.unwrap().unwrap().refill, monthly);
+    assert_eq!(credits(app, &key).await.refill, monthly);
     at(app, "2027-01-30T23:59:59Z");
     assert_eq!(spend(app, &key, 9).await, Spending::Spent { remaining: 1 });
     at(app, "2027-01-31T00:00:00Z");
@@ -122,8 +130,10 @@ async fn a_refill_comes_once_on_its_day_whichever_node_is_first() {
     at(app, "2027-02-27T23:59:59Z");
     assert_eq!(spend(app, &key, 2).await, Spending::Spent { remaining: 3 });
     at(app, "2027-02-28T00:00:00Z");
+    assert_eq!(credits(app, &key).await.remaining, 7, "reading says what spending finds");
     assert_eq!(spend(&other, &key, 2).await, Spending::Spent { remaining: 5 }, "the last day of a short month");
     at(app, "2027-03-30T00:00:00Z");
+    assert_eq!(credits(app, &key).await.remaining, 5, "not due on the day before");
     assert_eq!(spend(app, &key, 1).await, Spending::Spent { remaining: 4 });
     at(app, "2027-06-01T00:00:00Z");
     assert_eq!(spend(app, &key, 1).await, Spending::Spent { remaining: 6 }, "one that was missed comes once");
