@@ -174,6 +174,10 @@ error_codes! {
     LimitedToOrganization = 3011,
     /// The caller may not give, or change, what it does not hold itself.
     ExceedsCaller = 3012,
+    /// The counters of a limit cannot be reached, and the limit lets nothing pass uncounted; try again.
+    LimitsUncounted = 5020,
+    /// A limit that is named is not one of the key or of its client.
+    LimitUnknown = 5021,
     /// Too many salted hashes of imported keys are being compared; try again.
     ImportedHashesBusy = 5030,
     /// The leak report has no signature of its reporter.

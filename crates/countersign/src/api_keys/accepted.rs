@@ -32,7 +32,7 @@ impl AcceptedKey {
         if let Err(code) = standing(&client, &found.key, secret, app.clock.now()) {
             return Ok(Err(code));
         }
-        let permissions = effective(&app.catalog(), &found.key);
+        let permissions = effective(&app.catalog(), &client, &found.key);
         Ok(Ok(Self { found, client, permissions }))
     }
 
@@ -74,7 +74,7 @@ impl AcceptedKey {
 
     /// Whether it is accepted from this address.
     pub fn is_accepted_from(&self, address: Option<IpAddr>) -> bool {
-        is_accepted_from(self.key(), address)
+        is_accepted_from(&self.client, self.key(), address)
     }
 
     /// When the key or the secret that was presented ends, whichever is first.

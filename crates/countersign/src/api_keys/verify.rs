@@ -6,11 +6,20 @@ use std::sync::Arc;
 
 use countersign_protocol::{Secret, Timestamp};
 
-use super::{ApiKey, ApiKeySecret, ApiKeyState, FindKeyError, Permission, PermissionExpression, Use, find_presented};
+use super::counted::{Counted, count};
+use super::{
+    ApiKey, ApiKeySecret, ApiKeyState, FindKeyError, LimitAsk, LimitStanding, Permission, PermissionExpression, Use, find_presented,
+};
 use crate::app::App;
 use crate::catalog::Catalog;
-use crate::clients::Client;
+use crate::clients::{Client, KeyPolicy};
+use crate::config::Network;
 use crate::ids::{OrganizationId, ResourceServerId};
+use crate::management::resource_server_id;
+use crate::store::StoreError;
+
+/// Credits of a request that says nothing of them.
+const DEFAULT_COST: u64 = 1;
 
 /// What is asked.
 #[derive(Debug)]
@@ -23,6 +32,10 @@ pub struct VerifyRequest {
     pub address: Option<IpAddr>,
     /// What the key must be for.
     pub resource_server: Option<KeyAudience>,
+    /// Limits that the request takes from, besides those that apply by themselves.
+    pub limits: Vec<LimitAsk>,
+    /// How many credits it costs; 0 looks.
+    pub cost: u64,
     /// The asker knows the keys of this organization alone.
     pub organization: Option<OrganizationId>,
 }
@@ -30,7 +43,8 @@ pub struct VerifyRequest {
 impl VerifyRequest {
     /// The question whether a key is valid at all.
     pub const fn of(key: Secret<String>) -> Self {
-        Self { key, permissions: None, address: None, resource_server: None, organization: None }
+        let limits = Vec::new();
+        Self { key, permissions: None, address: None, resource_server: None, limits, cost: DEFAULT_COST, organization: None }
     }
 }
 
@@ -60,6 +74,10 @@ pub enum VerdictCode {
     Forbidden,
     /// It lacks a permission.
     InsufficientPermissions,
+    /// A limit has no room.
+    RateLimited,
+    /// Its credits do not suffice.
+    UsageExceeded,
 }
 
 impl VerdictCode {
@@ -73,6 +91,8 @@ impl VerdictCode {
             Self::Expired => "EXPIRED",
             Self::Forbidden => "FORBIDDEN",
             Self::InsufficientPermissions => "INSUFFICIENT_PERMISSIONS",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::UsageExceeded => "USAGE_EXCEEDED",
         }
     }
 }
@@ -86,10 +106,33 @@ pub struct Verdict {
     pub key: Option<Arc<ApiKey>>,
     /// Which of its secrets was presented.
     pub secret_id: Option<String>,
-    /// What the key may do, roles included.
+    /// What the key may do, with what its roles and its client give.
     pub permissions: Vec<Permission>,
+    /// The limits that were asked; nothing is taken unless the key is valid.
+    pub limits: Vec<LimitStanding>,
+    /// The credits that are left, where they are counted and were asked for.
+    pub credits: Option<i64>,
     /// Up to which change of the feed it takes account of every one; `None`: nobody follows it.
     pub position: Option<i64>,
+    /// Another address might get another verdict.
+    pub is_for_address: bool,
+}
+
+/// Why nothing is known about what was presented, or nothing could be counted.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It was not looked for to the end.
+    #[error(transparent)]
+    Find(#[from] FindKeyError),
+    /// The store failed. Credits may be spent.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A limit could not be counted, and lets nothing pass then.
+    #[error("the counters of a limit cannot be reached, and it lets nothing pass uncounted")]
+    Uncounted,
+    /// The request names a limit that neither the key nor its client has.
+    #[error("neither the key nor its client has a limit `{0}`")]
+    UnknownLimit(String),
 }
 
 impl Verdict {
@@ -98,16 +141,25 @@ impl Verdict {
         self.code == VerdictCode::Valid
     }
 
-    const fn not_found(position: Option<i64>) -> Self {
-        Self { code: VerdictCode::NotFound, key: None, secret_id: None, permissions: Vec::new(), position }
+    fn not_found(position: Option<i64>) -> Self {
+        Self {
+            code: VerdictCode::NotFound,
+            key: None,
+            secret_id: None,
+            permissions: Vec::new(),
+            limits: Vec::new(),
+            credits: None,
+            position,
+            is_for_address: false,
+        }
     }
 }
 
 /// Judges what was presented. Where no key was imported, text that is no key costs no lookup.
 ///
 /// # Errors
-/// [`FindKeyError`]: nothing is known about it.
-pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, FindKeyError> {
+/// [`VerifyError`].
+pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, VerifyError> {
     // Before anything is looked at: what changes from here on may go unnoticed.
     let position = app.feed_position();
     let found = find_presented(app, request.key.expose(), request.address).await?;
@@ -120,20 +172,38 @@ pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, FindKe
         return Ok(Verdict::not_found(position));
     }
     let now = app.clock.now();
-    let permissions = effective(&catalog, key);
+    let permissions = effective(&catalog, &client, key);
     let standing = standing(&client, key, secret, now);
-    let code = standing.err().unwrap_or_else(|| judge(&catalog, &request, key, &permissions));
+    let code = standing.err().unwrap_or_else(|| judge(&catalog, &request, (&client, key), &permissions));
+    let counted = if code == VerdictCode::Valid {
+        count(app, (&client, key), (&request.limits, request.cost), now).await?
+    } else {
+        Counted { code, limits: Vec::new(), credits: None }
+    };
+    let Counted { code, limits, credits } = counted;
     if code == VerdictCode::Valid {
         app.api_key_uses.record(key, secret, Use { used_at: now, source: request.address });
     }
-    Ok(Verdict { code, secret_id: Some(secret.id.clone()), key: Some(Arc::clone(key)), permissions, position })
+    Ok(Verdict {
+        code,
+        secret_id: Some(secret.id.clone()),
+        key: Some(Arc::clone(key)),
+        permissions,
+        limits,
+        credits,
+        position,
+        is_for_address: !(key.allowed_networks.is_empty() && client.key_policy.allowed_networks.is_empty()),
+    })
 }
 
-/// What a key may do, with what its roles give.
-pub(super) fn effective(catalog: &Catalog, key: &ApiKey) -> Vec<Permission> {
-    let of_roles = key.roles.iter().filter_map(|name| catalog.role(name)).flat_map(|permissions| permissions.iter().cloned());
-    let mut all: Vec<Permission> = key.permissions.iter().cloned().chain(of_roles).collect();
-    if !key.roles.is_empty() {
+/// What a key may do, with what its roles give, and its client and its roles. A key for this
+/// API has what is listed at the key and nothing else.
+pub(super) fn effective(catalog: &Catalog, client: &Client, key: &ApiKey) -> Vec<Permission> {
+    let nothing = KeyPolicy::default();
+    let shared = if key.resource_server_id == resource_server_id() { &nothing } else { &client.key_policy };
+    let of_roles = key.roles.iter().chain(&shared.roles).filter_map(|name| catalog.role(name)).flatten();
+    let mut all: Vec<Permission> = key.permissions.iter().chain(&shared.permissions).chain(of_roles).cloned().collect();
+    if all.len() > key.permissions.len() {
         all.sort();
         all.dedup();
     }
@@ -155,8 +225,8 @@ pub(super) fn standing(client: &Client, key: &ApiKey, secret: &ApiKeySecret, now
     }
 }
 
-fn judge(catalog: &Catalog, request: &VerifyRequest, key: &ApiKey, permissions: &[Permission]) -> VerdictCode {
-    if !is_for(catalog, key, request.resource_server.as_ref()) || !is_accepted_from(key, request.address) {
+fn judge(catalog: &Catalog, request: &VerifyRequest, (client, key): (&Client, &ApiKey), permissions: &[Permission]) -> VerdictCode {
+    if !is_for(catalog, key, request.resource_server.as_ref()) || !is_accepted_from(client, key, request.address) {
         return VerdictCode::Forbidden;
     }
     let has = |asked: &str| permissions.iter().any(|permission| permission.covers(asked));
@@ -176,8 +246,12 @@ fn is_for(catalog: &Catalog, key: &ApiKey, wanted: Option<&KeyAudience>) -> bool
     }
 }
 
+/// Whether the key and its client let it be used from there.
+pub(super) fn is_accepted_from(client: &Client, key: &ApiKey, address: Option<IpAddr>) -> bool {
+    [&key.allowed_networks, &client.key_policy.allowed_networks].into_iter().all(|allowed| is_within(allowed, address))
+}
+
 /// An address that is not told is in no network.
-pub(super) fn is_accepted_from(key: &ApiKey, address: Option<IpAddr>) -> bool {
-    let allowed = &key.allowed_networks;
+fn is_within(allowed: &[Network], address: Option<IpAddr>) -> bool {
     allowed.is_empty() || address.is_some_and(|address| allowed.iter().any(|network| network.contains(address)))
 }

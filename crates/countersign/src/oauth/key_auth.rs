@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use countersign_protocol::{ClientAuthParseError, ClientId, CredentialText, Parameters, Secret, Timestamp, TokenExchangeRequest};
 
 use super::client_auth::{ClientAuthError, authenticate};
-use crate::api_keys::{self, AcceptedKey, FindKeyError, FoundKey, KeyAudience, VerdictCode, VerifyRequest};
+use crate::api_keys::{self, AcceptedKey, FindKeyError, FoundKey, KeyAudience, VerdictCode, VerifyError, VerifyRequest};
 use crate::app::App;
 use crate::catalog::ResolvedMount;
 use crate::clients::Client;
@@ -29,6 +29,16 @@ pub struct AuthenticatedKey {
 /// Why an API key is not exchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyAuthError {
+    /// A limit of the key or its client is reached, or its credits are used up.
+    #[error("the API key is used up for now: {}", .code.as_str())]
+    Exhausted {
+        /// Which of the two.
+        code: VerdictCode,
+        /// The key.
+        key: FoundKey,
+        /// When it is worth another try.
+        retry_after_seconds: u64,
+    },
     /// Nothing is known of the key: a fault of ours, or too much of one.
     #[error(transparent)]
     Find(#[from] FindKeyError),
@@ -46,6 +56,9 @@ pub enum KeyAuthError {
     /// The store failed: the key was not judged.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The use could not be counted.
+    #[error(transparent)]
+    Uncounted(VerifyError),
     /// The source address failed too often. Right and wrong were not told apart, or it
     /// was wrong.
     #[error("too many failed authentications from this address")]
@@ -96,11 +109,24 @@ impl AuthenticatedKey {
                 ..VerifyRequest::of(text.clone())
             },
         );
-        let verdict = verdict.await?;
-        if verdict.is_valid() {
-            return Ok(());
+        let verdict = verdict.await.map_err(|error| match error {
+            VerifyError::Find(error) => error.into(),
+            VerifyError::Store(error) => error.into(),
+            error @ (VerifyError::Uncounted | VerifyError::UnknownLimit(_)) => KeyAuthError::Uncounted(error),
+        })?;
+        let (code, key) = (verdict.code, self.accepted.found().clone());
+        match code {
+            VerdictCode::Valid => Ok(()),
+            VerdictCode::RateLimited | VerdictCode::UsageExceeded => {
+                Err(KeyAuthError::Exhausted { code, key, retry_after_seconds: verdict.retry_after_seconds(app.clock.now()) })
+            }
+            VerdictCode::NotFound
+            | VerdictCode::Revoked
+            | VerdictCode::Disabled
+            | VerdictCode::Expired
+            | VerdictCode::Forbidden
+            | VerdictCode::InsufficientPermissions => Err(KeyAuthError::NotAccepted { code, key: Some(key) }),
         }
-        Err(KeyAuthError::NotAccepted { code: verdict.code, key: Some(self.accepted.found().clone()) })
     }
 
     /// Whether nothing has changed about the key since `before`, as this node has heard.

@@ -14,8 +14,10 @@ mod changes;
 mod client_grants;
 mod client_usage;
 mod clients;
+mod counter_windows;
 mod credential_uses;
 mod credentials;
+mod credits;
 mod dump;
 mod engine;
 mod error;
@@ -48,6 +50,7 @@ mod value;
 mod writer_state;
 
 pub use changes::{Change, ChangeKind};
+pub(crate) use counter_windows::{CounterAsk, CounterWindow};
 pub use dump::{DumpPart, TABLES};
 pub use engine::{ConnectOptions, Durability, Store, WorkFuture};
 pub use error::StoreError;
@@ -75,6 +78,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         clients::ALL,
         credential_uses::ALL,
         credentials::ALL,
+        credits::ALL,
         expiry_warnings::ALL,
         facts::ALL,
         hash_keys::ALL,

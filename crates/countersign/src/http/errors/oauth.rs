@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::{ERROR_CODE_HEADER, Outcome, fault, json, store_fault, unknown_path};
-use crate::api_keys::FindKeyError;
+use crate::api_keys::{FindKeyError, FoundKey, VerdictCode};
 use crate::http::body::ReadError;
 use crate::http::middleware::forbid_storing;
 use crate::ids::CredentialId;
@@ -287,6 +287,10 @@ fn grant_refusal(error: &ClientCredentialsError) -> OAuthRefusal {
 fn key_refusal(error: &KeyAuthError) -> Result<OAuthRefusal, Box<Response>> {
     let request = |code| OAuthRefusal::new(OAuthErrorCode::InvalidRequest, code);
     match error {
+        KeyAuthError::Exhausted { code, key, retry_after_seconds } => {
+            let refusal = OAuthRefusal::new(OAuthErrorCode::SlowDown, ErrorCode::KeyExhausted);
+            Ok(OAuthRefusal { retry_after_seconds: Some(*retry_after_seconds), ..of_key(refusal, key, *code) })
+        }
         KeyAuthError::Find(FindKeyError::Busy(error)) => Err(Box::new(fault(ErrorCode::ImportedHashesBusy, chain(error)))),
         KeyAuthError::Find(FindKeyError::Store(error)) | KeyAuthError::Store(error) => Err(Box::new(store_fault(error))),
         KeyAuthError::Find(FindKeyError::TooManyFailures(exhausted)) | KeyAuthError::TooManyFailures(exhausted) => {
@@ -296,12 +300,7 @@ fn key_refusal(error: &KeyAuthError) -> Result<OAuthRefusal, Box<Response>> {
             let refusal = request(ErrorCode::KeyNotAccepted);
             Ok(match key {
                 None => refusal.explained("there is no such API key"),
-                Some(found) => OAuthRefusal {
-                    client_id: Some(found.key.client_id.to_string()),
-                    credential_id: Some(found.key.id.as_credential()),
-                    reason: Some(code.as_str()),
-                    ..refusal.explained(format!("API key {}, secret {}: {}", found.key.id, found.secret_id, code.as_str()))
-                },
+                Some(found) => of_key(refusal, found, *code),
             })
         }
         KeyAuthError::OfAnotherClient(key) => {
@@ -310,6 +309,16 @@ fn key_refusal(error: &KeyAuthError) -> Result<OAuthRefusal, Box<Response>> {
             let credential_id = Some(key.credential_id().clone());
             Ok(OAuthRefusal { client_id: Some(owner), credential_id, ..request(ErrorCode::KeyOfAnotherClient) }.explained(detail))
         }
+        KeyAuthError::Uncounted(error) => Err(Box::new(fault(ErrorCode::LimitsUncounted, chain(error)))),
+    }
+}
+
+fn of_key(refusal: OAuthRefusal, found: &FoundKey, code: VerdictCode) -> OAuthRefusal {
+    OAuthRefusal {
+        client_id: Some(found.key.client_id.to_string()),
+        credential_id: Some(found.key.id.as_credential()),
+        reason: Some(code.as_str()),
+        ..refusal.explained(format!("API key {}, secret {}: {}", found.key.id, found.secret_id, code.as_str()))
     }
 }
 

@@ -8,6 +8,7 @@ use countersign::api_keys::{self, ApiKeyPatch, KeyChanges, KeyChangesError, NewA
 use countersign::change_feed::Follower;
 use countersign::clients;
 use countersign::config::Network;
+use countersign::counters::{Credits, LimitRule, OnUnreachable};
 use countersign::revocation;
 use countersign_protocol::Clock as _;
 
@@ -147,7 +148,7 @@ async fn a_verdict_says_from_where_on_it_may_be_overtaken_and_how_long_it_may_be
     let mut follower = follow(&app).await;
     let before = position(&app).await;
     let found = verdict(&app, &text_of(&key)).await;
-    assert_eq!((found.position, found.max_age_seconds(now), found.is_for_address()), (Some(before), 60, false));
+    assert_eq!((found.position, found.max_age_seconds(now), found.is_for_address), (Some(before), 60, false));
     api_keys::disable(&app.app, &BY, &key.key.id).await.unwrap();
     let disabled = verdict(&app, &text_of(&key)).await;
     // Right, and said to be older than the change: that costs a question, and no safety.
@@ -163,7 +164,28 @@ async fn a_verdict_says_from_where_on_it_may_be_overtaken_and_how_long_it_may_be
     let rotated = create(&app, &a).await;
     api_keys::rotate(&app.app, &BY, &rotated.key.id, 10).await.unwrap();
     assert_eq!(verdict(&app, &text_of(&rotated)).await.max_age_seconds(now), 10);
+    let counted = NewApiKey { credits: Some(Credits { remaining: 1, refill: None }), ..new_key(&app, &a) };
+    let counted = api_keys::create(&app.app, &BY, counted).await.unwrap();
+    let (left, none) = (verdict(&app, &text_of(&counted)).await, verdict(&app, &text_of(&counted)).await);
+    assert_eq!((left.is_valid(), left.max_age_seconds(now), left.retry_after_seconds(now)), (true, 0, 0));
+    assert_eq!((none.is_valid(), none.max_age_seconds(now), none.retry_after_seconds(now)), (false, 0, 60));
+    let rule = |auto_apply| LimitRule {
+        name: "one".to_owned(),
+        limit: 1,
+        duration_seconds: 30,
+        auto_apply,
+        on_unreachable: OnUnreachable::Deny,
+    };
+    let limited = NewApiKey { limits: vec![rule(true)], ..new_key(&app, &a) };
+    let limited = api_keys::create(&app.app, &BY, limited).await.unwrap();
+    let (left, none) = (verdict(&app, &text_of(&limited)).await, verdict(&app, &text_of(&limited)).await);
+    assert_eq!((left.is_valid(), left.max_age_seconds(now), left.retry_after_seconds(now)), (true, 0, 0));
+    assert_eq!((none.is_valid(), none.max_age_seconds(now), none.retry_after_seconds(now)), (false, 0, 30));
+    // A limit that is not asked for takes nothing.
+    let unasked = NewApiKey { limits: vec![rule(false)], ..new_key(&app, &a) };
+    let unasked = api_keys::create(&app.app, &BY, unasked).await.unwrap();
+    assert_eq!(verdict(&app, &text_of(&unasked)).await.max_age_seconds(now), 60);
     let near = NewApiKey { allowed_networks: vec![Network::host("192.0.2.7".parse().unwrap())], ..new_key(&app, &a) };
     let near = api_keys::create(&app.app, &BY, near).await.unwrap();
-    assert!(verdict(&app, &text_of(&near)).await.is_for_address());
+    assert!(verdict(&app, &text_of(&near)).await.is_for_address);
 }

@@ -1,8 +1,9 @@
 //! Keys that are not exchanged.
 
 use countersign::api_keys::{self, NewApiKey};
-use countersign::clients;
+use countersign::clients::{self, ClientPatch, KeyPolicyPatch};
 use countersign::config::{BudgetsConfig, Network};
+use countersign::counters::{Credits, LimitRule, OnUnreachable};
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Clock as _, ErrorCode};
 use tokio::task::JoinSet;
@@ -156,6 +157,7 @@ async fn a_key_is_accepted_from_its_networks_alone_whatever_a_header_says() {
     let setup = Setup { trusted_proxies: vec![Network::host("10.0.0.1".parse().unwrap())], ..Setup::default() };
     let world = World::start_with(setup).await;
     let key = world.key_for(API1, |new| NewApiKey { allowed_networks: vec![network("203.0.113.7")], ..new }).await;
+    let key_of_client = world.key().await;
     let from = async |peer: &str, forwarded: &str| {
         request(&world.app, "/oauth/token", key.text.expose(), "").from(peer).header("x-forwarded-for", forwarded).send().await
     };
@@ -163,6 +165,12 @@ async fn a_key_is_accepted_from_its_networks_alone_whatever_a_header_says() {
     from("10.0.0.1", "203.0.113.7").await.exchanged();
     from("198.51.100.1", "203.0.113.7").await.assert_key_refused();
     from("10.0.0.1", "203.0.113.7, 198.51.100.1").await.assert_key_refused();
+    // The networks of the client hold for all of its keys.
+    world.exchange(&key_of_client).await.exchanged();
+    let key_policy = KeyPolicyPatch { allowed_networks: Some(vec![network("203.0.113.7")]), ..KeyPolicyPatch::default() };
+    let patch = ClientPatch { key_policy, ..ClientPatch::default() };
+    clients::update(&world.app.app, &by(), &world.a.id, patch, None).await.unwrap();
+    world.exchange(&key_of_client).await.assert_key_refused();
 }
 
 #[tokio::test]
@@ -232,4 +240,33 @@ async fn a_store_that_does_not_answer_is_a_503_and_no_verdict() {
     answer.assert_problem(503, ErrorCode::Unavailable);
     stall.release().await;
     world.exchange(&key).await.exchanged();
+}
+
+#[tokio::test]
+async fn an_exchange_takes_limits_and_credits_and_a_refused_one_takes_none() {
+    let world = World::start().await;
+    let on_unreachable = OnUnreachable::Deny;
+    let two = LimitRule { name: "two".to_owned(), limit: 2, duration_seconds: 60, auto_apply: true, on_unreachable };
+    let limited = world.key_for(API1, |new| NewApiKey { limits: vec![two.clone()], ..new }).await;
+    let paid = world.key_for(API1, |new| NewApiKey { credits: Some(Credits { remaining: 2, refill: None }), ..new }).await;
+    for (key, retry_after) in [(&limited, "60"), (&paid, "60")] {
+        let text = key.text.expose();
+        for _ in 0..2 {
+            for refused in ["scope=write:y", "audience=https://api2.test", "client_id=client-b"] {
+                assert_eq!(world.exchange_text(text, refused).await.status, 400, "{refused}");
+            }
+            world.exchange(key).await.exchanged();
+        }
+        world.exchange(key).await.assert_over_budget(ErrorCode::KeyExhausted, retry_after);
+    }
+    world.app.clock.advance_seconds(60);
+    world.exchange(&limited).await.exchanged();
+    // What all keys of a client share counts too.
+    let key_policy = KeyPolicyPatch { limits: Some(vec![two]), ..KeyPolicyPatch::default() };
+    let patch = ClientPatch { key_policy, ..ClientPatch::default() };
+    clients::update(&world.app.app, &by(), &world.a.id, patch, None).await.unwrap();
+    for _ in 0..2 {
+        world.exchange(&world.key().await).await.exchanged();
+    }
+    world.exchange(&world.key().await).await.assert_over_budget(ErrorCode::KeyExhausted, "60");
 }
