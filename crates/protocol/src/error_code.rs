@@ -180,6 +180,10 @@ error_codes! {
     LeakReportUnsigned = 5031,
     /// The public keys of the reporter cannot be had at the moment; the leak report was not judged.
     ReporterKeysUnavailable = 5032,
+    /// The API key is unknown, disabled, expired or revoked.
+    ApiKeyRefused = 5050,
+    /// The API key is not accepted from this address.
+    ApiKeyNotFromHere = 5051,
     /// The request failed for a reason that is ours; the request id finds it in the log.
     Internal = 9001,
     /// The service cannot do this at the moment; try again.

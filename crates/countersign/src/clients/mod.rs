@@ -6,6 +6,7 @@ mod credential;
 mod credentials;
 mod grant_changes;
 mod grants;
+mod identities;
 mod jwks_uri;
 mod keys;
 mod leaked;
@@ -33,6 +34,7 @@ pub use credentials::{
 };
 pub use grant_changes::{ClientGrantPatch, delete_grant, update_grant};
 pub use grants::{NewClientGrant, grant};
+pub use identities::{create_identity, delete_identity, find_identity, list_identities};
 pub use jwks_uri::{ClientKeySets, JwksUri};
 pub use keys::{KeySource, NewKeys, add_keys, create_with_keys};
 pub(crate) use leaked::find_by_secret;

@@ -95,6 +95,7 @@ pub async fn update(
             ChangeError::check_version(if_version, client.version)?;
             if let Some(organization) = &patch.organization_id {
                 authority.check_move(&client, organization.as_ref())?;
+                authority.check_move_of_keys(tx, &client, organization.as_ref()).await?;
             }
             if let Some(Some(organization)) = &patch.organization_id {
                 check_organization(tx, organization).await?;

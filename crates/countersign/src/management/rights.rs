@@ -1,5 +1,9 @@
 //! What a caller of the management API may do: the scopes of its resource server.
 
+use countersign_protocol::Scope;
+
+use crate::api_keys::Permission;
+
 macro_rules! rights {
     ($($variant:ident = $scope:literal, $description:literal;)+) => {
         /// A right: one scope of the management API.
@@ -23,6 +27,15 @@ macro_rules! rights {
             }
         }
     };
+}
+
+impl Right {
+    /// What an API key with these permissions gives, as a scope.
+    pub(crate) fn given_by(permissions: &[Permission]) -> Scope {
+        let given = Self::ALL.iter().filter(|right| permissions.iter().any(|own| own.covers(right.scope())));
+        // Each of them is a scope token.
+        Scope::from_tokens(given.map(|right| right.scope())).unwrap_or_default()
+    }
 }
 
 rights! {

@@ -16,6 +16,7 @@ mod client_usage;
 mod clients;
 mod credential_uses;
 mod credentials;
+mod described_permissions;
 mod dump;
 mod engine;
 mod error;
@@ -23,6 +24,7 @@ mod expiry_warnings;
 mod facts;
 mod hash_keys;
 mod idempotency;
+mod identities;
 mod import_keys;
 mod imported_keys;
 mod introspection_clients;
@@ -75,10 +77,12 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         clients::ALL,
         credential_uses::ALL,
         credentials::ALL,
+        described_permissions::ALL,
         expiry_warnings::ALL,
         facts::ALL,
         hash_keys::ALL,
         idempotency::ALL,
+        identities::ALL,
         import_keys::ALL,
         imported_keys::ALL,
         introspection_clients::ALL,

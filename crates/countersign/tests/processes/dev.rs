@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::support::{BINARY, Dev, Process, command, free_port, http::get, run};
 
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "AUDIENCE",
     "BASE_URL",
     "CLIENT_ID",
@@ -24,6 +24,7 @@ const NAMES: [&str; 17] = [
     "SCOPE",
     "TEST_CLIENT_ID",
     "TEST_CLIENT_SECRET",
+    "UNKEY_ROOT_KEY",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,100 @@
+//! Identities: clients that are known by what their owner calls them. Such a client needs no
+//! credential of its own; its API keys say that they are its.
+
+use countersign_protocol::ClientId;
+use serde_json::{Map, Value};
+
+use super::{Client, ClientPatch, ClientSummary, NewClient, create_without_credential};
+use crate::app::App;
+use crate::audit::Actor;
+use crate::change::ChangeError;
+use crate::ids::{OrganizationId, identity_client_id};
+use crate::store::{Page, StoreError};
+
+/// Identities of one external id that may follow each other.
+const MAX_FOLLOWING: u32 = 16;
+
+/// The identity with this external id; of exactly this organization, or of none.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find_identity(
+    app: &App,
+    organization: Option<&OrganizationId>,
+    external_id: &str,
+) -> Result<Option<Client>, StoreError> {
+    let (organization, external_id) = (organization.cloned(), external_id.to_owned());
+    let found =
+        app.store.read(move |session| Box::pin(async move { session.find_identity(organization.as_ref(), &external_id).await }));
+    found.await
+}
+
+/// A piece of the list of identities, oldest first; of exactly this organization, or of none.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list_identities(
+    app: &App,
+    organization: Option<OrganizationId>,
+    page: Page,
+) -> Result<Vec<ClientSummary>, StoreError> {
+    app.store.read(move |session| Box::pin(async move { session.identities_page(organization.as_ref(), &page).await })).await
+}
+
+/// Creates an identity: of two that are created at once, one exists already.
+///
+/// # Errors
+/// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`], [`ChangeError::LimitedToOrganization`].
+pub async fn create_identity(
+    app: &App,
+    by: &Actor,
+    organization: Option<OrganizationId>,
+    external_id: &str,
+    metadata: Map<String, Value>,
+) -> Result<Client, ChangeError> {
+    let exists = || ChangeError::AlreadyExists { kind: "identity", id: external_id.to_owned() };
+    if find_identity(app, organization.as_ref(), external_id).await?.is_some() {
+        return Err(exists());
+    }
+    for number in 0..MAX_FOLLOWING {
+        let id = identity_client_id(organization.as_ref(), external_id, number);
+        let new = NewClient {
+            id: id.clone(),
+            organization_id: organization.clone(),
+            external_id: Some(external_id.to_owned()),
+            metadata: metadata.clone(),
+            ..NewClient::named(external_id)
+        };
+        match (create_without_credential(app, by, new).await, id) {
+            (Err(ChangeError::AlreadyExists { .. }), Some(id)) => {
+                // Its place is taken by itself, or by one that gave up the external id.
+                let taken = super::find(app, &id).await?;
+                if taken.external_id.as_deref() == Some(external_id) {
+                    return Err(exists());
+                }
+            }
+            (created, _) => return created,
+        }
+    }
+    Err(ChangeError::State("too many identities had this external id and still have keys: delete their keys first".to_owned()))
+}
+
+/// Deletes an identity. One that has API keys leaves them as they are, keys of a client
+/// without an external id.
+///
+/// # Errors
+/// [`ChangeError::NotFound`], [`ChangeError::ExceedsCaller`], and [`ChangeError::State`] for a
+/// client that can authenticate or has grants.
+pub async fn delete_identity(app: &App, by: &Actor, id: &ClientId) -> Result<(), ChangeError> {
+    let client = super::find(app, id).await?;
+    if !client.grants.is_empty() || client.credentials.iter().any(|credential| credential.revoked_at.is_none()) {
+        let reason = "the client of the identity has credentials or grants: delete it by the management API";
+        return Err(ChangeError::State(reason.to_owned()));
+    }
+    let wanted = id.clone();
+    if app.store.read(move |session| Box::pin(async move { session.has_api_key(&wanted).await })).await? {
+        let patch = ClientPatch { external_id: Some(None), metadata: Some(Map::new()), ..ClientPatch::default() };
+        return super::update(app, by, id, patch, Some(client.version)).await.map(drop);
+    }
+    super::delete(app, by, id, Some(client.version)).await
+}

@@ -1,0 +1,58 @@
+//! `keys.updateKey`: what is absent stays, null clears, and a list replaces the list.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{end, find, permissions};
+use crate::api_keys::{self, ApiKeyPatch};
+use crate::http::unkey::body::present;
+use crate::http::unkey::operation::{Context, Reply};
+use crate::http::unkey::owner::owner;
+use crate::http::unkey::refusal::UnkeyRefusal;
+use crate::http::unkey::view::UNNAMED;
+use crate::management::Right;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(in crate::http::unkey) struct KeyUpdate {
+    key_id: String,
+    #[serde(default, deserialize_with = "present")]
+    name: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    external_id: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    meta: Option<Option<Map<String, Value>>>,
+    #[serde(default, deserialize_with = "present")]
+    expires: Option<Option<i64>>,
+    enabled: Option<bool>,
+    roles: Option<Vec<String>>,
+    #[serde(rename = "permissions")]
+    slugs: Option<Vec<String>>,
+}
+
+pub(in crate::http::unkey) async fn update(context: Context, body: KeyUpdate) -> Result<Reply, UnkeyRefusal> {
+    context.require(Right::KeysWrite)?;
+    let found = find(&context, &body.key_id).await?;
+    let client_id = match &body.external_id {
+        Some(external_id) => Some(owner(&context, external_id.as_deref()).await?),
+        None => None,
+    };
+    let patch = ApiKeyPatch {
+        client_id: client_id.filter(|id| *id != found.client_id),
+        name: body.name.map(|name| name.unwrap_or_else(|| UNNAMED.to_owned())),
+        metadata: body.meta.map(Option::unwrap_or_default),
+        permissions: body.slugs.as_deref().map(permissions).transpose()?,
+        roles: body.roles,
+        expires_at: body.expires.map(end),
+        ..ApiKeyPatch::default()
+    };
+    if !patch.is_empty() {
+        api_keys::update(&context.app, &context.actor(), &found.id, patch, None).await?;
+    }
+    match body.enabled {
+        Some(true) => api_keys::enable(&context.app, &context.actor(), &found.id).await?,
+        Some(false) => api_keys::disable(&context.app, &context.actor(), &found.id).await?,
+        None => {}
+    }
+    Ok(Reply::empty())
+}
