@@ -4,7 +4,7 @@
 use countersign_protocol::ClientId;
 use serde_json::{Map, Value};
 
-use super::{Client, ClientPatch, ClientSummary, NewClient, create_without_credential};
+use super::{Client, ClientPatch, ClientSummary, NewClient, check_external_id, create_without_credential};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::change::ChangeError;
@@ -52,6 +52,7 @@ pub async fn create_identity(
     external_id: &str,
     metadata: Map<String, Value>,
 ) -> Result<Client, ChangeError> {
+    check_external_id(external_id)?;
     let exists = || ChangeError::AlreadyExists { kind: "identity", id: external_id.to_owned() };
     if find_identity(app, organization.as_ref(), external_id).await?.is_some() {
         return Err(exists());

@@ -92,6 +92,7 @@ pub(super) async fn list_keys(context: Context, body: KeysOfApi) -> Result<Reply
     resource_servers::find(&context.app, &id).await?;
     let name = json!(["unkey keys", body.api_id, body.external_id]).to_string();
     let piece = Piece::of(name, body.limit, body.cursor)?;
+    let page = piece.page(&context)?;
     let client_id = match &body.external_id {
         None => None,
         Some(external_id) => match owner::find(&context, external_id).await? {
@@ -105,7 +106,7 @@ pub(super) async fn list_keys(context: Context, body: KeysOfApi) -> Result<Reply
         resource_server_id: Some(id.to_string()),
         ..ApiKeyFilter::default()
     };
-    let mut rows = api_keys::list(&context.app, filter, piece.page(&context)?).await?;
+    let mut rows = api_keys::list(&context.app, filter, page).await?;
     let next = piece.cut(&context, &mut rows, |row: &ApiKey| (row.created_at, row.id.to_string()));
     let now = context.app.clock.now();
     let mut views = Vec::with_capacity(rows.len());
