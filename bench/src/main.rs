@@ -1,5 +1,5 @@
 //! The floor: a server that does the unavoidable work of each job and nothing else.
-//! Prints its port and a token of each kind, then serves until it is killed.
+//! Prints its port, a token of each kind and an API key, then serves until it is killed.
 #![expect(clippy::print_stdout, reason = "whoever starts it reads where it is")]
 
 mod keys;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -34,6 +34,7 @@ async fn serve() -> anyhow::Result<()> {
     println!("{}", listener.local_addr()?.port());
     println!("{}", work.token()?);
     println!("{}", work.opaque_token()?);
+    println!("{}", work.api_key());
     tokio::task::LocalSet::new()
         .run_until(async move {
             loop {
@@ -51,20 +52,15 @@ async fn serve() -> anyhow::Result<()> {
 }
 
 async fn answer(work: Arc<Work>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    if request.method() == Method::GET {
-        let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|value| value.strip_prefix("Bearer "));
-        return Ok(token.and_then(|token| work.users(token)).map_or_else(|| refused(StatusCode::UNAUTHORIZED), accepted));
-    }
-    let path = request.uri().path().to_owned();
-    let body = match request.into_body().collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => return Ok(refused(StatusCode::BAD_REQUEST)),
+    let (parts, body) = request.into_parts();
+    let token = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let Ok(body) = body.collect().await.map(Collected::to_bytes) else { return Ok(refused(StatusCode::BAD_REQUEST)) };
+    let found = match (parts.uri.path(), token) {
+        _ if parts.method == Method::GET => token.and_then(|token| work.users(token)),
+        ("/keys/verify", token) => token.and_then(|token| work.verify_key(token, &body)),
+        (path, _) => work.answer(path, &body),
     };
-    Ok(match work.answer(&path, &body) {
-        Some(json) => accepted(json),
-        None => refused(StatusCode::UNAUTHORIZED),
-    })
+    Ok(found.map_or_else(|| refused(StatusCode::UNAUTHORIZED), accepted))
 }
 
 fn accepted(json: String) -> Response<Full<Bytes>> {

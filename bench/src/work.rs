@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use aws_lc_rs::{hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_protocol::Parameters;
+use countersign_protocol::{CredentialText, Parameters};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::keys::{Algorithm, Keys};
@@ -23,6 +24,9 @@ pub(crate) struct Work {
     sealer: Sealer,
     hash_key: hmac::Key,
     secret_hash: hmac::Tag,
+    key: CredentialText,
+    /// By the id in the key's text.
+    key_hashes: HashMap<String, hmac::Tag>,
     /// The answers about tokens that were asked about before.
     known: Mutex<HashMap<String, String>>,
 }
@@ -31,7 +35,17 @@ impl Work {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let hash_key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
         let secret_hash = hmac::sign(&hash_key, SECRET.as_bytes());
-        Ok(Self { keys: Keys::generate()?, sealer: Sealer::new()?, hash_key, secret_hash, known: Mutex::default() })
+        let key = CredentialText::generate("live", [1; 9], [2; 32]);
+        let key_hashes = HashMap::from([(key.id().to_owned(), hmac::sign(&hash_key, key.expose().as_bytes()))]);
+        Ok(Self {
+            keys: Keys::generate()?,
+            sealer: Sealer::new()?,
+            hash_key,
+            secret_hash,
+            key,
+            key_hashes,
+            known: Mutex::default(),
+        })
     }
 
     /// A token to introspect.
@@ -42,6 +56,11 @@ impl Work {
     /// An opaque one.
     pub(crate) fn opaque_token(&self) -> anyhow::Result<String> {
         self.seal_token().context("no token can be sealed")
+    }
+
+    /// An API key to verify.
+    pub(crate) fn api_key(&self) -> &str {
+        self.key.expose()
     }
 
     /// The answer to a form at a path; `None`: it is refused.
@@ -69,6 +88,15 @@ impl Work {
                     .to_owned(),
             )
         })
+    }
+
+    /// The verdict on an API key that the holder of a token asks about; `None`: it is refused.
+    pub(crate) fn verify_key(&self, token: &str, question: &[u8]) -> Option<String> {
+        self.remembered(token, |token| self.introspect(token))?;
+        let question: Question<'_> = serde_json::from_slice(question).ok()?;
+        let text = CredentialText::parse(question.key).ok()?;
+        hmac::verify(&self.hash_key, question.key.as_bytes(), self.key_hashes.get(text.id())?.as_ref()).ok()?;
+        Some(verdict(text.id()))
     }
 
     fn remembered(&self, token: &str, find_out: impl FnOnce(&str) -> Option<String>) -> Option<String> {
@@ -109,6 +137,18 @@ impl Work {
         }
         describe(&URL_SAFE_NO_PAD.decode(message.split_once('.')?.1).ok()?)
     }
+}
+
+/// What is asked about an API key.
+#[derive(Deserialize)]
+struct Question<'a> {
+    key: &'a str,
+}
+
+fn verdict(secret_id: &str) -> String {
+    format!(
+        r#"{{"valid":true,"code":"VALID","key_id":"key_01mcc5rmqefqpaxn197mkhbvqb","secret_id":"{secret_id}","client_id":"demo-client","resource_server_id":"rs_01mcc5rmqefqpaxn197mkhbvqb","audience":"http://api.localhost","name":"bench","external_id":null,"metadata":{{}},"permissions":["orders.read"],"roles":[],"expires_at":null}}"#
+    )
 }
 
 fn claims() -> Option<String> {

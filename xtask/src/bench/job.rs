@@ -34,6 +34,15 @@ impl Target {
         Self::with_script(folder, name, process, url, &format!("wrk.headers[\"Authorization\"] = \"Bearer {token}\"\n"))
     }
 
+    /// A question in JSON of a caller with a token.
+    pub(super) fn with_json(folder: &Path, name: &str, (process, url): (u32, String), (token, json): (&str, &str)) -> Result<Self> {
+        let headers = format!(
+            r#"wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Authorization"] = "Bearer {token}""#
+        );
+        Self::with_script(folder, name, process, url, &format!("wrk.method = \"POST\"\nwrk.body = '{json}'\n{headers}\n"))
+    }
+
     fn with_script(folder: &Path, name: &str, process: u32, url: String, text: &str) -> Result<Self> {
         let script = folder.join(format!("{name}.lua"));
         std::fs::write(&script, text).with_context(|| format!("cannot write {}", script.display()))?;

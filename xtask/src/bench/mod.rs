@@ -43,13 +43,15 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
     }
     ensure!(usage::cores()? >= 2, "the benchmark needs two cores: one for the server, one for the load");
     match options.job.as_deref() {
-        Some("scale") => return scale::run(options.pairs),
+        Some("scale") => return scale::run_clients(options.pairs),
         Some("memory") => return scale::run_memory(),
+        Some("scale-keys") => return scale::run_keys(options.pairs),
+        Some("import") => return scale::run_import(),
         Some("verify") => return verify::run(options.pairs),
         _ => {}
     }
     let jobs: Vec<&str> = JOBS.into_iter().filter(|job| options.job.as_ref().is_none_or(|only| only == job)).collect();
-    ensure!(!jobs.is_empty(), "there is no such job: {} scale memory verify", JOBS.join(" "));
+    ensure!(!jobs.is_empty(), "there is no such job: {} scale memory verify scale-keys import", JOBS.join(" "));
     let servers = Servers::start()?;
     let mut rows = Vec::new();
     for job in jobs {

@@ -61,6 +61,18 @@ impl Ours {
         Ok(value.with_context(|| format!("the env file has no {name}"))?.to_owned())
     }
 
+    /// A token for the management API.
+    pub(super) fn management_token(&self) -> Result<String> {
+        let form = format!(
+            "grant_type=client_credentials&audience={}&client_id={}&client_secret={}",
+            self.value("MANAGEMENT_URL")?,
+            self.value("MGMT_CLIENT_ID")?,
+            self.value("MGMT_CLIENT_SECRET")?
+        );
+        let said = process::read(Command::new("curl").args(["-sS", "-d", &form, &self.at("/oauth2/default/v1/token")?]))?;
+        member(&said, "access_token")
+    }
+
     /// Runs a command of its command line.
     pub(super) fn run(&self, arguments: &[&str]) -> Result<String> {
         process::read(Command::new(&self.program).args(arguments).env("XDG_CONFIG_HOME", &self.folder))
@@ -81,4 +93,11 @@ pub(super) fn line(server: &Background) -> Result<String> {
         Next::Quiet => bail!("a server is not ready after {} s", START.as_secs()),
         Next::End => bail!("a server ended at its start"),
     }
+}
+
+/// The text of a member of a JSON object.
+pub(super) fn member(json: &str, name: &str) -> Result<String> {
+    let rest = json.split_once(&format!("\"{name}\":")).map(|(_, rest)| rest.trim_start());
+    let text = rest.and_then(|rest| rest.strip_prefix('"')).and_then(|rest| rest.split_once('"'));
+    Ok(text.with_context(|| format!("there is no `{name}` in {json}"))?.0.to_owned())
 }

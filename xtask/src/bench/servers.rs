@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::job::{Job, Target};
-use super::ours::{Ours, line, pinned};
+use super::ours::{Ours, line, member, pinned};
 use crate::background::Background;
 use crate::temp_folder::TempFolder;
 use crate::{process, workspace};
@@ -18,8 +18,16 @@ const AUDIENCES: [(&str, &str); 3] =
     [("RS256", "http://rs256.test"), ("ES256", "http://es256.test"), ("EdDSA", "http://eddsa.test")];
 
 /// What is measured against the floor.
-pub(super) const JOBS: [&str; 7] =
-    ["token-rs256", "token-es256", "token-eddsa", "token-opaque", "introspect-es256", "introspect-opaque", "api-rs256"];
+pub(super) const JOBS: [&str; 8] = [
+    "token-rs256",
+    "token-es256",
+    "token-eddsa",
+    "token-opaque",
+    "introspect-es256",
+    "introspect-opaque",
+    "api-rs256",
+    "key-verify",
+];
 /// A resource server whose tokens are opaque, here and at the peer.
 const OPAQUE: &str = "http://opaque.test";
 
@@ -29,6 +37,7 @@ pub(super) struct Servers {
     floor_url: String,
     floor_token: String,
     floor_opaque_token: String,
+    floor_key: String,
     ours: Ours,
     peer: Background,
     peer_url: String,
@@ -44,7 +53,7 @@ impl Servers {
         process::run(Command::new("npm").current_dir(&peers).args(["ci", "--no-audit", "--no-fund"]))?;
         let (folder, programs) = (TempFolder::create("bench")?, workspace::target()?.join("release"));
         let floor = Background::reading_stdout(pinned(&programs.join("floor")).env_clear(), &folder.path().join("floor.log"))?;
-        let (floor_port, floor_token, floor_opaque_token) = (line(&floor)?, line(&floor)?, line(&floor)?);
+        let [floor_port, floor_token, floor_opaque_token, floor_key] = [line(&floor)?, line(&floor)?, line(&floor)?, line(&floor)?];
         let mut node = pinned(Path::new("node"));
         node.arg(peers.join("oidc-provider.mjs")).env("CLIENT_SECRET", FLOOR_SECRET).env("NODE_ENV", "production");
         let peer = Background::reading_stdout(&mut node, &folder.path().join("peer.log"))?;
@@ -57,8 +66,19 @@ impl Servers {
         let api_peer = Background::reading_stdout(&mut node, &folder.path().join("api-peer.log"))?;
         let local = |port: &str| format!("http://127.0.0.1:{port}");
         let (floor_url, peer_url, api_peer_url) = (local(&floor_port), local(&peer_port), local(&line(&api_peer)?));
-        let servers =
-            Self { floor, floor_url, floor_token, floor_opaque_token, ours, peer, peer_url, api_peer, api_peer_url, folder };
+        let servers = Self {
+            floor,
+            floor_url,
+            floor_token,
+            floor_opaque_token,
+            floor_key,
+            ours,
+            peer,
+            peer_url,
+            api_peer,
+            api_peer_url,
+            folder,
+        };
         servers.prepare()?;
         Ok(servers)
     }
@@ -87,6 +107,7 @@ impl Servers {
             "token-opaque" => self.token_job(name, "opaque", OPAQUE),
             "introspect-es256" => self.introspection_job(name, es256, ("/introspect", &self.floor_token)),
             "introspect-opaque" => self.introspection_job(name, OPAQUE, ("/introspect/opaque", &self.floor_opaque_token)),
+            "key-verify" => self.key_job(name),
             _ => self.api_job(name),
         }
     }
@@ -102,6 +123,36 @@ impl Servers {
             floor: target("api-floor", self.floor.id(), format!("{}/users", self.floor_url), &self.floor_token)?,
             ours: target("api", self.ours.id(), format!("{}/users", self.ours.value("DEMO_API_URL")?), &token)?,
             peer: Some(target("api-peer", self.api_peer.id(), format!("{}/users", self.api_peer_url), &token)?),
+        })
+    }
+
+    /// The verification of one API key again and again; the peer introspects an opaque token.
+    fn key_job(&self, name: &'static str) -> Result<Job> {
+        let (audience, token) = (self.ours.value("AUDIENCE")?, self.ours.management_token()?);
+        let said = self.ours.run(&[
+            "key",
+            "create",
+            "bench",
+            "--client",
+            "demo-client",
+            "--resource-server",
+            &audience,
+            "--permission",
+            "orders.read",
+            "--json",
+        ])?;
+        let question = |key: &str| format!(r#"{{"key":"{key}"}}"#);
+        let target = |name: &str, asked: (u32, String), token: &str, key: &str| {
+            Target::with_json(self.folder.path(), name, asked, (token, &question(key)))
+        };
+        let floor = (self.floor.id(), format!("{}/keys/verify", self.floor_url));
+        let ours = (self.ours.id(), self.ours.at("/manage/v1/keys/verify")?);
+        let peer = self.introspection_job("introspect-opaque", OPAQUE, ("/introspect/opaque", &self.floor_opaque_token))?.peer;
+        Ok(Job {
+            name,
+            floor: target("key-floor", floor, &self.floor_token, &self.floor_key)?,
+            ours: target("key", ours, &token, &member(&said, "key")?)?,
+            peer,
         })
     }
 

@@ -14,9 +14,13 @@ use tracing::Instrument as _;
 use super::answer::Answer;
 use super::arrival::Arrival;
 use super::body::Accepts;
+use super::manage;
 use super::middleware::{Line, RequestPolicy, overdue, panicked};
 use super::oauth::{introspect, token};
 use super::serve::{ListenerBases, PeerAddress};
+
+/// The one of the management API, which is no mount's.
+const VERIFY_KEYS: &str = "/manage/v1/keys/verify";
 
 /// A hot endpoint of a mount.
 pub(super) struct HotRoute {
@@ -29,6 +33,7 @@ pub(super) struct HotRoute {
 enum HotEndpoint {
     Introspect,
     Token,
+    VerifyKeys,
 }
 
 #[derive(Clone, Copy)]
@@ -47,6 +52,7 @@ impl HotRoute {
         match path {
             "/oauth/token" => return Some(Self { endpoint: HotEndpoint::Token, mount: Mount::Root }),
             "/oauth/introspect" => return Some(Self { endpoint: HotEndpoint::Introspect, mount: Mount::Root }),
+            VERIFY_KEYS => return Some(Self { endpoint: HotEndpoint::VerifyKeys, mount: Mount::Root }),
             _ => {}
         }
         let below = path.strip_prefix("/oauth2/")?;
@@ -68,6 +74,7 @@ impl HotRoute {
             (HotEndpoint::Introspect, Mount::Root) => "/oauth/introspect",
             (HotEndpoint::Token, Mount::Nested(_)) => "/oauth2/{server}/v1/token",
             (HotEndpoint::Token, Mount::Root) => "/oauth/token",
+            (HotEndpoint::VerifyKeys, Mount::Nested(_) | Mount::Root) => VERIFY_KEYS,
         }
     }
 
@@ -97,6 +104,7 @@ impl HotRoute {
         match self.endpoint {
             HotEndpoint::Introspect => introspect::introspect(app, mount, &arrival, request).await,
             HotEndpoint::Token => token::token(app, mount, accepts, &arrival, request).await,
+            HotEndpoint::VerifyKeys => manage::verify_keys(app, &arrival, request).await.into(),
         }
     }
 }
@@ -130,6 +138,7 @@ mod tests {
     fn the_mount_is_what_the_endpoint_hangs_on() {
         assert_eq!(found("/oauth/token"), Some(("/oauth/token", None)));
         assert_eq!(found("/oauth/introspect"), Some(("/oauth/introspect", None)));
+        assert_eq!(found("/manage/v1/keys/verify"), Some(("/manage/v1/keys/verify", None)));
         assert_eq!(found("/oauth2/default/v1/token"), Some(("/oauth2/{server}/v1/token", Some(15))));
         assert_eq!(found("/oauth2/a/v1/introspect"), Some(("/oauth2/{server}/v1/introspect", Some(9))));
     }

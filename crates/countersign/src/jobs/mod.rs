@@ -10,6 +10,7 @@ mod revocations;
 pub mod rotate_signing_keys;
 mod rotate_token_keys;
 mod tasks;
+mod to_the_end;
 mod usage;
 mod used_jtis;
 
@@ -28,6 +29,7 @@ pub use credential_uses::write_credential_uses;
 pub use refusals::{delete_old_refusals, write_refusals};
 pub use revocations::forget_expired_revocations;
 pub use rotate_token_keys::rotate_token_keys;
+pub(crate) use to_the_end::to_the_end;
 pub use usage::{delete_old_usage, write_usage};
 pub use used_jtis::delete_used_jtis;
 

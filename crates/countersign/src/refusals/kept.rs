@@ -1,9 +1,11 @@
 //! Refusals that whoever may asks for.
 
+use std::sync::Arc;
+
 use super::RecordedRefusal;
 use crate::app::App;
 use crate::ids::OrganizationId;
-use crate::jobs::write_refusals;
+use crate::jobs::{to_the_end, write_refusals};
 use crate::store::{Page, StoreError};
 
 /// Which refusals of a list.
@@ -24,11 +26,11 @@ pub struct RefusalFilter {
 /// # Errors
 /// [`StoreError`].
 pub async fn find(
-    app: &App,
+    app: &Arc<App>,
     request_id: &str,
     organization: Option<OrganizationId>,
 ) -> Result<Option<RecordedRefusal>, StoreError> {
-    write_refusals(app).await?;
+    write_noted(app).await?;
     let id = request_id.to_owned();
     app.store.read(move |session| Box::pin(async move { session.find_refusal(&id, organization.as_ref()).await })).await
 }
@@ -37,7 +39,12 @@ pub async fn find(
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn list(app: &App, filter: RefusalFilter, page: Page) -> Result<Vec<RecordedRefusal>, StoreError> {
-    write_refusals(app).await?;
+pub async fn list(app: &Arc<App>, filter: RefusalFilter, page: Page) -> Result<Vec<RecordedRefusal>, StoreError> {
+    write_noted(app).await?;
     app.store.read(move |session| Box::pin(async move { session.list_refusals(&filter, &page).await })).await
+}
+
+async fn write_noted(app: &Arc<App>) -> Result<(), StoreError> {
+    let writer = Arc::clone(app);
+    to_the_end(async move { write_refusals(&writer).await }).await
 }

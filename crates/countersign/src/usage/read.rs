@@ -1,6 +1,7 @@
 //! Reading what a client did.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use countersign_protocol::ClientId;
 
@@ -8,7 +9,7 @@ use super::UsageRow;
 use crate::app::App;
 use crate::clients::CredentialUse;
 use crate::ids::CredentialId;
-use crate::jobs::{write_credential_uses, write_usage};
+use crate::jobs::{to_the_end, write_credential_uses, write_usage};
 use crate::store::StoreError;
 
 /// What a client did since some day.
@@ -25,9 +26,13 @@ pub struct ClientUsage {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn of_client(app: &App, client_id: &ClientId, day: i64) -> Result<ClientUsage, StoreError> {
-    write_usage(app).await?;
-    write_credential_uses(app).await?;
+pub async fn of_client(app: &Arc<App>, client_id: &ClientId, day: i64) -> Result<ClientUsage, StoreError> {
+    let writer = Arc::clone(app);
+    to_the_end(async move {
+        write_usage(&writer).await?;
+        write_credential_uses(&writer).await
+    })
+    .await?;
     let id = client_id.clone();
     app.store
         .read(move |session| {

@@ -1,5 +1,7 @@
 //! API keys by the command line, and the guide `api-keys.md`.
 
+use std::collections::BTreeSet;
+
 use countersign_protocol::CredentialText;
 use serde_json::{Value, json};
 
@@ -97,6 +99,34 @@ async fn roles_and_scanner_rules_by_the_command_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_import_says_what_failed_and_passes_over_what_is_there() {
+    let (_instance, mut server) = served().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old.ndjson");
+    // SHA-256 of "old_live_1".
+    let hash = "1fdaba34203f7df1360483a836d08e5ff876f51251b0d26500927aa4b88467ed";
+    std::fs::write(&file, format!("{{\"hash\":\"{hash}\"}}\n{{\"hash\":\"abc\",\"name\":\"short\"}}\nnothing\n")).unwrap();
+    let file = file.to_str().unwrap();
+    let import = ["key", "import", file, "--client", "acme-1", "--resource-server", AUDIENCE, "--json"];
+    for (imported, exists) in [(1, 0), (0, 1)] {
+        let finished = server.run(&import).await;
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        let said: Value = serde_json::from_str(&finished.stdout).unwrap();
+        assert_eq!(
+            [&said["imported"], &said["exists"], &said["failed"]],
+            [imported, exists, 2].map(|count| json!(count)).each_ref()
+        );
+        let failures = std::fs::read_to_string(said["failures_file"].as_str().unwrap()).unwrap();
+        let line = |text: &str| serde_json::from_str::<Value>(text).unwrap()["line"].as_u64();
+        let lines: BTreeSet<Option<u64>> = failures.lines().map(line).collect();
+        assert_eq!(lines, BTreeSet::from([Some(2), Some(3)]), "{failures}");
+        assert!(!failures.contains("abc"), "{failures}");
+    }
+    assert_eq!(verify(&server, "old_live_1", &[]).await.1["code"], "VALID");
+    server.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_commands_of_the_guide_run_as_they_are_written() {
     let folder = tempfile::tempdir().unwrap();
     let mut dev = Dev::start(folder.path(), &["--port", "0"]).await;
@@ -110,7 +140,7 @@ async fn the_commands_of_the_guide_run_as_they_are_written() {
     shell.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display()));
     let finished = run(shell.args(["-euc", &blocks.concat().replace("http://localhost:8787", &dev.env["BASE_URL"])])).await;
     assert_eq!(finished.code, Some(0), "{finished:?}");
-    for text in ["\"code\":\"VALID\"", "DISABLED", "refused", "[0-9A-Za-z]{55}", "detectors:"] {
+    for text in ["\"code\":\"VALID\"", "DISABLED", "refused", "[0-9A-Za-z]{55}", "detectors:", "\nimported  1"] {
         assert!(finished.stdout.contains(text), "no `{text}` in {finished:?}");
     }
     let key = std::fs::read_to_string(folder.path().join("acme.key")).unwrap();

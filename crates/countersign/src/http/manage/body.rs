@@ -2,6 +2,7 @@
 //! values of the wrong type are refused with a pointer to them.
 
 use axum::extract::{FromRequest, Request};
+use axum::response::Response;
 use bytes::Bytes;
 use countersign_protocol::ErrorCode;
 use countersign_protocol::jose::json::strict_object;
@@ -54,8 +55,14 @@ where
 }
 
 /// Reads a body that says that it is JSON.
-pub(super) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: axum::body::Body) -> Result<Body<T>, Refusal> {
+async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: axum::body::Body) -> Result<Body<T>, Refusal> {
     read_up_to(MAX_BYTES, headers, body).await
+}
+
+/// The same of a type that knows every member of every object in it, and so refuses
+/// members that are there twice by itself.
+pub(super) async fn read_closed<T: DeserializeOwned>(headers: &HeaderMap, body: axum::body::Body) -> Result<T, Refusal> {
+    parse_typed(&read_json(MAX_BYTES, headers, body).await?)
 }
 
 async fn read_up_to<T: DeserializeOwned>(
@@ -63,36 +70,48 @@ async fn read_up_to<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: axum::body::Body,
 ) -> Result<Body<T>, Refusal> {
+    let bytes = read_json(max_bytes, headers, body).await?;
+    let value = parse(&bytes)?;
+    Ok(Body { value, bytes })
+}
+
+async fn read_json(max_bytes: usize, headers: &HeaderMap, body: axum::body::Body) -> Result<Bytes, Refusal> {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::ContentTypeUnsupported).into());
     }
-    let bytes = read_bounded_to(body, max_bytes).await.map_err(|error| match error {
+    let read = read_bounded_to(body, max_bytes).await;
+    Ok(read.map_err(|error| match error {
         ReadError::TooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::BodyTooLarge),
         ReadError::Broken | ReadError::ContentType | ReadError::Malformed(_) => {
             problem(StatusCode::BAD_REQUEST, ErrorCode::BodyMalformed)
         }
-    })?;
-    let value = parse(&bytes)?;
-    Ok(Body { value, bytes })
+    })?)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value: Result<T, _> = serde_path_to_error::deserialize(&mut json);
-    let value = value.map_err(|error| {
-        if error.inner().is_data() {
-            let field = ProblemField { pointer: pointer(error.path()), detail: without_place(&error.inner().to_string()) };
-            problem_with(StatusCode::BAD_REQUEST, ErrorCode::FieldInvalid, vec![field])
-        } else {
-            problem(StatusCode::BAD_REQUEST, ErrorCode::BodyMalformed)
-        }
-    })?;
-    json.end().map_err(|_| problem(StatusCode::BAD_REQUEST, ErrorCode::BodyMalformed))?;
+    let value = parse_typed(bytes)?;
     // What the type keeps as any JSON, it keeps whole.
     strict_object(bytes).map_err(|error| problem_saying(StatusCode::BAD_REQUEST, ErrorCode::FieldInvalid, error.to_string()))?;
     Ok(value)
+}
+
+/// What is wrong, and where, is asked only of what is not as it should be.
+fn parse_typed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(bytes).map_err(|_| refused::<T>(bytes).into())
+}
+
+fn refused<T: DeserializeOwned>(bytes: &[u8]) -> Response {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize::<_, T>(&mut json) {
+        Err(error) if error.inner().is_data() => {
+            let field = ProblemField { pointer: pointer(error.path()), detail: without_place(&error.inner().to_string()) };
+            problem_with(StatusCode::BAD_REQUEST, ErrorCode::FieldInvalid, vec![field])
+        }
+        // Or more follows.
+        Err(_) | Ok(_) => problem(StatusCode::BAD_REQUEST, ErrorCode::BodyMalformed),
+    }
 }
 
 /// RFC 6901.

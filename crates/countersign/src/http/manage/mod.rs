@@ -33,6 +33,7 @@ mod version;
 
 pub(super) use caller::Caller;
 pub(super) use keys::reachable as reachable_key;
+pub(super) use keys::verify::verify as verify_keys;
 pub use openapi::document;
 pub(super) use page::{PageQuery, next_cursor};
 pub(super) use refusal::Refusal;

@@ -70,6 +70,13 @@ impl Reply {
     }
 }
 
+/// 200 with what nobody may keep, written at once.
+pub(super) fn uncached(object: &impl Serialize) -> Response {
+    let mut response = json(StatusCode::OK, object);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// 204.
 pub(super) fn deleted() -> Response {
     let mut response = Response::new(axum::body::Body::empty());

@@ -3,6 +3,8 @@
 use countersign::clients::{self, KeySource, NewClient, NewClientGrant, NewSecret};
 use countersign::config::RefusalsConfig;
 use countersign::jobs;
+use countersign::refusals::{self, RefusalFilter};
+use countersign::store::Page;
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{ClientAuthMethod, ClientId, Clock as _, ErrorCode};
 use serde_json::Value;
@@ -297,6 +299,22 @@ async fn refusals_of_a_clock_that_was_ahead_do_not_push_out_those_that_follow() 
     jobs::write_refusals(&app.app).await.unwrap();
     jobs::delete_old_refusals(&app.app).await.unwrap();
     assert_eq!(app.database.count("SELECT count(*) FROM refusals").await, 1);
+    explained(&app, &operator, &refused).await;
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_takes_no_refusal_along() {
+    let Managed { app, a, operator } = Managed::start(ENGINE).await;
+    let refused = app.ask(&a, "scope=admin:all").await;
+    let kept = async || app.scrape().await.value("countersign_refusals_kept_total");
+    let before = kept().await;
+    tokio::select! {
+        biased;
+        _ = refusals::list(&app.app, RefusalFilter::default(), Page::first(10)) => panic!("nothing was written"),
+        () = std::future::ready(()) => {}
+    }
+    jobs::write_refusals(&app.app).await.unwrap();
+    assert_eq!(kept().await - before, 1.0);
     explained(&app, &operator, &refused).await;
 }
 

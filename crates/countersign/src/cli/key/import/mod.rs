@@ -15,6 +15,9 @@ use tokio::time::Instant;
 
 use crate::cli::Printer;
 use crate::cli::api::{Api, ApiArgs, Path};
+use crate::cli::authorization_server::parse_id;
+use crate::cli::resource_server;
+use crate::ids::AuthorizationServerId;
 use input::{Batch, Entries};
 use report::{Failures, Tally};
 
@@ -34,9 +37,12 @@ pub(crate) struct ImportArgs {
     /// The client of keys that name none
     #[arg(long, value_name = "CLIENT_ID")]
     client: Option<String>,
-    /// The resource server of keys that name none
-    #[arg(long, value_name = "ID")]
+    /// The resource server (API) of keys that name none, by its audience or id
+    #[arg(long, value_name = "AUDIENCE|ID")]
     resource_server: Option<String>,
+    /// The authorization server that an audience belongs to
+    #[arg(long, default_value = AuthorizationServerId::DEFAULT, value_parser = parse_id)]
+    authorization_server: AuthorizationServerId,
     /// The import key of HMACs that name none
     #[arg(long, value_name = "ID")]
     import_key: Option<String>,
@@ -79,20 +85,26 @@ impl ImportArgs {
     }
 
     /// Members of entries that lack them.
-    fn defaults(&self) -> Vec<(&'static str, Value)> {
+    async fn defaults(&self, api: &Api) -> anyhow::Result<Vec<(&'static str, Value)>> {
+        let text = |value: &Option<String>| value.as_deref().map(Value::from);
+        let resource_server = match &self.resource_server {
+            Some(named) => resource_server::find(api, named, &self.authorization_server).await?.get("id").cloned(),
+            None => None,
+        };
         let given =
-            [("client_id", &self.client), ("resource_server_id", &self.resource_server), ("import_key_id", &self.import_key)];
-        given.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?.into()))).collect()
+            [("client_id", text(&self.client)), ("resource_server_id", resource_server), ("import_key_id", text(&self.import_key))];
+        Ok(given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
     }
 }
 
 /// Imports what a file holds, a thousand keys at a time. Run again, what is there already
 /// is passed over.
 pub(in crate::cli) async fn run(arguments: ImportArgs, printer: Printer) -> anyhow::Result<()> {
-    let mut entries = Entries::open(&arguments.file, arguments.format(), arguments.defaults())?;
+    let mut caller = Caller::new(arguments.api.clone())?;
+    let defaults = arguments.defaults(&*caller.api()?).await?;
+    let mut entries = Entries::open(&arguments.file, arguments.format(), defaults)?;
     let mut failures = Failures::new(arguments.failures_file());
     let mut tally = Tally::new(printer);
-    let mut caller = Caller::new(arguments.api.clone())?;
     let mut under_way = JoinSet::new();
     while let Some(batch) = entries.next_batch(&mut failures)? {
         if under_way.len() >= AT_ONCE {

@@ -18,7 +18,7 @@ use crate::http::errors::{fault, problem_saying, problem_with};
 use crate::http::manage::body;
 use crate::http::manage::caller::Caller;
 use crate::http::manage::refusal::Refusal;
-use crate::http::manage::reply::Reply;
+use crate::http::manage::reply::uncached;
 use crate::management::Right;
 
 /// Verify API keys. What is not valid is 200 with `valid: false` and a code
@@ -47,8 +47,8 @@ async fn answer(app: &Arc<App>, caller: &Caller, parts: &Parts, body: axum::body
         let detail = "a verification takes no `Idempotency-Key`: a verdict that is kept would outlive a revocation".to_owned();
         return Err(problem_saying(StatusCode::BAD_REQUEST, ErrorCode::QueryInvalid, detail).into());
     }
-    let body = body::read::<VerificationBody>(&parts.headers, body).await?;
-    let questions = body.value.checked(caller.organization());
+    let body = body::read_closed::<VerificationBody>(&parts.headers, body).await?;
+    let questions = body.checked(caller.organization());
     let questions = questions.map_err(|field| problem_with(StatusCode::BAD_REQUEST, ErrorCode::FieldInvalid, vec![field]))?;
     let view = match questions {
         Questions::One(question) => VerificationView::One(Box::new(VerdictView::of(app, &api_keys::verify(app, question).await?))),
@@ -57,7 +57,7 @@ async fn answer(app: &Arc<App>, caller: &Caller, parts: &Parts, body: axum::body
             VerificationView::Several { verdicts: verdicts.iter().map(|verdict| VerdictView::of(app, verdict)).collect() }
         }
     };
-    Ok(Reply::plain(StatusCode::OK, &view).into_response())
+    Ok(uncached(&view))
 }
 
 /// At once, because what they write is committed together.
