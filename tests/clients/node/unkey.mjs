@@ -1,6 +1,7 @@
 // Unkey's library: keys from creation to deletion, verification, identities, permissions and
 // roles, APIs, and the errors that it makes classes of.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { Unkey } from '@unkey/api';
 import { clientTest } from './shared/client-test.mjs';
 import { env } from './shared/environment.mjs';
@@ -145,6 +146,20 @@ await clientTest(['@unkey/api'], async (step) => {
     for (const key of [created.key, kept.key]) assert.equal((await verify(key)).code, 'NOT_FOUND');
     assert.equal((await verify(last.key)).code, 'VALID');
     created.key = last.key;
+  });
+
+  await step('migrate', async () => {
+    const old = `old_live_${run}`;
+    const hash = createHash('sha256').update(old).digest('base64');
+    const { apiId: api } = (await unkey.apis.createApi({ name: `old-${run}` })).data;
+    const migrate = () => unkey.keys.migrateKeys({ migrationId: 'sha256', apiId: api, keys: [{ hash, name: 'old' }] });
+    const { migrated, failed } = (await migrate()).data;
+    assert.deepEqual([migrated.length, migrated[0].hash, failed], [1, hash, []]);
+    const verdict = await verify(old, { migrationId: 'sha256' });
+    assert.deepEqual([verdict.code, verdict.keyId, verdict.name], ['VALID', migrated[0].keyId, 'old']);
+    assert.deepEqual((await migrate()).data, { migrated: [], failed: [hash] });
+    await unkey.apis.deleteApi({ apiId: api });
+    assert.equal((await verify(old)).code, 'NOT_FOUND');
   });
 
   await step('list', async () => {

@@ -43,6 +43,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/v2/keys.addRoles", operation(keys::holdings::add_roles))
         .route("/v2/keys.setRoles", operation(keys::holdings::set_roles))
         .route("/v2/keys.removeRoles", operation(keys::holdings::remove_roles))
+        .route("/v2/keys.migrateKeys", operation(keys::migrate::migrate))
         .route("/v2/identities.createIdentity", operation(identities::create))
         .route("/v2/identities.getIdentity", operation(identities::get))
         .route("/v2/identities.listIdentities", operation(identities::list))

@@ -2,6 +2,7 @@
 
 pub(super) mod create;
 pub(super) mod holdings;
+pub(super) mod migrate;
 pub(super) mod update;
 pub(super) mod verify;
 

@@ -36,6 +36,7 @@ async fn j160_a_root_key_does_what_its_rights_list_and_nothing_else() {
         ("keys.setRoles", json!({ "keyId": id, "roles": [] }), "keys:write"),
         ("keys.removeRoles", json!({ "keyId": id, "roles": ["reader"] }), "keys:write"),
         ("keys.rerollKey", json!({ "keyId": id, "expiration": 0 }), "keys:write"),
+        ("keys.migrateKeys", json!({ "migrationId": "m", "apiId": api, "keys": [{ "hash": "0".repeat(64) }] }), "keys:write"),
         ("identities.createIdentity", json!({ "externalId": "user-2" }), "clients:write"),
         ("identities.getIdentity", json!({ "identity": "user-1" }), "clients:read"),
         ("identities.listIdentities", json!({}), "clients:read"),
@@ -139,6 +140,7 @@ async fn j157_a_root_key_of_an_organization_knows_no_keys_of_others() {
     for (operation, body) in [
         ("apis.createApi", json!({ "name": "own" })),
         ("permissions.createRole", json!({ "name": "own" })),
+        ("keys.migrateKeys", json!({ "migrationId": "m", "apiId": unkey.api, "keys": [{ "hash": "0".repeat(64) }] })),
         ("permissions.createPermission", json!({ "name": "own", "slug": "own" })),
     ] {
         partner.ask(app, operation, body).await.unkey_refusal(403);

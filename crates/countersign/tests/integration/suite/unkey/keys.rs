@@ -144,6 +144,27 @@ async fn permissions_and_roles_are_told_with_what_is_known_of_them() {
     unkey.root.ask(&unkey.app, "permissions.deletePermission", delete).await.unkey_refusal(404);
 }
 
+/// Each key by itself; what came in once does not come in again.
+#[tokio::test]
+async fn keys_come_along_by_their_hashes() {
+    let unkey = Unkey::start().await;
+    // SHA-256 of `abc` (FIPS 180-2, appendix B.1).
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let body = json!({ "migrationId": "any", "apiId": unkey.api, "keys": [
+        { "hash": abc, "name": "old", "externalId": "user-1", "permissions": ["a"], "meta": { "n": 1 } },
+        { "hash": "no hash" },
+    ] });
+    let done = unkey.done("keys.migrateKeys", body.clone()).await;
+    assert_eq!((&done["migrated"][0]["hash"], &done["failed"]), (&json!(abc), &json!(["no hash"])));
+    let verdict = unkey.verify("abc").await;
+    assert_eq!((&verdict["keyId"], &verdict["name"]), (&done["migrated"][0]["keyId"], &json!("old")));
+    assert_eq!((&verdict["identity"]["externalId"], &verdict["permissions"]), (&json!("user-1"), &json!(["a"])));
+    assert_eq!(unkey.done("keys.migrateKeys", body).await, json!({ "migrated": [], "failed": [abc, "no hash"] }));
+    let long = json!({ "migrationId": "seamapi/prefixed-api-key", "apiId": unkey.api, "keys": [{ "hash": abc.to_uppercase() }] });
+    assert_eq!(unkey.done("keys.migrateKeys", long).await["migrated"].as_array().unwrap().len(), 1);
+    assert_eq!(unkey.verify("pre_short_abc").await["valid"], true);
+}
+
 /// Lists go on where they ended, and a cursor is of one list.
 #[tokio::test]
 async fn lists_are_read_in_pieces() {
