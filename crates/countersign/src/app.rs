@@ -11,8 +11,9 @@ use crate::api_keys::{ApiKey, ApiKeyCache, ApiKeyUses, SlowHashes};
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache, ClientKeySets, CredentialUses};
 use crate::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig, UsageConfig};
+use crate::counters::{Counters, CountersOptions, Spending, Spends};
 use crate::entropy::Entropy;
-use crate::ids::SigningKeyId;
+use crate::ids::{ApiKeyId, SigningKeyId};
 use crate::instance::{self, InstanceError};
 use crate::leak_reports::LeakReports;
 use crate::limits::Limits;
@@ -56,6 +57,8 @@ pub struct AppParts {
     pub signing_threads: usize,
     /// How much one client and one source address may ask for.
     pub budgets: BudgetsConfig,
+    /// How limits of API keys are counted.
+    pub counters: CountersOptions,
     /// How many explanations of refusals are kept, and for how long.
     pub refusals: RefusalsConfig,
     /// How long counters of what clients do are kept.
@@ -96,6 +99,9 @@ pub struct App {
     pub metrics: Metrics,
     /// How much one client and one source address may ask for.
     pub limits: Limits,
+    /// The counters of the limits of API keys.
+    pub counters: Counters,
+    spends: Spends,
     /// Makes HTTP requests.
     pub outbound: Outbound,
     /// How reports of leaked keys are taken; `None`: not at all.
@@ -148,6 +154,9 @@ pub enum StartError {
     /// What is revoked cannot be read.
     #[error(transparent)]
     Revocations(#[from] StoreError),
+    /// The limits cannot be counted where they should be.
+    #[error("the limits cannot be counted in this database")]
+    Counters(#[source] StoreError),
     /// No thread can be started.
     #[error("no thread can be started")]
     Threads(#[from] std::io::Error),
@@ -182,7 +191,11 @@ impl App {
         let revocations = Revocations::default();
         revocations.load(&parts.store, parts.clock.now()).await?;
         let client_keys = ClientKeySets::new(parts.outbound.guarded(), Arc::clone(&parts.clock));
+        let counters =
+            Counters::start(parts.counters, &parts.store, metrics.counters.clone()).await.map_err(StartError::Counters)?;
         Ok(Arc::new(Self {
+            counters,
+            spends: Spends::default(),
             store: parts.store,
             master_key: parts.master_key,
             clock: parts.clock,
@@ -249,6 +262,15 @@ impl App {
     /// some work: what was known of a client still holds.
     pub fn client_changes(&self) -> u64 {
         self.clients.changes()
+    }
+
+    /// Spends credits of an API key: all of `cost` or nothing; 0 looks. What is spent is
+    /// durable, and is not given back.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it is not known to be spent.
+    pub async fn spend_credits(&self, key: &ApiKeyId, cost: u64) -> Result<Spending, StoreError> {
+        self.spends.spend(&self.store, key, cost, self.clock.now()).await
     }
 
     /// Runs a change and, once it is committed, applies it to this node's memory

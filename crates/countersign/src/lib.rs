@@ -18,6 +18,7 @@ pub mod change_feed;
 pub mod cli;
 pub mod clients;
 pub mod config;
+pub mod counters;
 pub mod declaration;
 mod dev;
 mod doctor;

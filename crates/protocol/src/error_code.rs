@@ -174,6 +174,10 @@ error_codes! {
     LimitedToOrganization = 3011,
     /// The caller may not give, or change, what it does not hold itself.
     ExceedsCaller = 3012,
+    /// The counters of a limit cannot be reached, and the limit lets nothing pass uncounted; try again.
+    LimitsUncounted = 5020,
+    /// A limit that is named is not one of the key or of its client.
+    LimitUnknown = 5021,
     /// Too many salted hashes of imported keys are being compared; try again.
     ImportedHashesBusy = 5030,
     /// The leak report has no signature of its reporter.
@@ -184,6 +188,8 @@ error_codes! {
     ApiKeyRefused = 5050,
     /// The API key is not accepted from this address.
     ApiKeyNotFromHere = 5051,
+    /// A limit of the API key has no room, or its credits are spent.
+    ApiKeyUsedUp = 5052,
     /// The request failed for a reason that is ours; the request id finds it in the log.
     Internal = 9001,
     /// The service cannot do this at the moment; try again.

@@ -180,6 +180,7 @@ pub(super) const CASES: &[Case] = &[
     server('J', 155, "a rotated secret is accepted until its deadline and not until a cache ends", "RFC 6819 section 5.1.5.3"),
     server('J', 156, "of a key only a keyed hash is stored, and its beginning is shown", "RFC 6819 section 5.1.4.1.3"),
     server('J', 157, "a key of another organization does not exist", "CVE-2026-55670"),
+    server('J', 158, "of many uses at once no more pass than there are credits", "CWE-362, CWE-841"),
     server('J', 159, "bad secrets for a known key id lock nobody out", "mermaid-api#762"),
     server('J', 160, "permissions and rights by prefix, case, script or wildcard", "GHSA-gx7w-56w6-g48x, CVE-2026-45692"),
     case('L', 174, Home::Processes, "old versions and old suites of TLS are not spoken", "RFC 9325 section 3.1, CVE-2024-23656"),

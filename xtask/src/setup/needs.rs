@@ -30,6 +30,7 @@ const NEEDS: &[Need] = &[
     Need { what: "python3 3.10 or newer with the module venv", packages: &["python3", "python3-venv"], check: python },
     Need { what: "cc, a C compiler with the headers of the C library", packages: &["gcc", "libc6-dev"], check: c_compiler },
     Need { what: "chromium 120 or newer", packages: &["chromium"], check: chromium },
+    Need { what: "valkey-server or redis-server, 6 or newer", packages: &["redis-server"], check: valkey },
     Need { what: "curl", packages: &["curl"], check: || version("curl").map(drop) },
 ];
 
@@ -50,6 +51,12 @@ fn node() -> Result<(), String> {
 
 fn chromium() -> Result<(), String> {
     version(CHROMIUM)?.at_least(Version(120, 0))
+}
+
+/// The tests start it themselves, from the search path.
+fn valkey() -> Result<(), String> {
+    let found = ["valkey-server", "redis-server"].into_iter().find(|program| process::find(program).is_some());
+    version(found.unwrap_or("redis-server"))?.at_least(Version(6, 0))
 }
 
 fn python() -> Result<(), String> {

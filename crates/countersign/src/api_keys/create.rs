@@ -10,6 +10,7 @@ use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField, check_name};
 use crate::clients::{check_external_id, check_metadata};
 use crate::config::Network;
+use crate::counters::{Credits, LimitRule};
 use crate::ids::{ApiKeyId, ResourceServerId};
 use crate::management::lock_client;
 use crate::store::ChangeKind;
@@ -40,6 +41,10 @@ pub struct NewApiKey {
     pub roles: Vec<String>,
     /// Where it is accepted from; empty: from anywhere.
     pub allowed_networks: Vec<Network>,
+    /// See [`ApiKey::limits`].
+    pub limits: Vec<LimitRule>,
+    /// How often it may be used; `None`: without a bound.
+    pub credits: Option<Credits>,
     /// Not accepted from this instant on.
     pub expires_at: Option<Timestamp>,
 }
@@ -57,6 +62,8 @@ impl NewApiKey {
             permissions: Vec::new(),
             roles: Vec::new(),
             allowed_networks: Vec::new(),
+            limits: Vec::new(),
+            credits: None,
             expires_at: None,
         }
     }
@@ -80,6 +87,7 @@ pub async fn create(app: &App, by: &Actor, new: NewApiKey) -> Result<CreatedApiK
     let now = app.clock.now();
     let created = make(app, by, new, now)?;
     let stored = created.key.clone();
+    let credits = stored.credits.map(|stored| stored.at(now));
     let event = by
         .event("api_key.created", "api_key", stored.id.as_str())
         .with_detail("client_id", stored.client_id.as_str())
@@ -91,6 +99,9 @@ pub async fn create(app: &App, by: &Actor, new: NewApiKey) -> Result<CreatedApiK
             let locked = lock_client(tx, &by, &stored.client_id).await?;
             rights::check(tx, &locked, &stored.resource_server_id, &stored.permissions, &stored.roles).await?;
             tx.insert_api_key(&stored).await?;
+            if let Some(credits) = credits {
+                super::credits::set(tx, &stored.id, Some(credits), now).await?;
+            }
             for secret in &stored.secrets {
                 tx.insert_api_key_secret(&stored.id, secret).await?;
                 tx.record_change(ChangeKind::ApiKey, &secret.lookup, now);
@@ -118,6 +129,8 @@ pub(super) fn without_secrets(app: &App, by: &Actor, new: NewApiKey, now: Timest
     new.external_id.as_deref().map_or(Ok(()), check_external_id)?;
     check_metadata(&new.metadata)?;
     check_lists(&new.permissions, &new.roles, &new.allowed_networks)?;
+    check_limits("limits", &new.limits)?;
+    super::credits::check(new.credits.as_ref())?;
     check_end(new.expires_at, now)?;
     Ok(ApiKey {
         id: ApiKeyId::generate(now, app.entropy.as_ref()),
@@ -130,6 +143,8 @@ pub(super) fn without_secrets(app: &App, by: &Actor, new: NewApiKey, now: Timest
         permissions: new.permissions,
         roles: new.roles,
         allowed_networks: new.allowed_networks,
+        limits: new.limits,
+        credits: new.credits.map(|credits| credits.stored(now)),
         expires_at: new.expires_at,
         disabled_at: None,
         revoked_at: None,
@@ -141,7 +156,11 @@ pub(super) fn without_secrets(app: &App, by: &Actor, new: NewApiKey, now: Timest
     })
 }
 
-pub(super) fn check_lists(permissions: &[Permission], roles: &[String], networks: &[Network]) -> Result<(), InvalidField> {
+pub(crate) fn check_limits(field: &'static str, limits: &[LimitRule]) -> Result<(), InvalidField> {
+    LimitRule::check_all(limits).map_err(|(name, error)| InvalidField::new(field, name.escape_debug(), error.to_string()))
+}
+
+pub(crate) fn check_lists(permissions: &[Permission], roles: &[String], networks: &[Network]) -> Result<(), InvalidField> {
     for (field, count, most) in [
         ("permissions", permissions.len(), MAX_PERMISSIONS),
         ("roles", roles.len(), MAX_LIST),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::{Permission, Use};
 use crate::clients::SecretHash;
 use crate::config::Network;
+use crate::counters::{LimitRule, StoredCredits};
 use crate::ids::{ApiKeyId, HashKeyId, ResourceServerId};
 
 /// A credential of a client for one resource server. It is proven by one of its secrets.
@@ -31,6 +32,10 @@ pub struct ApiKey {
     pub roles: Vec<String>,
     /// Where it is accepted from; empty: from anywhere.
     pub allowed_networks: Vec<Network>,
+    /// How much it may be used in a time, beside what limits its client's keys together.
+    pub limits: Vec<LimitRule>,
+    /// How often it may be used yet, as it was when it was read; `None`: without a bound.
+    pub credits: Option<StoredCredits>,
     /// Not accepted from this instant on.
     pub expires_at: Option<Timestamp>,
     /// Not accepted while this is set.

@@ -1,7 +1,9 @@
 //! API keys: the second credential of a client, for one resource server.
 
 mod cache;
+mod counted;
 mod create;
+mod credits;
 mod import;
 mod import_keys;
 mod imported;
@@ -26,7 +28,10 @@ mod uses;
 mod verify;
 
 pub(crate) use cache::{ApiKeyCache, EVERY_KEY};
+pub use counted::{LimitAsk, LimitStanding};
 pub use create::{CreatedApiKey, NewApiKey, create};
+pub(crate) use create::{check_limits, check_lists};
+pub use credits::change_credits;
 pub(crate) use import::ImportedKey;
 pub use import::{ImportEntry, Imported, MAX_ENTRIES, import};
 pub use import_keys::{ImportKey, create_import_key, delete_import_key, list_import_keys};
@@ -47,4 +52,4 @@ pub use state::{disable, enable, revoke};
 pub use text::DEFAULT_PREFIX;
 pub use update::{ApiKeyPatch, delete, update};
 pub use uses::{ApiKeyUses, Use};
-pub use verify::{KeyAudience, Verdict, VerdictCode, VerifyRequest, verify};
+pub use verify::{KeyAudience, Verdict, VerdictCode, VerifyError, VerifyRequest, verify};

@@ -131,8 +131,8 @@ pub async fn delete(app: &App, by: &Actor, name: &str, if_version: Option<i64>) 
         Box::pin(async move {
             let role = tx.lock_role(&name).await?.ok_or_else(|| not_found(&name))?;
             ChangeError::check_version(if_version, role.version)?;
-            if tx.has_api_key_with_role(&name).await? {
-                return Err(ChangeError::State("keys have the role: take it from them first".to_owned()));
+            if tx.has_api_key_with_role(&name).await? || tx.has_client_with_key_role(&name).await? {
+                return Err(ChangeError::State("keys or clients have the role: take it from them first".to_owned()));
             }
             tx.delete_role(&name).await?;
             tx.record_event(event, now);

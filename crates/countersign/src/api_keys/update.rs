@@ -3,7 +3,7 @@
 use countersign_protocol::{ClientId, Timestamp};
 use serde_json::{Map, Value};
 
-use super::create::{check_end, check_lists};
+use super::create::{check_end, check_limits, check_lists};
 use super::locked::{self, LockedKey, lock, not_found};
 use super::{ApiKey, Permission, rights};
 use crate::app::App;
@@ -11,6 +11,7 @@ use crate::audit::Actor;
 use crate::change::{ChangeError, check_name};
 use crate::clients::{check_external_id, check_metadata};
 use crate::config::Network;
+use crate::counters::{Credits, LimitRule};
 use crate::ids::ApiKeyId;
 use crate::management::lock_client;
 use crate::store::Tx;
@@ -32,6 +33,10 @@ pub struct ApiKeyPatch {
     pub roles: Option<Vec<String>>,
     /// See [`ApiKey::allowed_networks`]; replaces all of them.
     pub allowed_networks: Option<Vec<Network>>,
+    /// See [`ApiKey::limits`]; replaces all of them.
+    pub limits: Option<Vec<LimitRule>>,
+    /// What its credits are from now on; `Some(None)`: they are not counted.
+    pub credits: Option<Option<Credits>>,
     /// See [`ApiKey::expires_at`]; `Some(None)` clears it.
     pub expires_at: Option<Option<Timestamp>>,
 }
@@ -39,10 +44,10 @@ pub struct ApiKeyPatch {
 impl ApiKeyPatch {
     /// Whether it changes nothing.
     pub const fn is_empty(&self) -> bool {
-        let Self { client_id, name, external_id, metadata, permissions, roles, allowed_networks, expires_at } = self;
-        let has_owner = client_id.is_some() || name.is_some() || external_id.is_some() || metadata.is_some();
-        let has_rights = permissions.is_some() || roles.is_some() || allowed_networks.is_some() || expires_at.is_some();
-        !has_owner && !has_rights
+        let Self { client_id, name, external_id, metadata, permissions, roles, allowed_networks, limits, credits, expires_at } = self;
+        let says_whose = client_id.is_some() || name.is_some() || external_id.is_some() || metadata.is_some();
+        let says_what = permissions.is_some() || roles.is_some() || allowed_networks.is_some();
+        !says_whose && !says_what && limits.is_none() && credits.is_none() && expires_at.is_none()
     }
 
     fn check(&self, now: Timestamp) -> Result<(), ChangeError> {
@@ -50,6 +55,8 @@ impl ApiKeyPatch {
         self.external_id.as_ref().and_then(Option::as_deref).map_or(Ok(()), check_external_id)?;
         self.metadata.as_ref().map_or(Ok(()), check_metadata)?;
         check_end(self.expires_at.flatten(), now)?;
+        check_limits("limits", self.limits.as_deref().unwrap_or_default())?;
+        super::credits::check(self.credits.flatten().as_ref())?;
         Ok(check_lists(
             self.permissions.as_deref().unwrap_or_default(),
             self.roles.as_deref().unwrap_or_default(),
@@ -57,7 +64,7 @@ impl ApiKeyPatch {
         )?)
     }
 
-    fn apply(self, key: &mut ApiKey) -> String {
+    fn apply(self, key: &mut ApiKey, now: Timestamp) -> String {
         let mut changed = Vec::new();
         set(&mut changed, "client_id", self.client_id, &mut key.client_id);
         set(&mut changed, "name", self.name, &mut key.name);
@@ -66,6 +73,9 @@ impl ApiKeyPatch {
         set(&mut changed, "permissions", self.permissions, &mut key.permissions);
         set(&mut changed, "roles", self.roles, &mut key.roles);
         set(&mut changed, "allowed_networks", self.allowed_networks, &mut key.allowed_networks);
+        set(&mut changed, "limits", self.limits, &mut key.limits);
+        let credits = self.credits.map(|credits| credits.map(|credits| credits.stored(now)));
+        set(&mut changed, "credits", credits, &mut key.credits);
         set(&mut changed, "expires_at", self.expires_at, &mut key.expires_at);
         changed.join(" ")
     }
@@ -101,10 +111,14 @@ pub async fn update(
             if key.revoked_at.is_some() {
                 return Err(ChangeError::State("the key is revoked: it is not changed any more".to_owned()));
             }
-            let changed = patch.apply(&mut key);
+            let credits = patch.credits;
+            let changed = patch.apply(&mut key, now);
             rights::check(tx, &client, &key.resource_server_id, &key.permissions, &key.roles).await?;
             key.updated_at = now;
             key.version = tx.update_api_key(&key).await?.ok_or_else(|| not_found(&id))?;
+            if let Some(credits) = credits {
+                super::credits::set(tx, &id, credits, now).await?;
+            }
             tx.record_event(event.with_detail("changed", changed).in_organization(client.client.owner()), now);
             locked::record_change(tx, &key, now);
             Ok(key)

@@ -6,10 +6,20 @@ use std::sync::Arc;
 
 use countersign_protocol::{Secret, Timestamp};
 
-use super::{ApiKey, ApiKeySecret, ApiKeyState, FindKeyError, Permission, PermissionExpression, Use, find_presented};
+use super::counted::{Counted, count};
+use super::{
+    ApiKey, ApiKeySecret, ApiKeyState, FindKeyError, LimitAsk, LimitStanding, Permission, PermissionExpression, Use, find_presented,
+};
 use crate::app::App;
 use crate::catalog::Catalog;
+use crate::clients::{Client, KeyPolicy};
+use crate::config::Network;
 use crate::ids::{OrganizationId, ResourceServerId};
+use crate::management::resource_server_id;
+use crate::store::StoreError;
+
+/// Credits of a request that says nothing of them.
+const DEFAULT_COST: u64 = 1;
 
 /// What is asked.
 #[derive(Debug)]
@@ -22,6 +32,10 @@ pub struct VerifyRequest {
     pub address: Option<IpAddr>,
     /// What the key must be for.
     pub resource_server: Option<KeyAudience>,
+    /// Limits that the request takes from, besides those that apply by themselves.
+    pub limits: Vec<LimitAsk>,
+    /// How many credits it costs; 0 looks.
+    pub cost: u64,
     /// The asker knows the keys of this organization alone.
     pub organization: Option<OrganizationId>,
 }
@@ -29,7 +43,8 @@ pub struct VerifyRequest {
 impl VerifyRequest {
     /// The question whether a key is valid at all.
     pub const fn of(key: Secret<String>) -> Self {
-        Self { key, permissions: None, address: None, resource_server: None, organization: None }
+        let limits = Vec::new();
+        Self { key, permissions: None, address: None, resource_server: None, limits, cost: DEFAULT_COST, organization: None }
     }
 }
 
@@ -59,6 +74,10 @@ pub enum VerdictCode {
     Forbidden,
     /// It lacks a permission.
     InsufficientPermissions,
+    /// A limit has no room.
+    RateLimited,
+    /// Its credits do not suffice.
+    UsageExceeded,
 }
 
 impl VerdictCode {
@@ -72,6 +91,8 @@ impl VerdictCode {
             Self::Expired => "EXPIRED",
             Self::Forbidden => "FORBIDDEN",
             Self::InsufficientPermissions => "INSUFFICIENT_PERMISSIONS",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::UsageExceeded => "USAGE_EXCEEDED",
         }
     }
 }
@@ -85,8 +106,29 @@ pub struct Verdict {
     pub key: Option<Arc<ApiKey>>,
     /// Which of its secrets was presented.
     pub secret_id: Option<String>,
-    /// What the key may do, roles included.
+    /// What the key may do, with what its roles and its client give.
     pub permissions: Vec<Permission>,
+    /// The limits that were asked; nothing is taken unless the key is valid.
+    pub limits: Vec<LimitStanding>,
+    /// The credits that are left, where they are counted and were asked for.
+    pub credits: Option<i64>,
+}
+
+/// Why nothing is known about what was presented, or nothing could be counted.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It was not looked for to the end.
+    #[error(transparent)]
+    Find(#[from] FindKeyError),
+    /// The store failed. Credits may be spent.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A limit could not be counted, and lets nothing pass then.
+    #[error("the counters of a limit cannot be reached, and it lets nothing pass uncounted")]
+    Uncounted,
+    /// The request names a limit that neither the key nor its client has.
+    #[error("neither the key nor its client has a limit `{0}`")]
+    UnknownLimit(String),
 }
 
 impl Verdict {
@@ -95,16 +137,17 @@ impl Verdict {
         self.code == VerdictCode::Valid
     }
 
-    const fn not_found() -> Self {
-        Self { code: VerdictCode::NotFound, key: None, secret_id: None, permissions: Vec::new() }
+    fn not_found() -> Self {
+        let (permissions, limits) = (Vec::new(), Vec::new());
+        Self { code: VerdictCode::NotFound, key: None, secret_id: None, permissions, limits, credits: None }
     }
 }
 
 /// Judges what was presented. Where no key was imported, text that is no key costs no lookup.
 ///
 /// # Errors
-/// [`FindKeyError`]: nothing is known about it.
-pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, FindKeyError> {
+/// [`VerifyError`].
+pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, VerifyError> {
     let found = find_presented(app, request.key.expose(), request.address).await?;
     let catalog = app.catalog();
     let Some((key, secret)) = found.as_ref().and_then(|found| Some((&found.key, found.secret()?))) else {
@@ -115,23 +158,31 @@ pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, FindKe
         return Ok(Verdict::not_found());
     }
     let now = app.clock.now();
-    let permissions = effective(&catalog, key);
+    let permissions = effective(&catalog, &client, key);
     let code = if client.disabled_at.is_some() && key.revoked_at.is_none() {
         VerdictCode::Disabled
     } else {
-        judge(&catalog, &request, (key, secret), &permissions, now)
+        judge(&catalog, &request, (&client, key, secret), &permissions, now)
     };
+    let counted = match code {
+        VerdictCode::Valid => count(app, (&client, key), (&request.limits, request.cost), now).await?,
+        _ => Counted { code, limits: Vec::new(), credits: None },
+    };
+    let Counted { code, limits, credits } = counted;
     if code == VerdictCode::Valid {
         app.api_key_uses.record(key, secret, Use { used_at: now, source: request.address });
     }
-    Ok(Verdict { code, secret_id: Some(secret.id.clone()), key: Some(Arc::clone(key)), permissions })
+    Ok(Verdict { code, secret_id: Some(secret.id.clone()), key: Some(Arc::clone(key)), permissions, limits, credits })
 }
 
-/// What a key may do, with what its roles give.
-fn effective(catalog: &Catalog, key: &ApiKey) -> Vec<Permission> {
-    let of_roles = key.roles.iter().filter_map(|name| catalog.role(name)).flat_map(|permissions| permissions.iter().cloned());
-    let mut all: Vec<Permission> = key.permissions.iter().cloned().chain(of_roles).collect();
-    if !key.roles.is_empty() {
+/// What a key may do, with what its roles give, and its client and its roles. A key for this
+/// API has what is listed at the key and nothing else.
+fn effective(catalog: &Catalog, client: &Client, key: &ApiKey) -> Vec<Permission> {
+    let nothing = KeyPolicy::default();
+    let shared = if key.resource_server_id == resource_server_id() { &nothing } else { &client.key_policy };
+    let of_roles = key.roles.iter().chain(&shared.roles).filter_map(|name| catalog.role(name)).flatten();
+    let mut all: Vec<Permission> = key.permissions.iter().chain(&shared.permissions).chain(of_roles).cloned().collect();
+    if all.len() > key.permissions.len() {
         all.sort();
         all.dedup();
     }
@@ -141,7 +192,7 @@ fn effective(catalog: &Catalog, key: &ApiKey) -> Vec<Permission> {
 fn judge(
     catalog: &Catalog,
     request: &VerifyRequest,
-    (key, secret): (&ApiKey, &ApiKeySecret),
+    (client, key, secret): (&Client, &ApiKey, &ApiKeySecret),
     permissions: &[Permission],
     now: Timestamp,
 ) -> VerdictCode {
@@ -154,7 +205,9 @@ fn judge(
     if !secret.is_live(now) {
         return VerdictCode::Expired;
     }
-    if !is_for(catalog, key, request.resource_server.as_ref()) || !is_accepted_from(key, request.address) {
+    let is_accepted = is_accepted_from(&key.allowed_networks, request.address)
+        && is_accepted_from(&client.key_policy.allowed_networks, request.address);
+    if !is_for(catalog, key, request.resource_server.as_ref()) || !is_accepted {
         return VerdictCode::Forbidden;
     }
     let has = |asked: &str| permissions.iter().any(|permission| permission.covers(asked));
@@ -175,7 +228,6 @@ fn is_for(catalog: &Catalog, key: &ApiKey, wanted: Option<&KeyAudience>) -> bool
 }
 
 /// An address that is not told is in no network.
-fn is_accepted_from(key: &ApiKey, address: Option<IpAddr>) -> bool {
-    let allowed = &key.allowed_networks;
+fn is_accepted_from(allowed: &[Network], address: Option<IpAddr>) -> bool {
     allowed.is_empty() || address.is_some_and(|address| allowed.iter().any(|network| network.contains(address)))
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::Printer;
 use super::api::{ApiArgs, Path};
 use super::credential::read_json;
+use super::limits::parse_limit;
 use super::verbs::{self, DeleteArgs, ListArgs, Members, VersionArgs};
 
 pub(super) const EXAMPLES: &str = "\
@@ -63,6 +64,8 @@ pub(crate) struct CreateArgs {
     #[command(flatten)]
     owner: OwnerArgs,
     #[command(flatten)]
+    key_policy: KeyPolicyArgs,
+    #[command(flatten)]
     api: ApiArgs,
 }
 
@@ -78,6 +81,42 @@ pub(crate) struct KeysArgs {
     /// What its assertions name as their audience: issuer, or token_endpoint
     #[arg(long, value_name = "AUDIENCE", value_parser = ["issuer", "token_endpoint"])]
     assertion_audience: Option<String>,
+}
+
+/// What all its API keys are given and bound by. A list replaces the one there is; one empty
+/// text clears it.
+#[derive(Args, Debug)]
+pub(crate) struct KeyPolicyArgs {
+    /// A permission that each of its API keys has; may be repeated, and '' clears
+    #[arg(long = "key-permission", value_name = "PERMISSION")]
+    permissions: Option<Vec<String>>,
+    /// A role that each of its API keys has; may be repeated, and '' clears
+    #[arg(long = "key-role", value_name = "ROLE")]
+    roles: Option<Vec<String>>,
+    /// A network that its API keys may be used from; may be repeated, and '' clears
+    #[arg(long = "key-network", value_name = "CIDR")]
+    networks: Option<Vec<String>>,
+    /// How much its API keys together may be used in a time, such as reads=100/1m; may be repeated, and '' clears
+    #[arg(long = "key-limit", value_name = "NAME=COUNT/TIME", value_parser = parse_key_limit)]
+    limits: Option<Vec<Value>>,
+}
+
+impl KeyPolicyArgs {
+    fn into_value(self) -> Option<Value> {
+        let filled = |texts: Vec<String>| texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
+        let limits = self.limits.map(|limits| limits.into_iter().filter(|limit| !limit.is_null()).collect::<Vec<_>>());
+        let members = Members::default()
+            .given("permissions", self.permissions.map(filled))
+            .given("roles", self.roles.map(filled))
+            .given("allowed_networks", self.networks.map(filled))
+            .given("limits", limits)
+            .into_value();
+        members.as_object().is_some_and(|members| !members.is_empty()).then_some(members)
+    }
+}
+
+fn parse_key_limit(text: &str) -> anyhow::Result<Value> {
+    if text.is_empty() { Ok(Value::Null) } else { parse_limit(text) }
 }
 
 /// Whose client it is, and what its owner says of it.
@@ -114,6 +153,8 @@ pub(crate) struct UpdateArgs {
     assertion_audience: Option<String>,
     #[command(flatten)]
     owner: OwnerArgs,
+    #[command(flatten)]
+    key_policy: KeyPolicyArgs,
     /// Take it out of its organization
     #[arg(long, conflicts_with = "organization")]
     clear_organization: bool,
@@ -192,7 +233,8 @@ async fn create(arguments: CreateArgs, printer: Printer) -> anyhow::Result<()> {
         .given("client_id", arguments.id.map(|id| id.to_string()))
         .given("token_endpoint_auth_method", method)
         .with("token_endpoint_auth_method_enforced", arguments.enforce_auth_method)
-        .given("make_secret", arguments.no_secret.then_some(false));
+        .given("make_secret", arguments.no_secret.then_some(false))
+        .given("key_policy", arguments.key_policy.into_value());
     let body = arguments.owner.add_to(members).into_value();
     let reply = arguments.api.connect()?.post(&Path::of(&["clients"])?, Some(&body)).await?;
     if has_keys || arguments.no_secret {
@@ -208,7 +250,8 @@ async fn update(arguments: UpdateArgs, printer: Printer) -> anyhow::Result<()> {
         .given("name", arguments.name)
         .given("token_endpoint_auth_method", arguments.auth_method.map(ClientAuthMethod::as_str))
         .given("token_endpoint_auth_method_enforced", arguments.enforce_auth_method)
-        .given("assertion_audience", arguments.assertion_audience);
+        .given("assertion_audience", arguments.assertion_audience)
+        .given("key_policy", arguments.key_policy.into_value());
     let members = arguments
         .owner
         .add_to(members)

@@ -23,6 +23,7 @@ mod init;
 mod instance;
 mod introspection;
 mod key;
+mod limits;
 mod master_key;
 mod metrics;
 mod new_profile;

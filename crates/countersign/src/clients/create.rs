@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::secrets::{CreatedSecret, make_secret};
 use super::update::check_organization;
-use super::{AssertionAudience, Client, Credential, check_external_id, check_metadata};
+use super::{AssertionAudience, Client, Credential, KeyPolicy, check_external_id, check_metadata, key_policy};
 use crate::app::App;
 use crate::audit::{Actor, AuditEvent};
 use crate::change::{ChangeError, InvalidField, check_name};
@@ -32,6 +32,8 @@ pub struct NewClient {
     pub external_id: Option<String>,
     /// What its owner wants to know of it.
     pub metadata: Map<String, Value>,
+    /// What all its API keys are given and bound by.
+    pub key_policy: KeyPolicy,
 }
 
 impl NewClient {
@@ -46,6 +48,7 @@ impl NewClient {
             organization_id: None,
             external_id: None,
             metadata: Map::new(),
+            key_policy: KeyPolicy::default(),
         }
     }
 }
@@ -119,6 +122,7 @@ pub(super) fn with_credentials(
         check_external_id(external_id)?;
     }
     check_metadata(&new.metadata)?;
+    new.key_policy.check()?;
     let made_id =
         || generate_client_id(now, app.entropy.as_ref()).ok_or_else(|| ChangeError::State("no client_id could be made".to_owned()));
     Ok(Client {
@@ -131,6 +135,7 @@ pub(super) fn with_credentials(
         organization_id: new.organization_id,
         external_id: new.external_id,
         metadata: new.metadata,
+        key_policy: new.key_policy,
         version: 1,
         updated_at: now,
         created_at: now,
@@ -147,11 +152,15 @@ pub(crate) fn created_event(by: &Actor, client: &Client) -> AuditEvent {
 
 /// Stores a new client with its credentials.
 pub(crate) async fn insert(tx: &mut Tx, by: &Actor, client: &Client) -> Result<(), ChangeError> {
-    if !Authority::of(tx, by).await?.reaches(client.organization_id.as_ref()) {
+    let authority = Authority::of(tx, by).await?;
+    if !authority.reaches(client.organization_id.as_ref()) {
         return Err(ChangeError::LimitedToOrganization("a caller of an organization creates clients in it"));
     }
     if let Some(organization) = &client.organization_id {
         check_organization(tx, organization).await?;
+    }
+    if client.key_policy != KeyPolicy::default() {
+        key_policy::check(tx, &authority, &client.key_policy).await?;
     }
     tx.insert_client(client).await?;
     for credential in &client.credentials {

@@ -4,7 +4,7 @@
 use countersign_protocol::ClientId;
 use serde_json::{Map, Value};
 
-use super::{Client, ClientPatch, ClientSummary, NewClient, check_external_id, create_without_credential};
+use super::{Client, ClientPatch, ClientSummary, KeyPolicy, KeyPolicyPatch, NewClient, check_external_id, create_without_credential};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::change::ChangeError;
@@ -41,17 +41,26 @@ pub async fn list_identities(
     app.store.read(move |session| Box::pin(async move { session.identities_page(organization.as_ref(), &page).await })).await
 }
 
+/// What a new identity is to be.
+#[derive(Clone, Debug)]
+pub struct NewIdentity {
+    /// Whose client it is.
+    pub organization: Option<OrganizationId>,
+    /// What its owner calls it.
+    pub external_id: String,
+    /// What its owner wants to know of it.
+    pub metadata: Map<String, Value>,
+    /// What all its API keys are given and bound by.
+    pub key_policy: KeyPolicy,
+}
+
 /// Creates an identity: of two that are created at once, one exists already.
 ///
 /// # Errors
 /// [`ChangeError::Invalid`], [`ChangeError::AlreadyExists`], [`ChangeError::LimitedToOrganization`].
-pub async fn create_identity(
-    app: &App,
-    by: &Actor,
-    organization: Option<OrganizationId>,
-    external_id: &str,
-    metadata: Map<String, Value>,
-) -> Result<Client, ChangeError> {
+pub async fn create_identity(app: &App, by: &Actor, identity: NewIdentity) -> Result<Client, ChangeError> {
+    let NewIdentity { organization, external_id, metadata, key_policy } = identity;
+    let external_id = external_id.as_str();
     check_external_id(external_id)?;
     let exists = || ChangeError::AlreadyExists { kind: "identity", id: external_id.to_owned() };
     if find_identity(app, organization.as_ref(), external_id).await?.is_some() {
@@ -64,6 +73,7 @@ pub async fn create_identity(
             organization_id: organization.clone(),
             external_id: Some(external_id.to_owned()),
             metadata: metadata.clone(),
+            key_policy: key_policy.clone(),
             ..NewClient::named(external_id)
         };
         match (create_without_credential(app, by, new).await, id) {
@@ -94,7 +104,10 @@ pub async fn delete_identity(app: &App, by: &Actor, id: &ClientId) -> Result<(),
     }
     let wanted = id.clone();
     if app.store.read(move |session| Box::pin(async move { session.has_api_key(&wanted).await })).await? {
-        let patch = ClientPatch { external_id: Some(None), metadata: Some(Map::new()), ..ClientPatch::default() };
+        // What bound it as an identity goes; what an operator bound its keys by stays.
+        let key_policy = KeyPolicyPatch { limits: Some(Vec::new()), ..KeyPolicyPatch::default() };
+        let key_policy = if client.key_policy.limits.is_empty() { KeyPolicyPatch::default() } else { key_policy };
+        let patch = ClientPatch { external_id: Some(None), metadata: Some(Map::new()), key_policy, ..ClientPatch::default() };
         return super::update(app, by, id, patch, Some(client.version)).await.map(drop);
     }
     super::delete(app, by, id, Some(client.version)).await

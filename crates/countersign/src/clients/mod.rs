@@ -8,6 +8,7 @@ mod grant_changes;
 mod grants;
 mod identities;
 mod jwks_uri;
+mod key_policy;
 mod keys;
 mod leaked;
 mod list;
@@ -34,8 +35,9 @@ pub use credentials::{
 };
 pub use grant_changes::{ClientGrantPatch, delete_grant, update_grant};
 pub use grants::{NewClientGrant, grant};
-pub use identities::{create_identity, delete_identity, find_identity, list_identities};
+pub use identities::{NewIdentity, create_identity, delete_identity, find_identity, list_identities};
 pub use jwks_uri::{ClientKeySets, JwksUri};
+pub use key_policy::{KeyPolicy, KeyPolicyPatch};
 pub use keys::{KeySource, NewKeys, add_keys, create_with_keys};
 pub(crate) use leaked::find_by_secret;
 pub use list::{find, list, list_grants};
@@ -66,6 +68,8 @@ pub struct Client {
     pub external_id: Option<String>,
     /// What its owner wants to know of it: a JSON object.
     pub metadata: Map<String, Value>,
+    /// What all its API keys are given and bound by.
+    pub key_policy: KeyPolicy,
     /// Counts its changes, from 1.
     pub version: i64,
     /// When it was created.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_protocol::{ClientAuthMethod, ClientId};
 use serde_json::{Map, Value};
 
-use super::{AssertionAudience, Client, check_external_id, check_metadata};
+use super::{AssertionAudience, Client, KeyPolicyPatch, check_external_id, check_metadata, key_policy};
 use crate::api_keys::EVERY_KEY;
 use crate::app::App;
 use crate::audit::Actor;
@@ -32,6 +32,8 @@ pub struct ClientPatch {
     pub external_id: Option<Option<String>>,
     /// See [`Client::metadata`]; replaces all of it.
     pub metadata: Option<Map<String, Value>>,
+    /// See [`Client::key_policy`].
+    pub key_policy: KeyPolicyPatch,
 }
 
 impl ClientPatch {
@@ -62,6 +64,8 @@ impl ClientPatch {
         set("organization_id", self.organization_id.is_some());
         set("external_id", self.external_id.is_some());
         set("metadata", self.metadata.is_some());
+        set("key_policy", !self.key_policy.is_empty());
+        self.key_policy.apply(&mut client.key_policy);
         client.name = self.name.unwrap_or_else(|| client.name.clone());
         client.auth_method = self.auth_method.unwrap_or(client.auth_method);
         client.auth_method_enforced = self.auth_method_enforced.unwrap_or(client.auth_method_enforced);
@@ -100,7 +104,12 @@ pub async fn update(
             if let Some(Some(organization)) = &patch.organization_id {
                 check_organization(tx, organization).await?;
             }
+            let changes_policy = !patch.key_policy.is_empty();
             let changed = patch.apply(&mut client);
+            if changes_policy {
+                client.key_policy.check()?;
+                key_policy::check(tx, &authority, &client.key_policy).await?;
+            }
             client.updated_at = now;
             client.version = tx.update_client(&client).await?;
             let event = event.with_detail("changed", changed.join(" "));

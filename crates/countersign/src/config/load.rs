@@ -11,9 +11,9 @@ use super::place::Place;
 use super::provenance::Provenance;
 use super::reader::Reader;
 use super::{
-    BudgetsConfig, CacheConfig, Config, CredentialsConfig, ImportedKeysConfig, KeysConfig, LeakReportsConfig, LogConfig,
-    MetricsConfig, OutboundConfig, RefusalsConfig, ServerConfig, SigningKeysConfig, StorageConfig, TlsConfig, TokensConfig,
-    TracesConfig, UsageConfig,
+    BudgetsConfig, CacheConfig, Config, CountersConfig, CredentialsConfig, ImportedKeysConfig, KeysConfig, LeakReportsConfig,
+    LogConfig, MetricsConfig, OutboundConfig, RefusalsConfig, ServerConfig, SigningKeysConfig, StorageConfig, TlsConfig,
+    TokensConfig, TracesConfig, UsageConfig,
 };
 use super::{file, flags};
 
@@ -85,6 +85,7 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
     let cache = CacheConfig::read(reader);
     let signing_keys = SigningKeysConfig::read(reader);
     let budgets = BudgetsConfig::read(reader);
+    let counters = CountersConfig::read(reader, database.as_ref());
     let refusals = RefusalsConfig::read(reader);
     let usage = UsageConfig::read(reader);
     let imported_keys = ImportedKeysConfig::read(reader);
@@ -103,6 +104,7 @@ fn read_sections(reader: &mut Reader<'_>) -> Option<Config> {
         cache: cache?,
         signing_keys: signing_keys?,
         budgets: budgets?,
+        counters: counters?,
         refusals: refusals?,
         usage: usage?,
         imported_keys: imported_keys?,

@@ -8,6 +8,7 @@ mod acme;
 mod base_url;
 mod budgets;
 mod cache;
+mod counters;
 mod credentials;
 mod env;
 mod error;
@@ -48,6 +49,7 @@ pub use acme::AcmeConfig;
 pub use base_url::BaseUrl;
 pub use budgets::BudgetsConfig;
 pub use cache::CacheConfig;
+pub use counters::{CountersBackend, CountersConfig, ValkeyUrl};
 pub use credentials::CredentialsConfig;
 pub use env::{Environment, ProcessEnvironment};
 pub use error::{ConfigError, ConfigErrors};
@@ -101,6 +103,8 @@ pub struct Config {
     pub signing_keys: SigningKeysConfig,
     /// How much one client and one source address may ask for.
     pub budgets: BudgetsConfig,
+    /// Where limits of API keys are counted.
+    pub counters: CountersConfig,
     /// How many explanations of refusals are kept, and for how long.
     pub refusals: RefusalsConfig,
     /// How long counters of what clients do are kept.

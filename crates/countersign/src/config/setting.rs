@@ -2,8 +2,8 @@
 //! [`SECTIONS`].
 
 use super::{
-    acme, budgets, cache, credentials, imported_keys, keys, leak_reports, log, metrics, outbound, refusals, server, signing_keys,
-    storage, tls, tokens, traces, usage,
+    acme, budgets, cache, counters, credentials, imported_keys, keys, leak_reports, log, metrics, outbound, refusals, server,
+    signing_keys, storage, tls, tokens, traces, usage,
 };
 
 /// Every setting, by section, in the order in which they are documented.
@@ -20,6 +20,7 @@ pub static SECTIONS: &[&Section] = &[
     &cache::SECTION,
     &signing_keys::SECTION,
     &budgets::SECTION,
+    &counters::SECTION,
     &refusals::SECTION,
     &usage::SECTION,
     &imported_keys::SECTION,

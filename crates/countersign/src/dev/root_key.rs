@@ -11,7 +11,7 @@ use crate::store::Page;
 const NAME: &str = "Root key";
 const PREFIX: &str = "unkey";
 /// What such libraries do; not what makes operators.
-const RIGHTS: [Right; 9] = [
+const RIGHTS: [Right; 10] = [
     Right::ResourceServersRead,
     Right::ResourceServersWrite,
     Right::ClientsRead,
@@ -21,6 +21,7 @@ const RIGHTS: [Right; 9] = [
     Right::KeysVerify,
     Right::RolesRead,
     Right::RolesWrite,
+    Right::RateLimitsTake,
 ];
 
 /// The root key that is known and still good, or a new one in its place.

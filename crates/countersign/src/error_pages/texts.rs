@@ -441,6 +441,18 @@ pub(super) const fn text_of(code: ErrorCode) -> PageText {
             mend: "Ask an operator who has the right.",
             section: "RFC 9110 section 15.5.4",
         },
+        ErrorCode::LimitsUncounted => PageText {
+            why: "Valkey, Redis or PostgreSQL, where the nodes count together, did not answer in time, and the limit's `on_unreachable` is `deny`. Or this node's memory for counters is full.",
+            see: None,
+            mend: "Try again. See `counters` in the configuration; `on_unreachable` may also be `allow` or `local`.",
+            section: "RFC 9110 section 15.6.4",
+        },
+        ErrorCode::LimitUnknown => PageText {
+            why: "A verification takes from limits by their names, and a name that is not known could let through what should be counted.",
+            see: None,
+            mend: "Give the key or its client a limit of this name, or send `limit` and `duration_seconds` with the name.",
+            section: "RFC 9110 section 15.5.1",
+        },
         ErrorCode::ImportedHashesBusy => PageText {
             why: "Many imported keys with a salted hash were presented for the first time at once, or somebody makes such keys up.",
             see: None,
@@ -470,6 +482,12 @@ pub(super) const fn text_of(code: ErrorCode) -> PageText {
             see: None,
             mend: "Change `allowed_networks` of the key; behind a proxy, check `server.trusted_proxies`.",
             section: "RFC 9110 section 15.5.4",
+        },
+        ErrorCode::ApiKeyUsedUp => PageText {
+            why: "An API key that calls this API is counted as every other: by its limits, those of its client, and its credits.",
+            see: None,
+            mend: "Wait for the seconds of `Retry-After`; where there are none, give the key credits.",
+            section: "RFC 6585 section 4",
         },
         ErrorCode::Internal => PageText {
             why: "Something in the server failed. The request was not refused on its merits.",

@@ -57,6 +57,7 @@ rights! {
     KeysVerify = "keys:verify", "Ask whether API keys are valid";
     RolesRead = "roles:read", "Read roles";
     RolesWrite = "roles:write", "Create, change and delete roles";
+    RateLimitsTake = "rate_limits:take", "Count anything against rate limits of one's own naming";
     SigningKeysRead = "signing_keys:read", "Read the state of signing keys and token keys";
     SigningKeysWrite = "signing_keys:write", "Rotate signing keys and token keys";
     TokensRevoke = "tokens:revoke", "Revoke tokens by client, subject, credential, key or audience";

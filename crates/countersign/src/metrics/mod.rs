@@ -3,6 +3,7 @@
 
 mod budgets;
 mod by_name;
+mod counters;
 mod expiry;
 mod families;
 mod histogram;
@@ -21,6 +22,7 @@ use countersign_protocol::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 
 pub use budgets::{BudgetFamilies, BudgetMetrics};
+pub use counters::CounterMetrics;
 pub use expiry::{Ending, Expiring, ExpiryMetrics, Within};
 pub use histogram::Histogram;
 pub use leaks::LeakMetrics;
@@ -64,6 +66,8 @@ pub struct Metrics {
     pub tokens: TokenMetrics,
     /// Budgets.
     pub budgets: BudgetFamilies,
+    /// Limits that could not be counted.
+    pub counters: CounterMetrics,
     /// Explanations of refusals.
     pub explanations: RefusalMetrics,
     /// What clients do.
@@ -96,6 +100,7 @@ impl Metrics {
         let requests = RequestMetrics::new(&mut families);
         let tokens = TokenMetrics::new(&mut families);
         let budgets = BudgetFamilies::new(&mut families);
+        let counters = CounterMetrics::new(&mut families);
         let explanations = RefusalMetrics::new(&mut families);
         let usage = UsageMetrics::new(&mut families);
         let leaks = LeakMetrics::new(&mut families);
@@ -114,6 +119,7 @@ impl Metrics {
             requests,
             tokens,
             budgets,
+            counters,
             explanations,
             usage,
             leaks,

@@ -9,9 +9,10 @@ use countersign_verify::SystemClock;
 
 use crate::app::{App, AppParts};
 use crate::config::{
-    self, BaseUrl, CertificateSource, Config, Disk, Environment, KeysConfig, LeakReportsConfig, MasterKeySource, NamedFile,
-    OutboundConfig, StorageConfig, StorageUrl,
+    self, BaseUrl, CertificateSource, Config, CountersBackend, CountersConfig, Disk, Environment, KeysConfig, LeakReportsConfig,
+    MasterKeySource, NamedFile, OutboundConfig, StorageConfig, StorageUrl,
 };
+use crate::counters::{CountersOptions, SharedCounters, ValkeyAddress};
 use crate::entropy::SystemEntropy;
 use crate::leak_reports::{LeakReports, ReporterKeys};
 use crate::management;
@@ -43,6 +44,7 @@ pub(crate) fn check_files(config: &Config) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     leak_reports(&config.leak_reports, &outbound, &clock)?;
     connect_options(&config.storage)?;
+    counters_options(&config.counters)?;
     match config.tls.as_ref().map(|tls| &tls.certificate) {
         Some(CertificateSource::Files { files, .. }) => drop(Reloader::start(files.clone(), &Disk, SystemClock.now())?),
         Some(CertificateSource::Acme(acme)) => {
@@ -96,6 +98,7 @@ async fn build(config: &Config, bases: Vec<BaseUrl>, clock: Arc<dyn Clock>) -> a
         backdate_seconds: config.tokens.backdate_seconds.into(),
         reuse_min_life_percent: config.tokens.reuse_min_life_percent,
         budgets: config.budgets,
+        counters: counters_options(&config.counters)?,
         refusals: config.refusals,
         usage: config.usage,
         client_cache_capacity: config.cache.clients,
@@ -157,7 +160,7 @@ pub(crate) fn connect_options(storage: &StorageConfig) -> anyhow::Result<Connect
         StorageUrl::Sqlite { path } => ConnectOptions::Sqlite { path: path.clone(), durability: Durability::PowerLoss },
         StorageUrl::Postgres { url, tls } => ConnectOptions::Postgres {
             address: url.clone(),
-            tls: if *tls { Some(database_tls(storage.ca_file.as_ref())?) } else { None },
+            tls: if *tls { Some(tls_to(storage.ca_file.as_ref())?) } else { None },
             password: storage.password.clone(),
             max_connections: storage.max_connections,
             timeout: storage.timeout,
@@ -166,8 +169,25 @@ pub(crate) fn connect_options(storage: &StorageConfig) -> anyhow::Result<Connect
     })
 }
 
-/// How PostgreSQL's certificate is verified: by these authorities only, or by Mozilla's.
-fn database_tls(ca_file: Option<&NamedFile>) -> anyhow::Result<Arc<rustls::ClientConfig>> {
+/// Where limits are counted.
+fn counters_options(config: &CountersConfig) -> anyhow::Result<CountersOptions> {
+    let shared = match &config.backend {
+        CountersBackend::Process => None,
+        CountersBackend::Database => Some(SharedCounters::Database),
+        CountersBackend::Valkey { url, password, ca_file } => Some(SharedCounters::Valkey(ValkeyAddress {
+            host: url.host.clone(),
+            port: url.port,
+            database: url.database,
+            username: url.username.clone(),
+            password: password.clone(),
+            tls: if url.tls { Some(tls_to(ca_file.as_ref())?) } else { None },
+        })),
+    };
+    Ok(CountersOptions { capacity: config.capacity, timeout: config.timeout, shared, ..CountersOptions::default() })
+}
+
+/// How a server's certificate is verified: by these authorities only, or by Mozilla's.
+fn tls_to(ca_file: Option<&NamedFile>) -> anyhow::Result<Arc<rustls::ClientConfig>> {
     let Some(file) = ca_file else { return Ok(Arc::new(tls_config(public_roots())?)) };
     let mut roots = rustls::RootCertStore::empty();
     for certificate in file.read_certificates(&Disk)? {

@@ -12,45 +12,44 @@ use super::value::{Row, Value};
 use super::{Session, StoreError, Tx};
 use crate::api_keys::{ApiKey, ApiKeyFilter, ApiKeyState, Permission};
 use crate::config::Network;
+use crate::counters::{CreditsRow, StoredCredits};
 use crate::ids::{ApiKeyId, OrganizationId, ResourceServerId};
 
 pub(super) const INSERT_INTO: &str = "INSERT INTO api_keys (id, client_id, resource_server_id, name, prefix, external_id, metadata, \
                                       permissions, roles, allowed_networks, expires_at, disabled_at, revoked_at, version, created_at, \
-                                      created_by, updated_at) VALUES ";
-pub(super) const COLUMNS: usize = 17;
+                                      created_by, updated_at, limits) VALUES ";
+pub(super) const COLUMNS: usize = 18;
+
+/// Everything of keys but their secrets, with their credits.
+macro_rules! selected {
+    () => {
+        "SELECT id, client_id, resource_server_id, name, prefix, external_id, metadata, permissions, roles, allowed_networks, \
+         expires_at, disabled_at, revoked_at, version, created_at, created_by, updated_at, limits, remaining, refill_amount, \
+         refill_day, refilled_at FROM api_keys LEFT JOIN api_key_credits ON key_id = id "
+    };
+}
+
+/// What the pages of the list have in common.
+macro_rules! filtered {
+    () => {
+        "AND (CAST($4 AS TEXT) IS NULL OR resource_server_id = $4) \
+         AND (CAST($6 AS TEXT) IS NULL OR CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN disabled_at IS NOT NULL \
+         THEN 'disabled' WHEN expires_at <= $7 THEN 'expired' ELSE 'active' END = $6) \
+         AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM clients WHERE clients.id = api_keys.client_id \
+         AND organization_id = $8)) ORDER BY created_at, id LIMIT $3"
+    };
+}
 
 statements! {
     INSERT = many_rows!(INSERT_INTO, COLUMNS, 1, "");
     OWNER = "SELECT client_id FROM api_keys WHERE id = $1";
-    FIND = "SELECT id, client_id, resource_server_id, name, prefix, external_id, metadata, permissions, roles, allowed_networks, \
-            expires_at, disabled_at, revoked_at, version, created_at, created_by, updated_at FROM api_keys WHERE id = $1";
-    BY_LOOKUP = "SELECT id, client_id, resource_server_id, name, prefix, external_id, metadata, permissions, roles, allowed_networks, \
-            expires_at, disabled_at, revoked_at, version, created_at, created_by, updated_at FROM api_keys \
-            WHERE id = (SELECT key_id FROM api_key_secrets WHERE lookup = $1)";
-    PAGE = "SELECT id, client_id, resource_server_id, name, prefix, external_id, metadata, permissions, roles, allowed_networks, \
-            expires_at, disabled_at, revoked_at, version, created_at, created_by, updated_at FROM api_keys \
-            WHERE (created_at, id) > ($1, $2) \
-            AND (CAST($4 AS TEXT) IS NULL OR resource_server_id = $4) AND (CAST($5 AS TEXT) IS NULL OR external_id = $5) \
-            AND (CAST($6 AS TEXT) IS NULL OR CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN disabled_at IS NOT NULL THEN 'disabled' \
-            WHEN expires_at <= $7 THEN 'expired' ELSE 'active' END = $6) \
-            AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM clients WHERE clients.id = api_keys.client_id AND organization_id = $8)) \
-            ORDER BY created_at, id LIMIT $3";
-    PAGE_OF_CLIENT = "SELECT id, client_id, resource_server_id, name, prefix, external_id, metadata, permissions, roles, allowed_networks, \
-            expires_at, disabled_at, revoked_at, version, created_at, created_by, updated_at FROM api_keys \
-            WHERE (created_at, id) > ($1, $2) AND client_id = $9 \
-            AND (CAST($4 AS TEXT) IS NULL OR resource_server_id = $4) AND (CAST($5 AS TEXT) IS NULL OR external_id = $5) \
-            AND (CAST($6 AS TEXT) IS NULL OR CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN disabled_at IS NOT NULL THEN 'disabled' \
-            WHEN expires_at <= $7 THEN 'expired' ELSE 'active' END = $6) \
-            AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM clients WHERE clients.id = api_keys.client_id AND organization_id = $8)) \
-            ORDER BY created_at, id LIMIT $3";
-    PAGE_OF_EXTERNAL_ID = "SELECT id, client_id, resource_server_id, name, prefix, external_id, metadata, permissions, roles, allowed_networks, \
-            expires_at, disabled_at, revoked_at, version, created_at, created_by, updated_at FROM api_keys \
-            WHERE (created_at, id) > ($1, $2) AND external_id = $5 \
-            AND (CAST($4 AS TEXT) IS NULL OR resource_server_id = $4) \
-            AND (CAST($6 AS TEXT) IS NULL OR CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN disabled_at IS NOT NULL THEN 'disabled' \
-            WHEN expires_at <= $7 THEN 'expired' ELSE 'active' END = $6) \
-            AND (CAST($8 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM clients WHERE clients.id = api_keys.client_id AND organization_id = $8)) \
-            ORDER BY created_at, id LIMIT $3";
+    FIND = concat!(selected!(), "WHERE id = $1");
+    BY_LOOKUP = concat!(selected!(), "WHERE id = (SELECT api_key_secrets.key_id FROM api_key_secrets WHERE lookup = $1)");
+    PAGE = concat!(selected!(), "WHERE (created_at, id) > ($1, $2) \
+            AND (CAST($5 AS TEXT) IS NULL OR external_id = $5) ", filtered!());
+    PAGE_OF_CLIENT = concat!(selected!(), "WHERE (created_at, id) > ($1, $2) AND client_id = $9 \
+            AND (CAST($5 AS TEXT) IS NULL OR external_id = $5) ", filtered!());
+    PAGE_OF_EXTERNAL_ID = concat!(selected!(), "WHERE (created_at, id) > ($1, $2) AND external_id = $5 ", filtered!());
     PREFIXES = "SELECT DISTINCT prefix FROM api_keys WHERE CAST($1 AS TEXT) IS NULL \
                 OR EXISTS (SELECT 1 FROM clients WHERE clients.id = api_keys.client_id AND organization_id = $1) ORDER BY prefix";
     ANY_FOR = "SELECT id FROM api_keys WHERE resource_server_id = $1 LIMIT 1";
@@ -59,7 +58,7 @@ statements! {
     ANY_WITH_ROLE = "SELECT id FROM api_keys WHERE roles LIKE $1 ESCAPE '\\' LIMIT 1";
     // The client's row is locked: its keys do not change meanwhile.
     UPDATE = "UPDATE api_keys SET name = $2, external_id = $3, metadata = $4, permissions = $5, roles = $6, allowed_networks = $7, \
-              expires_at = $8, updated_at = $9, client_id = $10, version = version + 1 WHERE id = $1 AND revoked_at IS NULL RETURNING version";
+              expires_at = $8, updated_at = $9, client_id = $10, limits = $11, version = version + 1 WHERE id = $1 AND revoked_at IS NULL RETURNING version";
     TOUCH = "UPDATE api_keys SET updated_at = $2, version = version + 1 WHERE id = $1 AND revoked_at IS NULL RETURNING version";
     DISABLE = "UPDATE api_keys SET disabled_at = $2, updated_at = $2, version = version + 1 \
                WHERE id = $1 AND disabled_at IS NULL AND revoked_at IS NULL RETURNING id";
@@ -91,6 +90,7 @@ impl Tx {
             new.expires_at.into(),
             new.updated_at.into(),
             new.client_id.as_str().into(),
+            json(&new.limits)?.into(),
         ];
         self.query_optional(&UPDATE, &values).await?.map(|mut row| row.integer()).transpose()
     }
@@ -214,9 +214,13 @@ impl Session {
 
     /// Whether any key has this role.
     pub(crate) async fn has_api_key_with_role(&mut self, name: &str) -> Result<bool, StoreError> {
-        let pattern = format!("%\"{}\"%", name.replace('_', "\\_"));
-        Ok(self.query_optional(&ANY_WITH_ROLE, &[pattern.into()]).await?.is_some())
+        Ok(self.query_optional(&ANY_WITH_ROLE, &[with_role(name).into()]).await?.is_some())
     }
+}
+
+/// A pattern of lists that hold a role.
+pub(super) fn with_role(name: &str) -> String {
+    format!("%\"{}\"%", name.replace('_', "\\_"))
 }
 
 /// The values of [`INSERT_INTO`].
@@ -239,10 +243,20 @@ pub(super) fn values(new: &ApiKey) -> Result<[Value; COLUMNS], StoreError> {
         new.created_at.into(),
         new.created_by.as_str().into(),
         new.updated_at.into(),
+        json(&new.limits)?.into(),
     ])
 }
 
-fn json(value: &impl Serialize) -> Result<String, StoreError> {
+/// The columns of credits; `Some(None)`: they are damaged.
+fn credits(row: &mut Row) -> Result<Option<Option<StoredCredits>>, StoreError> {
+    let (remaining, refill_amount, refill_day) = (row.optional_integer()?, row.optional_integer()?, row.optional_integer()?);
+    let refilled_at = row.optional_time()?;
+    let Some((remaining, refilled_at)) = remaining.zip(refilled_at) else { return Ok(None) };
+    let stored = CreditsRow { remaining, refill_amount, refill_day }.credits();
+    Ok(Some(stored.map(|credits| StoredCredits { credits, refilled_at })))
+}
+
+pub(super) fn json(value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(StoreError::internal)
 }
 
@@ -257,7 +271,7 @@ pub(super) fn permissions(text: &str) -> Option<Vec<Permission>> {
     names.iter().map(|name| Permission::parse(name).ok()).collect()
 }
 
-fn networks(text: &str) -> Option<Vec<Network>> {
+pub(super) fn networks(text: &str) -> Option<Vec<Network>> {
     let texts: Vec<String> = serde_json::from_str(text).ok()?;
     texts.iter().map(|text| Network::from_text(text)).collect()
 }
@@ -283,11 +297,13 @@ fn read(mut row: Row) -> Result<ApiKey, StoreError> {
         created_at: row.time()?,
         created_by: row.text()?,
         updated_at: row.time()?,
+        limits: parsed(&row.text()?).ok_or_else(|| bad("limits"))?,
+        credits: credits(&mut row)?.map(|credits| credits.ok_or_else(|| bad("refill_day"))).transpose()?,
         secrets: Vec::new(),
         id: ApiKeyId::from_stored(&id),
     })
 }
 
-fn parsed<T: DeserializeOwned>(text: &str) -> Option<T> {
+pub(super) fn parsed<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_str(text).ok()
 }

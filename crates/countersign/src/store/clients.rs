@@ -2,35 +2,37 @@
 
 use countersign_protocol::{ClientAuthMethod, ClientId, Timestamp};
 
+use super::api_keys::{json, list, networks, parsed, permissions, with_role};
 use super::authorization_servers::corrupt;
-use serde_json::{Map, Value};
-
 use super::keyset::{Page, limit};
 use super::statement::statements;
 use super::value::Row;
 use super::{Session, StoreError, Tx};
-use crate::clients::{AssertionAudience, Client, ClientSummary};
+use crate::clients::{AssertionAudience, Client, ClientSummary, KeyPolicy};
 use crate::ids::OrganizationId;
 
 statements! {
     INSERT = "INSERT INTO clients (id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, \
-              metadata, created_at, updated_at, assertion_audience) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)";
+              metadata, created_at, updated_at, assertion_audience, key_permissions, key_roles, key_networks, key_limits) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14)";
     FIND = "SELECT id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, metadata, \
-            version, created_at, updated_at, assertion_audience FROM clients WHERE id = $1";
+            version, created_at, updated_at, assertion_audience, key_permissions, key_roles, key_networks, key_limits FROM clients WHERE id = $1";
     PAGE = "SELECT id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, metadata, \
-            version, created_at, updated_at, assertion_audience FROM clients WHERE (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3";
+            version, created_at, updated_at, assertion_audience, key_permissions, key_roles, key_networks, key_limits FROM clients WHERE (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3";
     PAGE_OF_ORGANIZATION = "SELECT id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, \
-            metadata, version, created_at, updated_at, assertion_audience FROM clients \
+            metadata, version, created_at, updated_at, assertion_audience, key_permissions, key_roles, key_networks, key_limits FROM clients \
             WHERE organization_id = $4 AND (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3";
     UPDATE = "UPDATE clients SET name = $2, token_endpoint_auth_method = $3, auth_method_enforced_at = $4, organization_id = $5, \
-              external_id = $6, metadata = $7, updated_at = $8, assertion_audience = $9, version = version + 1 \
+              external_id = $6, metadata = $7, updated_at = $8, assertion_audience = $9, key_permissions = $10, key_roles = $11, key_networks = $12, \
+              key_limits = $13, version = version + 1 \
               WHERE id = $1 RETURNING version";
     CREDENTIALS_IN_ORDER = "SELECT id FROM credentials WHERE client_id = $1 ORDER BY id";
     DELETE_CREDENTIAL = "DELETE FROM credentials WHERE id = $1";
     DELETE_GRANTS = "DELETE FROM client_grants WHERE client_id = $1";
     DELETE = "DELETE FROM clients WHERE id = $1";
+    ANY_WITH_ROLE = "SELECT id FROM clients WHERE key_roles LIKE $1 ESCAPE '\\' LIMIT 1";
     LOCK = "UPDATE clients SET version = version WHERE id = $1 RETURNING id, name, token_endpoint_auth_method, auth_method_enforced_at, \
-            disabled_at, organization_id, external_id, metadata, version, created_at, updated_at, assertion_audience";
+            disabled_at, organization_id, external_id, metadata, version, created_at, updated_at, assertion_audience, key_permissions, key_roles, key_networks, key_limits";
     DISABLE = "UPDATE clients SET disabled_at = $2, updated_at = $2, version = version + 1 WHERE id = $1 AND disabled_at IS NULL";
     ENABLE = "UPDATE clients SET disabled_at = NULL, updated_at = $2, version = version + 1 WHERE id = $1 AND disabled_at IS NOT NULL";
 }
@@ -45,9 +47,13 @@ impl Tx {
             new.disabled_at.into(),
             new.organization_id.as_ref().map(OrganizationId::as_str).into(),
             new.external_id.as_deref().into(),
-            metadata_text(&new.metadata)?.into(),
+            json(&new.metadata)?.into(),
             new.created_at.into(),
             new.assertion_audience.as_str().into(),
+            list(&new.key_policy.permissions)?.into(),
+            json(&new.key_policy.roles)?.into(),
+            list(&new.key_policy.allowed_networks)?.into(),
+            json(&new.key_policy.limits)?.into(),
         ];
         self.query(&INSERT, &values).await.map(drop)
     }
@@ -82,9 +88,13 @@ impl Tx {
             new.auth_method_enforced.then_some(new.updated_at).into(),
             new.organization_id.as_ref().map(OrganizationId::as_str).into(),
             new.external_id.as_deref().into(),
-            metadata_text(&new.metadata)?.into(),
+            json(&new.metadata)?.into(),
             new.updated_at.into(),
             new.assertion_audience.as_str().into(),
+            list(&new.key_policy.permissions)?.into(),
+            json(&new.key_policy.roles)?.into(),
+            list(&new.key_policy.allowed_networks)?.into(),
+            json(&new.key_policy.limits)?.into(),
         ];
         let row = self.query_optional(&UPDATE, &values).await?;
         row.ok_or_else(|| StoreError::internal("the locked client is gone"))?.integer()
@@ -111,6 +121,11 @@ impl Session {
         client.credentials = self.credentials_of(id).await?;
         client.grants = self.grants_of(id).await?;
         Ok(Some(client))
+    }
+
+    /// Whether the keys of any client have this role.
+    pub(crate) async fn has_client_with_key_role(&mut self, name: &str) -> Result<bool, StoreError> {
+        Ok(self.query_optional(&ANY_WITH_ROLE, &[with_role(name).into()]).await?.is_some())
     }
 
     /// A piece of the list of clients, without their credentials and grants.
@@ -148,11 +163,13 @@ fn read(mut row: Row) -> Result<Client, StoreError> {
             None => AssertionAudience::Issuer,
             Some(name) => AssertionAudience::from_name(&name).ok_or_else(|| bad("assertion_audience"))?,
         },
+        key_policy: KeyPolicy {
+            permissions: permissions(&row.text()?).ok_or_else(|| bad("key_permissions"))?,
+            roles: parsed(&row.text()?).ok_or_else(|| bad("key_roles"))?,
+            allowed_networks: networks(&row.text()?).ok_or_else(|| bad("key_networks"))?,
+            limits: parsed(&row.text()?).ok_or_else(|| bad("key_limits"))?,
+        },
         credentials: Vec::new(),
         grants: Vec::new(),
     })
-}
-
-fn metadata_text(metadata: &Map<String, Value>) -> Result<String, StoreError> {
-    serde_json::to_string(metadata).map_err(StoreError::internal)
 }

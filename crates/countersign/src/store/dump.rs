@@ -16,6 +16,7 @@ pub const TABLES: &[&str] = &[
     "acme_accounts",
     "acme_certificates",
     "acme_challenges",
+    "api_key_credits",
     "api_key_secrets",
     "api_key_uses",
     "api_keys",

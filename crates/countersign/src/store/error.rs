@@ -50,6 +50,16 @@ impl StoreError {
         Self::Internal(Arc::from(source.into()))
     }
 
+    /// Whoever was to spend credits is gone.
+    pub(crate) fn spend_lost() -> Self {
+        Self::internal("a spend was lost")
+    }
+
+    /// A time that no calendar has.
+    pub(crate) fn no_such_time() -> Self {
+        Self::internal("the time is in no calendar")
+    }
+
     /// A committed change that could not be taken up.
     pub(crate) fn not_applied(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::NotApplied(Arc::from(source.into()))

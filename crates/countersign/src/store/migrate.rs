@@ -20,6 +20,8 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (9, include_str!("../../../../migrations/0009_usage.sql")),
     (10, include_str!("../../../../migrations/0010_api_keys.sql")),
     (11, include_str!("../../../../migrations/0011_imported_keys.sql")),
+    (12, include_str!("../../../../migrations/0012_credits.sql")),
+    (13, include_str!("../../../../migrations/0013_key_policy.sql")),
     (16, include_str!("../../../../migrations/0016_identities.sql")),
 ];
 

@@ -14,8 +14,10 @@ mod changes;
 mod client_grants;
 mod client_usage;
 mod clients;
+mod counter_windows;
 mod credential_uses;
 mod credentials;
+mod credits;
 mod described_permissions;
 mod dump;
 mod engine;
@@ -50,6 +52,7 @@ mod value;
 mod writer_state;
 
 pub use changes::{Change, ChangeKind};
+pub(crate) use counter_windows::{CounterAsk, CounterWindow};
 pub use dump::{DumpPart, TABLES};
 pub use engine::{ConnectOptions, Durability, Store, WorkFuture};
 pub use error::StoreError;
@@ -77,6 +80,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         clients::ALL,
         credential_uses::ALL,
         credentials::ALL,
+        credits::ALL,
         described_permissions::ALL,
         expiry_warnings::ALL,
         facts::ALL,

@@ -2,12 +2,13 @@
 
 use clap::Args;
 use countersign_protocol::ClientId;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::cli::Printer;
 use crate::cli::api::{ApiArgs, Path};
 use crate::cli::authorization_server::parse_id;
 use crate::cli::client::{parse_client_id, parse_object};
+use crate::cli::limits::{parse_limit, parse_refill};
 use crate::cli::resource_server;
 use crate::cli::verbs::{self, Members};
 use crate::ids::AuthorizationServerId;
@@ -47,6 +48,15 @@ pub(crate) struct SettingsArgs {
     /// A network that it may be used from, such as 203.0.113.0/24; may be repeated
     #[arg(long = "allowed-network", value_name = "CIDR")]
     allowed_networks: Option<Vec<String>>,
+    /// How much it may be used in a time, such as reads=100/1m; may be repeated
+    #[arg(long = "limit", value_name = "NAME=COUNT/TIME", value_parser = parse_limit)]
+    limits: Option<Vec<Value>>,
+    /// How often it may be used [default: without a bound]
+    #[arg(long, value_name = "COUNT")]
+    credits: Option<u64>,
+    /// How the credits come back at midnight (UTC): daily:AMOUNT, or monthly:AMOUNT@DAY
+    #[arg(long, value_name = "REFILL", value_parser = parse_refill, requires = "credits")]
+    refill: Option<Value>,
     /// What its owner calls it elsewhere
     #[arg(long, value_name = "TEXT")]
     external_id: Option<String>,
@@ -64,6 +74,8 @@ impl SettingsArgs {
             .given("permissions", self.permissions)
             .given("roles", self.roles)
             .given("allowed_networks", self.allowed_networks)
+            .given("limits", self.limits)
+            .given("credits", self.credits.map(|remaining| json!({ "remaining": remaining, "refill": self.refill })))
             .given("external_id", self.external_id)
             .given("metadata", self.metadata)
             .given("expires_at", self.expires_at)

@@ -1,6 +1,7 @@
 //! `countersign key`.
 
 mod create;
+mod credits;
 mod import;
 mod scanner_rules;
 mod update;
@@ -14,6 +15,7 @@ use super::Printer;
 use super::api::{ApiArgs, Path};
 use super::verbs::{self, DeleteArgs, ListArgs, Members};
 use create::CreateArgs;
+use credits::CreditsArgs;
 use import::ImportArgs;
 use scanner_rules::ScannerRulesArgs;
 use update::UpdateArgs;
@@ -24,6 +26,7 @@ Examples:
   countersign key create \"Acme, production\" --client acme-1 --resource-server https://api.example.com --prefix acme_live --permission orders.read
   countersign key verify - --permissions \"orders.read AND orders.write\" < key.txt
   countersign key list --client acme-1
+  countersign key credits key_06rgs5v97tzapyv6r0ykd59rv8 --add 1000
   countersign key rotate key_06rgs5v97tzapyv6r0ykd59rv8 --overlap-seconds 86400
   countersign key import keys.csv --client acme-1 --resource-server rs_06rgs5v97tzapyv6r0ykd59rv8 --dry-run
   countersign key scanner-rules --format gitleaks > .gitleaks.toml";
@@ -44,6 +47,8 @@ pub(crate) enum KeyCommand {
     Update(UpdateArgs),
     /// Make a new secret for an API key; the old one is accepted on for a while
     Rotate(RotateArgs),
+    /// Change how often an API key may be used yet
+    Credits(CreditsArgs),
     /// Disable an API key: it is refused until it is enabled
     Disable(OneArgs),
     /// Enable a disabled API key
@@ -130,6 +135,7 @@ pub(super) async fn run(command: KeyCommand, printer: Printer) -> anyhow::Result
         KeyCommand::Show(one) => show(&one, printer).await,
         KeyCommand::Update(arguments) => update::run(arguments, printer).await,
         KeyCommand::Rotate(arguments) => rotate(&arguments, printer).await,
+        KeyCommand::Credits(arguments) => credits::run(&arguments, printer).await,
         KeyCommand::Disable(one) => switch(&one, "disable", printer).await,
         KeyCommand::Enable(one) => switch(&one, "enable", printer).await,
         KeyCommand::Revoke(one) => switch(&one, "revoke", printer).await,

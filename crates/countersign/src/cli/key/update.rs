@@ -27,6 +27,12 @@ pub(crate) struct UpdateArgs {
     /// It may be used from everywhere
     #[arg(long, conflicts_with = "allowed_networks")]
     clear_allowed_networks: bool,
+    /// Take all its own limits; those of its client stay
+    #[arg(long, conflicts_with = "limits")]
+    clear_limits: bool,
+    /// Count no credits
+    #[arg(long, conflicts_with = "credits")]
+    clear_credits: bool,
     /// Forget what its owner calls it elsewhere
     #[arg(long, conflicts_with = "external_id")]
     clear_external_id: bool,
@@ -49,6 +55,8 @@ pub(super) async fn run(arguments: UpdateArgs, printer: Printer) -> anyhow::Resu
         .cleared("permissions", arguments.clear_permissions)
         .cleared("roles", arguments.clear_roles)
         .cleared("allowed_networks", arguments.clear_allowed_networks)
+        .cleared("limits", arguments.clear_limits)
+        .cleared("credits", arguments.clear_credits)
         .cleared("external_id", arguments.clear_external_id)
         .cleared("metadata", arguments.clear_metadata)
         .cleared("expires_at", arguments.clear_expires_at);

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::cli::Printer;
 use crate::cli::api::{ApiArgs, Path};
+use crate::cli::limits::parse_limit_ask;
 use crate::cli::profile::read_secret;
 use crate::cli::verbs::Members;
 
@@ -28,6 +29,12 @@ pub(crate) struct VerifyArgs {
     /// The audience of the resource server that it must be for
     #[arg(long)]
     audience: Option<String>,
+    /// A limit that it takes from, besides those that apply by themselves; may be repeated
+    #[arg(long = "limit", value_name = "NAME[=COST]", value_parser = parse_limit_ask)]
+    limits: Option<Vec<Value>>,
+    /// How many credits it costs; 0 looks [default: 1]
+    #[arg(long, value_name = "COUNT")]
+    cost: Option<u64>,
     /// The address of whoever presented the key
     #[arg(long)]
     address: Option<IpAddr>,
@@ -40,6 +47,8 @@ pub(super) async fn run(arguments: VerifyArgs, printer: Printer) -> anyhow::Resu
     let body = Members::default()
         .with("key", key.expose().clone())
         .given("permissions", arguments.permissions)
+        .given("limits", arguments.limits)
+        .given("cost", arguments.cost)
         .given("audience", arguments.audience)
         .given("address", arguments.address.map(|address| address.to_string()));
     let reply = arguments.api.connect()?.ask(&Path::of(&["keys", "verify"])?, &body.into_value()).await?;

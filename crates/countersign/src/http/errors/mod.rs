@@ -82,7 +82,11 @@ pub(super) fn json_text(status: StatusCode, text: impl Into<Body>) -> Response {
 pub(super) fn fault(code: ErrorCode, cause: String) -> Response {
     let is_passing = matches!(
         code,
-        ErrorCode::ChangeNotApplied | ErrorCode::ImportedHashesBusy | ErrorCode::ReporterKeysUnavailable | ErrorCode::Unavailable
+        ErrorCode::ChangeNotApplied
+            | ErrorCode::ImportedHashesBusy
+            | ErrorCode::LimitsUncounted
+            | ErrorCode::ReporterKeysUnavailable
+            | ErrorCode::Unavailable
     );
     let mut response = problem(if is_passing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR }, code);
     // A change that is made is not to be sent again.

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::{FromRequestParts, Request};
 use axum::middleware::Next;
 use axum::response::Response;
-use countersign_protocol::{BearerChallenge, ClientId, CredentialText, ErrorCode, Scope, Secret};
+use countersign_protocol::{BearerChallenge, ClientId, CredentialText, ErrorCode, Scope, Secret, Timestamp};
 use countersign_verify::{Presented, PresentedError};
-use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
@@ -79,15 +79,15 @@ impl Caller {
 
     /// An API key of this API gives the rights that are its permissions.
     async fn of_key(app: &App, text: &str, source: SourceAddress, request_id: String) -> Result<Self, Refusal> {
-        let own = KeyAudience::ResourceServer(resource_server_id());
+        let (own, now) = (KeyAudience::ResourceServer(resource_server_id()), app.clock.now());
         let asked = VerifyRequest {
             address: Some(source.ip()),
             resource_server: Some(own),
             ..VerifyRequest::of(Secret::new(text.to_owned()))
         };
         let verdict = api_keys::verify(app, asked).await?;
-        let Some(key) = verdict.key.as_deref().filter(|_| verdict.is_valid()) else { return Err(refused_key(&verdict).into()) };
-        let client = app.find_client(&key.client_id).await?.ok_or_else(|| refused_key(&verdict))?;
+        let Some(key) = verdict.key.as_deref().filter(|_| verdict.is_valid()) else { return Err(refused_key(&verdict, now).into()) };
+        let client = app.find_client(&key.client_id).await?.ok_or_else(|| refused_key(&verdict, now))?;
         let scope = Right::given_by(&key.permissions);
         Ok(Self { client, scope, proof: Proof::Key(key.id.clone()), request_id, source })
     }
@@ -219,7 +219,7 @@ fn name(response: &mut Response, client_id: &ClientId, credential_id: &Credentia
 }
 
 /// Why an API key is not accepted here.
-fn refused_key(verdict: &Verdict) -> Response {
+fn refused_key(verdict: &Verdict, now: Timestamp) -> Response {
     let is_for_this = verdict.key.as_deref().is_none_or(|key| key.resource_server_id == resource_server_id());
     let refused = match verdict.code {
         VerdictCode::Forbidden if is_for_this => problem(StatusCode::FORBIDDEN, ErrorCode::ApiKeyNotFromHere),
@@ -230,10 +230,23 @@ fn refused_key(verdict: &Verdict) -> Response {
         | VerdictCode::Disabled
         | VerdictCode::Expired
         | VerdictCode::InsufficientPermissions => invalid(ErrorCode::ApiKeyRefused),
+        VerdictCode::RateLimited | VerdictCode::UsageExceeded => used_up(verdict, now),
     };
     let mut refused = explained(refused, format!("the verdict on the API key is {}", verdict.code.as_str()));
     if let Some(key) = verdict.key.as_deref() {
         name(&mut refused, &key.client_id, &CredentialId::from_stored(key.id.as_str()));
+    }
+    refused
+}
+
+/// A limit of the key has no room, or its credits are spent.
+fn used_up(verdict: &Verdict, now: Timestamp) -> Response {
+    let mut refused = problem(StatusCode::TOO_MANY_REQUESTS, ErrorCode::ApiKeyUsedUp);
+    let resets = verdict.limits.iter().filter(|limit| limit.answer.exceeded).map(|limit| limit.answer.reset_at.as_millis());
+    // Credits come back when somebody gives them.
+    if let Some(at) = resets.max() {
+        let seconds = at.saturating_sub(now.as_millis()).max(0).unsigned_abs().div_ceil(1_000);
+        refused.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     refused
 }

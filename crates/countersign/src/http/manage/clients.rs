@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::body::{Body, given, present};
 use super::caller::Caller;
 use super::idempotency::Attempt;
+use super::key_policy::{KeyPolicyBody, KeyPolicyView};
 use super::page::{List, PageQuery};
 use super::path::Named;
 use super::refusal::Refusal;
@@ -22,7 +23,9 @@ use super::version::IfMatch;
 use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, InvalidField};
-use crate::clients::{self, AssertionAudience, Client, ClientPatch, ClientSummary, CreatedClient, KeySource, NewClient, NewKeys};
+use crate::clients::{
+    self, AssertionAudience, Client, ClientPatch, ClientSummary, CreatedClient, KeyPolicy, KeySource, NewClient, NewKeys,
+};
 use crate::ids::OrganizationId;
 use crate::management::Right;
 
@@ -46,6 +49,8 @@ pub(super) struct ClientView {
     external_id: Option<String>,
     /// What its owner wants to know of it
     metadata: Map<String, Value>,
+    /// What all its API keys are given and bound by
+    key_policy: KeyPolicyView,
     /// RFC 3339; null unless it is disabled
     disabled_at: Option<String>,
     /// RFC 3339
@@ -65,6 +70,7 @@ impl ClientView {
             organization_id: client.organization_id.as_ref().map(ToString::to_string),
             external_id: client.external_id.clone(),
             metadata: client.metadata.clone(),
+            key_policy: KeyPolicyView::of(&client.key_policy),
             disabled_at: client.disabled_at.map(rfc3339),
             created_at: rfc3339(client.created_at),
             updated_at: rfc3339(client.updated_at),
@@ -121,6 +127,9 @@ pub(super) struct NewClientBody {
     /// What its owner wants to know of it: at most 4,096 bytes of JSON
     #[serde(default)]
     metadata: Map<String, Value>,
+    /// What all its API keys are given and bound by
+    #[serde(default)]
+    key_policy: KeyPolicyBody,
     /// `issuer` unless given; `token_endpoint` for libraries that name that URL
     #[serde(default)]
     assertion_audience: Option<String>,
@@ -174,6 +183,9 @@ pub(super) struct ClientPatchBody {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Map<String, Value>>)]
     metadata: Option<Option<Map<String, Value>>>,
+    /// What all its API keys are given and bound by; its members that are absent stay
+    #[serde(default)]
+    key_policy: KeyPolicyBody,
 }
 
 impl NewClientBody {
@@ -199,6 +211,8 @@ impl NewClientBody {
             .into());
         }
         let organization_id = self.organization_id.as_deref().map(OrganizationId::from_stored);
+        let mut key_policy = KeyPolicy::default();
+        self.key_policy.checked()?.apply(&mut key_policy);
         Ok(NewClient {
             id: self.client_id.as_deref().map(parse_client_id).transpose()?,
             name: self.name,
@@ -218,6 +232,7 @@ impl NewClientBody {
             },
             external_id: self.external_id,
             metadata: self.metadata,
+            key_policy,
         })
     }
 }
@@ -240,6 +255,7 @@ impl ClientPatchBody {
             organization_id,
             external_id: self.external_id,
             metadata: self.metadata.map(Option::unwrap_or_default),
+            key_policy: self.key_policy.checked()?,
         })
     }
 }

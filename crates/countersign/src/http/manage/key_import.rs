@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::body::{Body, LargeBody};
 use super::caller::Caller;
 use super::idempotency::Attempt;
+use super::limits::{CreditsBody, LimitBody, limits};
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::time::parse;
@@ -81,6 +82,12 @@ pub(super) struct KeyImportEntry {
     /// Addresses and networks that it is accepted from
     #[serde(default)]
     allowed_networks: Vec<String>,
+    /// How much it may be used in a time
+    #[serde(default)]
+    limits: Vec<LimitBody>,
+    /// How often it may be used; null: without a bound
+    #[serde(default)]
+    credits: Option<CreditsBody>,
     /// What the text of a secret begins with that is made for it later
     #[serde(default)]
     prefix: Option<String>,
@@ -157,8 +164,9 @@ fn entry(value: Value) -> Result<ImportEntry, InvalidField> {
 fn unreadable(path: &str, error: &serde_json::Error) -> InvalidField {
     let member = path.split(['.', '[']).next().unwrap_or_default();
     let known = ["hash", "scheme", "part", "import_key_id", "lookup", "lookup_by", "client_id", "resource_server_id", "name"];
-    let more = ["external_id", "metadata", "permissions", "roles", "allowed_networks", "prefix", "expires_at", "enabled"];
-    let field = known.into_iter().chain(more).find(|name| *name == member).unwrap_or("entry");
+    let more = ["external_id", "metadata", "permissions", "roles", "allowed_networks", "limits", "credits", "prefix"];
+    let state = ["expires_at", "enabled"];
+    let field = known.into_iter().chain(more).chain(state).find(|name| *name == member).unwrap_or("entry");
     InvalidField::new(field, "not of its type", error.to_string())
 }
 
@@ -195,6 +203,8 @@ impl KeyImportEntry {
             permissions,
             roles: self.roles,
             allowed_networks,
+            limits: limits(self.limits)?,
+            credits: self.credits.map(CreditsBody::checked).transpose()?,
             expires_at,
             ..NewApiKey::named(
                 self.name.as_deref().unwrap_or(DEFAULT_NAME),

@@ -6,9 +6,9 @@ use countersign_protocol::ErrorCode;
 use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER};
 
-use crate::api_keys::FindKeyError;
+use crate::api_keys::{FindKeyError, VerifyError};
 use crate::change::{ChangeError, InvalidField};
-use crate::http::errors::{change_refusal, fault, problem, store_fault};
+use crate::http::errors::{change_refusal, fault, problem, problem_saying, store_fault};
 use crate::store::StoreError;
 
 /// A rendered refusal, boxed because a response is large.
@@ -42,6 +42,19 @@ impl From<FindKeyError> for Refusal {
                 let mut refused = problem(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyFailures);
                 refused.headers_mut().insert(RETRY_AFTER, HeaderValue::from(exhausted.retry_after_seconds));
                 refused.into()
+            }
+        }
+    }
+}
+
+impl From<VerifyError> for Refusal {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Find(error) => error.into(),
+            VerifyError::Store(error) => error.into(),
+            VerifyError::Uncounted => fault(ErrorCode::LimitsUncounted, error.to_string()).into(),
+            VerifyError::UnknownLimit(_) => {
+                problem_saying(StatusCode::BAD_REQUEST, ErrorCode::LimitUnknown, error.to_string()).into()
             }
         }
     }

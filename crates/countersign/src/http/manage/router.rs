@@ -57,6 +57,7 @@ pub(super) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(keys::scanner_rules::show_scanner_rules))
         .routes(routes!(keys::show_key, keys::update_key, keys::delete_key))
         .routes(routes!(keys::state::rotate_key))
+        .routes(routes!(keys::credits::change_key_credits))
         .routes(routes!(keys::state::disable_key))
         .routes(routes!(keys::state::enable_key))
         .routes(routes!(keys::state::revoke_key))

@@ -4,21 +4,24 @@ use countersign_protocol::{ClientId, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::counted::{RateLimit, rules};
 use super::operation::{Context, Reply};
 use super::owner;
 use super::page::Piece;
 use super::refusal::UnkeyRefusal;
 use super::view::IdentityView;
 use crate::change::ChangeError;
-use crate::clients::{self, Client, ClientPatch, ClientSummary};
+use crate::clients::{self, Client, ClientPatch, ClientSummary, KeyPolicy, KeyPolicyPatch, NewIdentity};
 use crate::management::Right;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct NewIdentity {
+pub(super) struct NewIdentityBody {
     external_id: String,
     #[serde(default)]
     meta: Map<String, Value>,
+    #[serde(default)]
+    ratelimits: Vec<RateLimit>,
 }
 
 #[derive(Deserialize)]
@@ -41,12 +44,15 @@ pub(super) struct Identities {
 pub(super) struct IdentityUpdate {
     identity: String,
     meta: Option<Map<String, Value>>,
+    ratelimits: Option<Vec<RateLimit>>,
 }
 
-pub(super) async fn create(context: Context, body: NewIdentity) -> Result<Reply, UnkeyRefusal> {
+pub(super) async fn create(context: Context, body: NewIdentityBody) -> Result<Reply, UnkeyRefusal> {
     context.require(Right::ClientsWrite)?;
     let organization = context.organization();
-    let made = clients::create_identity(&context.app, &context.actor(), organization, &body.external_id, body.meta).await?;
+    let key_policy = KeyPolicy { limits: rules(body.ratelimits)?, ..KeyPolicy::default() };
+    let new = NewIdentity { organization, external_id: body.external_id, metadata: body.meta, key_policy };
+    let made = clients::create_identity(&context.app, &context.actor(), new).await?;
     Ok(Reply::of(&json!({ "identityId": made.id.as_str() })))
 }
 
@@ -73,7 +79,9 @@ pub(super) async fn list(context: Context, body: Identities) -> Result<Reply, Un
 pub(super) async fn update(context: Context, body: IdentityUpdate) -> Result<Reply, UnkeyRefusal> {
     context.require(Right::ClientsWrite)?;
     let found = find(&context, &body.identity).await?;
-    let patch = ClientPatch { metadata: body.meta, ..ClientPatch::default() };
+    let limits = body.ratelimits.map(rules).transpose()?;
+    let key_policy = KeyPolicyPatch { limits, ..KeyPolicyPatch::default() };
+    let patch = ClientPatch { metadata: body.meta, key_policy, ..ClientPatch::default() };
     shown(&clients::update(&context.app, &context.actor(), &found.id, patch, None).await?)
 }
 

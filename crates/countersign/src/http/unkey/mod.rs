@@ -5,12 +5,14 @@
 
 mod apis;
 mod body;
+mod counted;
 mod identities;
 mod keys;
 mod operation;
 mod owner;
 mod page;
 mod permissions;
+mod ratelimit;
 mod refusal;
 mod roles;
 mod view;
@@ -43,12 +45,15 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/v2/keys.addRoles", operation(keys::holdings::add_roles))
         .route("/v2/keys.setRoles", operation(keys::holdings::set_roles))
         .route("/v2/keys.removeRoles", operation(keys::holdings::remove_roles))
+        .route("/v2/keys.updateCredits", operation(keys::credits::update))
         .route("/v2/keys.migrateKeys", operation(keys::migrate::migrate))
         .route("/v2/identities.createIdentity", operation(identities::create))
         .route("/v2/identities.getIdentity", operation(identities::get))
         .route("/v2/identities.listIdentities", operation(identities::list))
         .route("/v2/identities.updateIdentity", operation(identities::update))
         .route("/v2/identities.deleteIdentity", operation(identities::delete))
+        .route("/v2/ratelimit.limit", operation(ratelimit::limit))
+        .route("/v2/ratelimit.multiLimit", operation(ratelimit::multi_limit))
         .route("/v2/permissions.createPermission", operation(permissions::create))
         .route("/v2/permissions.getPermission", operation(permissions::get))
         .route("/v2/permissions.listPermissions", operation(permissions::list))

@@ -6,7 +6,7 @@ use serde_json::Map;
 use super::operation::Context;
 use super::refusal::UnkeyRefusal;
 use crate::change::ChangeError;
-use crate::clients::{self, Client, NewClient};
+use crate::clients::{self, Client, KeyPolicy, NewClient, NewIdentity};
 use crate::http::errors::fault;
 use crate::management::Right;
 
@@ -19,7 +19,13 @@ pub(super) async fn owner(context: &Context, external_id: Option<&str>) -> Resul
     }
     context.require(Right::ClientsWrite)?;
     let (by, organization) = (context.actor(), context.organization());
-    match clients::create_identity(&context.app, &by, organization, external_id, Map::new()).await {
+    let new = NewIdentity {
+        organization,
+        external_id: external_id.to_owned(),
+        metadata: Map::new(),
+        key_policy: KeyPolicy::default(),
+    };
+    match clients::create_identity(&context.app, &by, new).await {
         Ok(client) => Ok(client.id),
         // Another request was first.
         Err(ChangeError::AlreadyExists { .. }) => {

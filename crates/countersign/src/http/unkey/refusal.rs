@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
-use crate::api_keys::FindKeyError;
+use crate::api_keys::{FindKeyError, VerifyError};
 use crate::app::App;
 use crate::change::{ChangeError, InvalidField};
 use crate::http::errors::{Outcome, add_to_outcome, change_refusal, problem};
@@ -145,12 +145,24 @@ impl From<FindKeyError> for UnkeyRefusal {
     }
 }
 
+impl From<VerifyError> for UnkeyRefusal {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::UnknownLimit(name) => {
+                Self::member("ratelimits", format!("names of limits that the key or its identity has; not `{}`", name.escape_debug()))
+            }
+            other => Refusal::from(other).into(),
+        }
+    }
+}
+
 /// What Unkey calls a field of ours.
 fn unkey_name(field: &'static str) -> &'static str {
     match field {
         "audience" => "name",
         "expires_at" => "expires",
         "external_id" => "externalId",
+        "limits" => "ratelimits",
         "metadata" => "meta",
         "overlap_seconds" => "expiration",
         other => other,

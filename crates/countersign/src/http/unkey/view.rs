@@ -5,6 +5,7 @@ use countersign_protocol::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::counted::{CreditsBody, RateLimitView};
 use super::refusal::UnkeyRefusal;
 use crate::api_keys::ApiKey;
 use crate::app::App;
@@ -35,6 +36,10 @@ pub(super) struct KeyView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     roles: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    credits: Option<CreditsBody>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ratelimits: Vec<RateLimitView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<IdentityView>,
 }
 
@@ -46,6 +51,8 @@ pub(super) struct IdentityView {
     external_id: String,
     #[serde(skip_serializing_if = "Map::is_empty")]
     meta: Map<String, Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ratelimits: Vec<RateLimitView>,
 }
 
 impl KeyView {
@@ -64,6 +71,8 @@ impl KeyView {
             expires: key.expires_at.map(Timestamp::as_millis),
             permissions: key.permissions.iter().map(ToString::to_string).collect(),
             roles: key.roles.clone(),
+            credits: key.credits.map(|credits| CreditsBody::of(&credits.at(app.clock.now()))),
+            ratelimits: key.limits.iter().map(|rule| RateLimitView::of(key.id.as_str(), rule)).collect(),
             identity: client.as_deref().and_then(IdentityView::of),
         })
     }
@@ -73,7 +82,8 @@ impl IdentityView {
     /// `None`: the client is no identity.
     pub(super) fn of(client: &Client) -> Option<Self> {
         let external_id = client.external_id.clone()?;
-        Some(Self { id: client.id.to_string(), external_id, meta: client.metadata.clone() })
+        let ratelimits = client.key_policy.limits.iter().map(|rule| RateLimitView::of(client.id.as_str(), rule)).collect();
+        Some(Self { id: client.id.to_string(), external_id, meta: client.metadata.clone(), ratelimits })
     }
 }
 

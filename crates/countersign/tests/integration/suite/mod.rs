@@ -4,6 +4,7 @@ use super::ENGINE;
 
 mod acme;
 mod api_keys;
+mod counters;
 mod decoder;
 mod error_pages;
 mod health;

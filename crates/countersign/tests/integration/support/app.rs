@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use countersign::app::{App, AppParts, StartError};
 use countersign::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig, UsageConfig};
+use countersign::counters::CountersOptions;
 use countersign::entropy::SeededEntropy;
 use countersign::http::{Site, SiteOptions, metrics_router, site};
 use countersign::leak_reports::{LeakPolicy, LeakReports, ReporterKeys};
@@ -23,6 +24,7 @@ pub(crate) struct Setup {
     pub(crate) bases: &'static [&'static str],
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) budgets: BudgetsConfig,
+    pub(crate) counters: CountersOptions,
     pub(crate) refusals: RefusalsConfig,
     pub(crate) backdate_seconds: i64,
     pub(crate) client_cache_capacity: usize,
@@ -42,6 +44,7 @@ impl Default for Setup {
             trusted_proxies: Vec::new(),
             // None: the clock stands still, and some tests fail often.
             budgets: BudgetsConfig::default(),
+            counters: CountersOptions::default(),
             refusals: RefusalsConfig::default(),
             backdate_seconds: 0,
             client_cache_capacity: 1_000,
@@ -103,6 +106,7 @@ impl TestApp {
             bases: setup.bases.iter().map(|base| BaseUrl::from_text(base).unwrap()).collect(),
             trusted_proxies: setup.trusted_proxies.clone(),
             budgets: setup.budgets,
+            counters: setup.counters.clone(),
             refusals: setup.refusals,
             usage: UsageConfig::default(),
             backdate_seconds: setup.backdate_seconds,

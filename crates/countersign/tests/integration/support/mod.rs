@@ -19,6 +19,7 @@ mod sqlite;
 mod stall;
 mod timer;
 mod token;
+mod valkey;
 
 pub(crate) use app::{Setup, TestApp, master_key};
 pub(crate) use assertion::{Assertion, JWT_BEARER, KeyServer, TestKey};
@@ -36,3 +37,4 @@ pub(crate) use signers::{RemoteSigners, Service};
 pub(crate) use stall::Stall;
 pub(crate) use timer::TestTimer;
 pub(crate) use token::AccessToken;
+pub(crate) use valkey::ValkeyServer;

@@ -58,6 +58,7 @@ async fn open(path: PathBuf, durability: Durability) -> anyhow::Result<Arc<App>>
         bases: Vec::new(),
         trusted_proxies: Vec::new(),
         budgets: countersign::config::BudgetsConfig::default(),
+        counters: countersign::counters::CountersOptions::default(),
         refusals: countersign::config::RefusalsConfig::default(),
         usage: countersign::config::UsageConfig::default(),
         backdate_seconds: 0,

@@ -9,6 +9,7 @@ use crate::api_keys::{ApiKeyPatch, NewApiKey, Permission};
 use crate::change::InvalidField;
 use crate::config::Network;
 use crate::http::manage::body::{given, present};
+use crate::http::manage::limits::{CreditsBody, LimitBody, limits};
 use crate::http::manage::time::parse;
 use crate::ids::ResourceServerId;
 
@@ -44,6 +45,12 @@ pub(in crate::http::manage) struct NewKeyBody {
     /// Networks (CIDR) that it may be used from; empty: from everywhere
     #[serde(default)]
     allowed_networks: Vec<String>,
+    /// How much it may be used in a time: at most 50, besides those of its client
+    #[serde(default)]
+    limits: Vec<LimitBody>,
+    /// How often it may be used; null: without a bound
+    #[serde(default)]
+    credits: Option<CreditsBody>,
     /// RFC 3339; not valid from then on
     #[serde(default)]
     expires_at: Option<String>,
@@ -78,6 +85,14 @@ pub(in crate::http::manage) struct KeyPatchBody {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Vec<String>>)]
     allowed_networks: Option<Option<Vec<String>>>,
+    /// Replaces all of them; null clears
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<LimitBody>>)]
+    limits: Option<Option<Vec<LimitBody>>>,
+    /// How often it may be used from now on; null: without a bound
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<CreditsBody>)]
+    credits: Option<Option<CreditsBody>>,
     /// RFC 3339; null clears
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
@@ -110,6 +125,8 @@ impl NewKeyBody {
             permissions: permissions(&self.permissions)?,
             roles: self.roles,
             allowed_networks: networks(&self.allowed_networks)?,
+            limits: limits(self.limits)?,
+            credits: self.credits.map(CreditsBody::checked).transpose()?,
             expires_at: time(self.expires_at)?,
         })
     }
@@ -125,6 +142,8 @@ impl KeyPatchBody {
             permissions: self.permissions.map(|all| permissions(&all.unwrap_or_default())).transpose()?,
             roles: self.roles.map(Option::unwrap_or_default),
             allowed_networks: self.allowed_networks.map(|all| networks(&all.unwrap_or_default())).transpose()?,
+            limits: self.limits.map(|all| limits(all.unwrap_or_default())).transpose()?,
+            credits: self.credits.map(|given| given.map(CreditsBody::checked).transpose()).transpose()?,
             expires_at: self.expires_at.map(time).transpose()?,
         })
     }
@@ -144,7 +163,8 @@ pub(in crate::http::manage) fn permissions(names: &[String]) -> Result<Vec<Permi
     names.iter().map(parse).collect()
 }
 
-fn networks(texts: &[String]) -> Result<Vec<Network>, InvalidField> {
+/// Reads a list of networks.
+pub(in crate::http::manage) fn networks(texts: &[String]) -> Result<Vec<Network>, InvalidField> {
     let accepted = "a network as 203.0.113.0/24 or 2001:db8::/32";
     let parse = |text: &String| {
         Network::from_text(text).ok_or_else(|| InvalidField::new("allowed_networks", text.escape_debug(), accepted))

@@ -1,5 +1,6 @@
 //! `/manage/v1/keys`.
 
+pub(super) mod credits;
 pub(super) mod list;
 pub(super) mod scanner_rules;
 pub(super) mod state;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
-pub(super) use self::body::permissions;
 use self::body::{KeyPatchBody, NewKeyBody};
+pub(super) use self::body::{networks, permissions};
 use self::view::{CreatedKeyView, KeyView};
 use super::body::Body;
 use super::caller::Caller;

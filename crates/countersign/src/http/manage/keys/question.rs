@@ -6,7 +6,8 @@ use countersign_protocol::Secret;
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
-use crate::api_keys::{KeyAudience, PermissionExpression, VerifyRequest};
+use crate::api_keys::{KeyAudience, LimitAsk, PermissionExpression, VerifyRequest};
+use crate::counters::{LimitRule, MAX_RULES, OnUnreachable};
 use crate::http::errors::ProblemField;
 use crate::ids::{OrganizationId, ResourceServerId};
 
@@ -28,6 +29,12 @@ pub(in crate::http::manage) struct VerificationBody {
     /// What the key must be allowed: `orders.read AND (orders.write OR admin)`
     #[serde(default)]
     permissions: Option<String>,
+    /// Limits that it takes from, besides those that apply by themselves
+    #[serde(default)]
+    limits: Vec<LimitAskBody>,
+    /// How many credits it costs; 0 looks [default: 1]
+    #[serde(default)]
+    cost: Option<u64>,
     /// The address of whoever presented the key
     #[serde(default)]
     address: Option<String>,
@@ -51,6 +58,12 @@ pub(in crate::http::manage) struct QuestionBody {
     /// What the key must be allowed: `orders.read AND (orders.write OR admin)`
     #[serde(default)]
     permissions: Option<String>,
+    /// Limits that it takes from, besides those that apply by themselves
+    #[serde(default)]
+    limits: Vec<LimitAskBody>,
+    /// How many credits it costs; 0 looks [default: 1]
+    #[serde(default)]
+    cost: Option<u64>,
     /// The address of whoever presented the key
     #[serde(default)]
     address: Option<String>,
@@ -60,6 +73,41 @@ pub(in crate::http::manage) struct QuestionBody {
     /// The same by its audience
     #[serde(default)]
     audience: Option<String>,
+}
+
+/// What a verification takes of a limit.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = LimitAsk)]
+pub(in crate::http::manage) struct LimitAskBody {
+    /// The name of a limit of the key or of its client
+    name: String,
+    /// How much it takes; 0 looks [default: 1]
+    #[serde(default)]
+    cost: Option<u64>,
+    /// What the limit is where neither has one of the name: most that a window holds
+    #[serde(default)]
+    limit: Option<u32>,
+    /// With `limit`: how long a window is
+    #[serde(default)]
+    duration_seconds: Option<u32>,
+}
+
+impl LimitAskBody {
+    fn checked(self, place: &str) -> Result<LimitAsk, ProblemField> {
+        let at = |detail: &str| wrong(&format!("{place}/limits"), detail);
+        let otherwise = match (self.limit, self.duration_seconds) {
+            (None, None) => None,
+            (Some(limit), Some(duration_seconds)) => {
+                let on_unreachable = OnUnreachable::default();
+                let rule = LimitRule { name: self.name.clone(), limit, duration_seconds, auto_apply: false, on_unreachable };
+                rule.check().map_err(|error| at(&error.to_string()))?;
+                Some(rule)
+            }
+            (Some(_), None) | (None, Some(_)) => return Err(at("`limit` and `duration_seconds` together, or neither")),
+        };
+        Ok(LimitAsk { name: self.name, cost: self.cost.unwrap_or(1), otherwise })
+    }
 }
 
 /// What is to be verified.
@@ -74,10 +122,10 @@ impl VerificationBody {
     /// # Errors
     /// The member that is not accepted.
     pub(super) fn checked(self, organization: Option<&OrganizationId>) -> Result<Questions, ProblemField> {
-        let Self { key, keys, permissions, address, resource_server_id, audience } = self;
+        let Self { key, keys, permissions, limits, cost, address, resource_server_id, audience } = self;
         let Some(keys) = keys else {
             let key = key.ok_or_else(|| wrong("/key", "a key is accepted, or `keys`"))?;
-            let one = QuestionBody { key, permissions, address, resource_server_id, audience };
+            let one = QuestionBody { key, permissions, limits, cost, address, resource_server_id, audience };
             return one.checked("", organization).map(Questions::One);
         };
         if key.is_some() {
@@ -85,6 +133,8 @@ impl VerificationBody {
         }
         let others = [
             ("/permissions", permissions.is_some()),
+            ("/limits", !limits.is_empty()),
+            ("/cost", cost.is_some()),
             ("/address", address.is_some()),
             ("/resource_server_id", resource_server_id.is_some()),
             ("/audience", audience.is_some()),
@@ -110,11 +160,16 @@ impl QuestionBody {
             (None, Some(audience)) => Some(KeyAudience::Audience(audience)),
             (Some(_), Some(_)) => return Err(at("audience", "absent beside `resource_server_id`")),
         };
+        if self.limits.len() > MAX_RULES {
+            return Err(at("limits", &format!("at most {MAX_RULES} limits")));
+        }
         Ok(VerifyRequest {
             key: self.key,
             permissions: permissions.map_err(|error| at("permissions", &error.to_string()))?,
             address: self.address.as_deref().map(parse_address).transpose().map_err(|detail| at("address", detail))?,
             resource_server,
+            limits: self.limits.into_iter().map(|ask| ask.checked(place)).collect::<Result<_, _>>()?,
+            cost: self.cost.unwrap_or(1),
             organization: organization.cloned(),
         })
     }

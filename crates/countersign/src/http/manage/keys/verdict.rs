@@ -4,8 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::api_keys::{ApiKey, Verdict};
+use crate::api_keys::{ApiKey, LimitStanding, Verdict};
 use crate::app::App;
+use crate::counters::CountedIn;
 use crate::http::manage::time::rfc3339;
 
 /// A verdict on a key. Of one that is not found there is no more than the code.
@@ -14,8 +15,8 @@ use crate::http::manage::time::rfc3339;
 pub(in crate::http::manage) struct VerdictView {
     /// Whether the request may go on
     valid: bool,
-    /// `VALID`, `NOT_FOUND`, `DISABLED`, `EXPIRED`, `REVOKED`, `INSUFFICIENT_PERMISSIONS` or
-    /// `FORBIDDEN`
+    /// `VALID`, `NOT_FOUND`, `DISABLED`, `EXPIRED`, `REVOKED`, `FORBIDDEN`,
+    /// `INSUFFICIENT_PERMISSIONS`, `RATE_LIMITED` or `USAGE_EXCEEDED`
     code: &'static str,
     #[serde(flatten)]
     key: Option<VerifiedKeyView>,
@@ -41,12 +42,37 @@ struct VerifiedKeyView {
     external_id: Option<String>,
     /// What the key's owner wants to know of it
     metadata: Map<String, Value>,
-    /// What it may do: its own permissions and those of its roles
+    /// What it may do: its own permissions, those of its client, and those of both's roles
     permissions: Vec<String>,
     /// Names of its roles
     roles: Vec<String>,
+    /// The limits that were asked
+    limits: Vec<LimitStandingView>,
+    /// How many credits are left; null: not counted, or not asked for
+    credits: Option<i64>,
     /// RFC 3339; not valid from then on
     expires_at: Option<String>,
+}
+
+/// How a limit stands after the verification. Nothing is taken unless the key is valid.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LimitStanding)]
+struct LimitStandingView {
+    /// Its name
+    name: String,
+    /// Whose it is: `key`, or `client`: all keys of the client share it
+    of: &'static str,
+    /// Most that a window holds
+    limit: u32,
+    /// What is left of this window
+    remaining: u64,
+    /// RFC 3339; when the window ends
+    reset_at: String,
+    /// Whether it had no room
+    exceeded: bool,
+    /// `everywhere`; where the shared counters could not be reached: by `this_node` alone, or
+    /// `nowhere`
+    counted: &'static str,
 }
 
 /// The answer about one key, or about several.
@@ -88,7 +114,27 @@ impl VerifiedKeyView {
             metadata: key.metadata.clone(),
             permissions: verdict.permissions.iter().map(ToString::to_string).collect(),
             roles: key.roles.clone(),
+            limits: verdict.limits.iter().map(LimitStandingView::of).collect(),
+            credits: verdict.credits,
             expires_at: key.expires_at.map(rfc3339),
+        }
+    }
+}
+
+impl LimitStandingView {
+    fn of(LimitStanding { rule, is_of_client, answer }: &LimitStanding) -> Self {
+        Self {
+            name: rule.name.clone(),
+            of: if *is_of_client { "client" } else { "key" },
+            limit: answer.limit,
+            remaining: answer.remaining,
+            reset_at: rfc3339(answer.reset_at),
+            exceeded: answer.exceeded,
+            counted: match answer.counted {
+                CountedIn::Everywhere => "everywhere",
+                CountedIn::ThisProcess => "this_node",
+                CountedIn::Nowhere => "nowhere",
+            },
         }
     }
 }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::api_keys::{ApiKey, ApiKeySecret, RotatedApiKey};
 use crate::app::App;
+use crate::http::manage::limits::{CreditsBody, LimitBody};
 use crate::http::manage::time::rfc3339;
 
 /// An API key. The key itself is shown when it is made, and never again.
@@ -35,6 +36,10 @@ pub(in crate::http::manage) struct KeyView {
     roles: Vec<String>,
     /// Networks that it may be used from; empty: from everywhere
     allowed_networks: Vec<String>,
+    /// How much it may be used in a time, besides the limits of its client
+    limits: Vec<LimitBody>,
+    /// How often it may be used yet; null: without a bound
+    credits: Option<CreditsBody>,
     /// `active`, `disabled`, `expired` or `revoked`
     state: &'static str,
     /// Its secrets, the newest last
@@ -123,6 +128,8 @@ impl KeyView {
             permissions: key.permissions.iter().map(ToString::to_string).collect(),
             roles: key.roles.clone(),
             allowed_networks: key.allowed_networks.iter().map(ToString::to_string).collect(),
+            limits: key.limits.iter().map(LimitBody::of).collect(),
+            credits: key.credits.map(|credits| CreditsBody::of(&credits.at(now))),
             state: key.state(now).as_str(),
             secrets: key.secrets.iter().map(|secret| KeySecretView::of(secret, now)).collect(),
             expires_at: key.expires_at.map(rfc3339),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{end, permissions, read_only};
 use crate::api_keys::{self, NewApiKey};
 use crate::http::manage::reachable_resource_server;
+use crate::http::unkey::counted::{CreditsBody, RateLimit, rules};
 use crate::http::unkey::operation::{Context, Reply};
 use crate::http::unkey::owner::owner;
 use crate::http::unkey::refusal::UnkeyRefusal;
@@ -29,6 +30,9 @@ pub(in crate::http::unkey) struct NewKey {
     slugs: Vec<String>,
     /// Milliseconds since the epoch.
     expires: Option<i64>,
+    credits: Option<CreditsBody>,
+    #[serde(default)]
+    ratelimits: Vec<RateLimit>,
     enabled: Option<bool>,
     #[serde(default)]
     recoverable: bool,
@@ -41,6 +45,8 @@ pub(in crate::http::unkey) async fn create(context: Context, body: NewKey) -> Re
         return Err(UnkeyRefusal::member("byteLength", "16 to 255; a key has 32 random bytes in any case"));
     }
     let permissions = permissions(&body.slugs)?;
+    let limits = rules(body.ratelimits)?;
+    let credits = body.credits.map(CreditsBody::checked).transpose()?.flatten();
     let resource_server_id = reachable_resource_server(&context.caller, &body.api_id)?;
     if context.app.catalog().resource_server(&resource_server_id).is_none() {
         return Err(UnkeyRefusal::not_found("API", &body.api_id));
@@ -55,6 +61,8 @@ pub(in crate::http::unkey) async fn create(context: Context, body: NewKey) -> Re
         permissions,
         roles: body.roles,
         allowed_networks: Vec::new(),
+        limits,
+        credits,
         expires_at: end(body.expires),
     };
     let made = api_keys::create(&context.app, &context.actor(), new).await?;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::{end, permissions};
 use crate::api_keys::{self, GivenHash, ImportEntry, Imported, ImportedHash, MAX_ENTRIES, NewApiKey};
 use crate::http::manage::reachable_resource_server;
+use crate::http::unkey::counted::{CreditsBody, RateLimit, rules};
 use crate::http::unkey::operation::{Context, Reply};
 use crate::http::unkey::owner::owner;
 use crate::http::unkey::refusal::UnkeyRefusal;
@@ -38,6 +39,9 @@ struct MigratedKey {
     #[serde(default, rename = "permissions")]
     slugs: Vec<String>,
     expires: Option<i64>,
+    credits: Option<CreditsBody>,
+    #[serde(default)]
+    ratelimits: Vec<RateLimit>,
     enabled: Option<bool>,
 }
 
@@ -74,6 +78,8 @@ pub(in crate::http::unkey) async fn migrate(context: Context, body: Migration) -
             metadata: key.meta,
             permissions: permissions(&key.slugs)?,
             roles: key.roles,
+            limits: rules(key.ratelimits)?,
+            credits: key.credits.map(CreditsBody::checked).transpose()?.flatten(),
             expires_at: end(key.expires),
             ..NewApiKey::named(name, owner(&context, key.external_id.as_deref()).await?, api.id.clone())
         };

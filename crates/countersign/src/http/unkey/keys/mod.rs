@@ -1,6 +1,7 @@
 //! Keys.
 
 pub(super) mod create;
+pub(super) mod credits;
 pub(super) mod holdings;
 pub(super) mod migrate;
 pub(super) mod update;

@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use super::{end, find, permissions};
 use crate::api_keys::{self, ApiKeyPatch};
+use crate::counters::CreditsChange;
 use crate::http::unkey::body::present;
+use crate::http::unkey::counted::{CreditsUpdate, RateLimit, rules};
 use crate::http::unkey::operation::{Context, Reply};
 use crate::http::unkey::owner::owner;
 use crate::http::unkey::refusal::UnkeyRefusal;
@@ -24,6 +26,10 @@ pub(in crate::http::unkey) struct KeyUpdate {
     meta: Option<Option<Map<String, Value>>>,
     #[serde(default, deserialize_with = "present")]
     expires: Option<Option<i64>>,
+    #[serde(default, deserialize_with = "present")]
+    credits: Option<Option<CreditsUpdate>>,
+    #[serde(default, deserialize_with = "present")]
+    ratelimits: Option<Option<Vec<RateLimit>>>,
     enabled: Option<bool>,
     roles: Option<Vec<String>>,
     #[serde(rename = "permissions")]
@@ -32,6 +38,12 @@ pub(in crate::http::unkey) struct KeyUpdate {
 
 pub(in crate::http::unkey) async fn update(context: Context, body: KeyUpdate) -> Result<Reply, UnkeyRefusal> {
     context.require(Right::KeysWrite)?;
+    let credits = match body.credits {
+        None => Vec::new(),
+        Some(None) => vec![CreditsChange::Unlimited],
+        Some(Some(update)) => update.changes()?,
+    };
+    let limits = body.ratelimits.map(|limits| rules(limits.unwrap_or_default())).transpose()?;
     let found = find(&context, &body.key_id).await?;
     let client_id = match &body.external_id {
         Some(external_id) => Some(owner(&context, external_id.as_deref()).await?),
@@ -43,11 +55,15 @@ pub(in crate::http::unkey) async fn update(context: Context, body: KeyUpdate) ->
         metadata: body.meta.map(Option::unwrap_or_default),
         permissions: body.slugs.as_deref().map(permissions).transpose()?,
         roles: body.roles,
+        limits,
         expires_at: body.expires.map(end),
         ..ApiKeyPatch::default()
     };
     if !patch.is_empty() {
         api_keys::update(&context.app, &context.actor(), &found.id, patch, None).await?;
+    }
+    for change in credits {
+        api_keys::change_credits(&context.app, &context.actor(), &found.id, change).await?;
     }
     match body.enabled {
         Some(true) => api_keys::enable(&context.app, &context.actor(), &found.id).await?,

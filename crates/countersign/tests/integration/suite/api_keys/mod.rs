@@ -11,6 +11,7 @@ use super::ENGINE;
 use crate::support::{API1, Fixture, TestApp, TestClient, issuer_id};
 
 mod changes;
+mod counting;
 mod memory;
 mod roles;
 mod verdict;

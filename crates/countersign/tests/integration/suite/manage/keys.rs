@@ -18,7 +18,10 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) async fn start() -> Self {
-        let Managed { app, operator, .. } = Managed::start(ENGINE).await;
+        Self::of(Managed::start(ENGINE).await).await
+    }
+
+    pub(super) async fn of(Managed { app, operator, .. }: Managed) -> Self {
         let servers = operator.all(&app, "/resource-servers", 200).await;
         let id = |audience: &str| {
             let found = servers.iter().find(|item| item["audience"] == audience).unwrap();

@@ -9,6 +9,7 @@ mod clients;
 mod credentials;
 mod grants;
 mod idempotency;
+mod key_counting;
 mod key_verification;
 mod keys;
 mod lists;

@@ -194,6 +194,7 @@ impl World {
             example("update_credential", &credential, json!({ "label": "y" })),
             example("rotate_credential", &format!("{credential}/rotate"), json!({ "overlap_seconds": 60 })),
             example("update_key", &key, json!({ "name": "y" })),
+            example("change_key_credits", &format!("{key}/credits"), json!({ "operation": "set", "value": 5 })),
             example("rotate_key", &format!("{key}/rotate"), json!({ "overlap_seconds": 60 })),
             without_body("disable_key", &format!("{key}/disable")),
             without_body("enable_key", &format!("{key}/enable")),
