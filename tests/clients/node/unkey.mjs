@@ -137,6 +137,74 @@ await clientTest(['@unkey/api'], async (step) => {
     await assert.rejects(unkey.permissions.getPermission({ permission: slug }), { name: 'NotFoundErrorResponse' });
   });
 
+  await step('credits', async () => {
+    const credits = { remaining: 2, refill: { interval: 'monthly', amount: 100, refillDay: 15 } };
+    const { keyId, key } = (await unkey.keys.createKey({ apiId, credits })).data;
+    assert.equal((await verify(key)).credits, 1);
+    assert.equal((await verify(key, { credits: { cost: 0 } })).credits, 1, 'a cost of 0 looks');
+    assert.equal((await verify(key)).credits, 0);
+    const spent = await verify(key);
+    assert.deepEqual([spent.valid, spent.code, spent.credits], [false, 'USAGE_EXCEEDED', 0]);
+    const change = async (operation, value) => (await unkey.keys.updateCredits({ keyId, operation, value })).data;
+    assert.deepEqual(await change('increment', 10), { remaining: 10, refill: credits.refill });
+    // Both texts of a key spend the same credits.
+    const next = (await unkey.keys.rerollKey({ keyId, expiration: 60_000 })).data.key;
+    assert.equal((await verify(key)).credits, 9);
+    assert.equal((await verify(next, { credits: { cost: 4 } })).credits, 5);
+    assert.equal((await change('decrement', 9)).remaining, 0);
+    assert.deepEqual(await change('set', null), { remaining: null });
+    assert.equal((await verify(next)).credits, undefined, 'unlimited');
+    await unkey.keys.updateKey({ keyId, credits: { remaining: 7 } });
+    assert.deepEqual((await unkey.keys.getKey({ keyId })).data.credits, { remaining: 7 });
+    await unkey.keys.updateKey({ keyId, credits: null });
+    assert.equal((await unkey.keys.getKey({ keyId })).data.credits, undefined);
+    await unkey.keys.deleteKey({ keyId, permanent: true });
+  });
+
+  await step('rate limits of keys', async () => {
+    const externalId = `limited_${run}`;
+    const shared = { name: 'shared', limit: 3, duration: 60_000, autoApply: true };
+    const { identityId } = (await unkey.identities.createIdentity({ externalId, ratelimits: [shared] })).data;
+    const ratelimits = [{ name: 'reads', limit: 2, duration: 60_000, autoApply: false }];
+    const limited = (await unkey.keys.createKey({ apiId, externalId, ratelimits })).data;
+    const sister = (await unkey.keys.createKey({ apiId, externalId })).data;
+    const asked = { ratelimits: [{ name: 'reads' }] };
+    const first = await verify(limited.key, asked);
+    assert.equal(first.code, 'VALID');
+    const reads = first.ratelimits.find(({ name }) => name === 'reads');
+    assert.deepEqual([reads.limit, reads.duration, reads.remaining, reads.exceeded, reads.autoApply], [2, 60_000, 1, false, false]);
+    assert.ok(reads.reset > Date.now() && reads.reset <= Date.now() + 61_000);
+    assert.equal((await verify(limited.key, asked)).valid, true);
+    const refused = await verify(limited.key, asked);
+    assert.deepEqual([refused.valid, refused.code], [false, 'RATE_LIMITED']);
+    // The identity's is shared, and what was refused took nothing of it.
+    const last = await verify(sister.key);
+    assert.deepEqual([last.code, last.ratelimits[0].remaining, last.identity.id], ['VALID', 0, identityId]);
+    assert.equal((await verify(limited.key)).code, 'RATE_LIMITED');
+    await unkey.identities.updateIdentity({ identity: externalId, ratelimits: [] });
+    assert.equal((await verify(limited.key)).code, 'VALID');
+    await assert.rejects(verify(limited.key, { ratelimits: [{ name: 'unknown' }] }), { name: 'BadRequestErrorResponse' });
+    assert.equal((await verify(sister.key, { ratelimits: [{ name: 'x', limit: 1, duration: 1_000 }] })).code, 'VALID');
+    await unkey.keys.updateKey({ keyId: limited.keyId, ratelimits: [] });
+    assert.equal((await unkey.keys.getKey({ keyId: limited.keyId })).data.ratelimits, undefined);
+    for (const { keyId } of [limited, sister]) await unkey.keys.deleteKey({ keyId });
+  });
+
+  await step('rate limits', async () => {
+    const ask = async (identifier, more) =>
+      (await unkey.ratelimit.limit({ namespace: `mail_${run}`, identifier, limit: 3, duration: 60_000, ...more })).data;
+    assert.deepEqual([(await ask('a')).remaining, (await ask('a', { cost: 2 })).remaining], [2, 0]);
+    const refused = await ask('a');
+    assert.deepEqual([refused.success, refused.limit, refused.remaining], [false, 3, 0]);
+    assert.ok(refused.reset > Date.now());
+    assert.equal((await ask('b')).success, true);
+    const check = (identifier) => ({ namespace: `mail_${run}`, identifier, limit: 3, duration: 60_000 });
+    const several = (await unkey.ratelimit.multiLimit([check('a'), check('b')])).data;
+    assert.equal(several.passed, false);
+    assert.deepEqual(several.limits.map(({ passed }) => passed), [false, true]);
+    assert.equal((await ask('b')).remaining, 1, 'what one refused, no other counted');
+  });
+
   await step('reroll', async () => {
     const kept = (await unkey.keys.rerollKey({ keyId: created.keyId, expiration: 60_000 })).data;
     assert.equal(kept.keyId, created.keyId, 'the key is the same');

@@ -44,7 +44,8 @@ pub struct ApiKeyPatch {
 impl ApiKeyPatch {
     /// Whether it changes nothing.
     pub const fn is_empty(&self) -> bool {
-        let Self { client_id, name, external_id, metadata, permissions, roles, allowed_networks, limits, credits, expires_at } = self;
+        let Self { client_id, name, external_id, metadata, permissions, roles, allowed_networks, limits, credits, expires_at } =
+            self;
         let says_whose = client_id.is_some() || name.is_some() || external_id.is_some() || metadata.is_some();
         let says_what = permissions.is_some() || roles.is_some() || allowed_networks.is_some();
         !says_whose && !says_what && limits.is_none() && credits.is_none() && expires_at.is_none()

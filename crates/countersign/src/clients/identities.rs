@@ -4,7 +4,10 @@
 use countersign_protocol::ClientId;
 use serde_json::{Map, Value};
 
-use super::{Client, ClientPatch, ClientSummary, KeyPolicy, KeyPolicyPatch, NewClient, check_external_id, create_without_credential};
+use super::update::{Keys, delete_and};
+use super::{
+    Client, ClientPatch, ClientSummary, KeyPolicy, KeyPolicyPatch, NewClient, check_external_id, create_without_credential,
+};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::change::ChangeError;
@@ -102,13 +105,17 @@ pub async fn delete_identity(app: &App, by: &Actor, id: &ClientId) -> Result<(),
         let reason = "the client of the identity has credentials or grants: delete it by the management API";
         return Err(ChangeError::State(reason.to_owned()));
     }
-    let wanted = id.clone();
-    if app.store.read(move |session| Box::pin(async move { session.has_api_key(&wanted).await })).await? {
-        // What bound it as an identity goes; what an operator bound its keys by stays.
-        let key_policy = KeyPolicyPatch { limits: Some(Vec::new()), ..KeyPolicyPatch::default() };
-        let key_policy = if client.key_policy.limits.is_empty() { KeyPolicyPatch::default() } else { key_policy };
-        let patch = ClientPatch { external_id: Some(None), metadata: Some(Map::new()), key_policy, ..ClientPatch::default() };
-        return super::update(app, by, id, patch, Some(client.version)).await.map(drop);
+    match delete_and(app, by, id, Some(client.version), Keys::Keep).await {
+        Err(ChangeError::State(_)) => give_up(app, by, &client).await,
+        done => done,
     }
-    super::delete(app, by, id, Some(client.version)).await
+}
+
+/// Leaves its keys to a client without an external id.
+async fn give_up(app: &App, by: &Actor, client: &Client) -> Result<(), ChangeError> {
+    // What bound it as an identity goes; what an operator bound its keys by stays.
+    let key_policy = KeyPolicyPatch { limits: Some(Vec::new()), ..KeyPolicyPatch::default() };
+    let key_policy = if client.key_policy.limits.is_empty() { KeyPolicyPatch::default() } else { key_policy };
+    let patch = ClientPatch { external_id: Some(None), metadata: Some(Map::new()), key_policy, ..ClientPatch::default() };
+    super::update(app, by, &client.id, patch, Some(client.version)).await.map(drop)
 }

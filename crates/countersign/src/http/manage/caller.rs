@@ -86,7 +86,9 @@ impl Caller {
             ..VerifyRequest::of(Secret::new(text.to_owned()))
         };
         let verdict = api_keys::verify(app, asked).await?;
-        let Some(key) = verdict.key.as_deref().filter(|_| verdict.is_valid()) else { return Err(refused_key(&verdict, now).into()) };
+        let Some(key) = verdict.key.as_deref().filter(|_| verdict.is_valid()) else {
+            return Err(refused_key(&verdict, now).into());
+        };
         let client = app.find_client(&key.client_id).await?.ok_or_else(|| refused_key(&verdict, now))?;
         let scope = Right::given_by(&key.permissions);
         Ok(Self { client, scope, proof: Proof::Key(key.id.clone()), request_id, source })

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::body::present;
 use super::refusal::UnkeyRefusal;
 use crate::api_keys::{LimitAsk, LimitStanding};
-use crate::counters::{Credits, CreditsChange, LimitRule, OnUnreachable, Refill};
+use crate::counters::{Credits, LimitRule, OnUnreachable, Refill};
 
 /// Milliseconds of a second, in which windows are counted.
 const SECOND: u64 = 1_000;
@@ -176,17 +176,33 @@ impl CreditsBody {
     }
 }
 
+/// What becomes of a key's credits.
+pub(super) enum CreditsPatch {
+    /// They stay.
+    Keep,
+    /// How they come back; what is spent meanwhile is spent.
+    Refill(Option<Refill>),
+    /// All of them; `None`: they are not counted.
+    Set(Option<Credits>),
+}
+
 impl CreditsUpdate {
-    /// The changes, one after the other.
-    pub(super) fn changes(self) -> Result<Vec<CreditsChange>, UnkeyRefusal> {
+    /// What it changes of these credits.
+    pub(super) fn patch(self, current: Option<Credits>) -> Result<CreditsPatch, UnkeyRefusal> {
         let refill = self.refill.map(|refill| refill.map(RefillBody::checked).transpose()).transpose()?;
-        let remaining = match (self.remaining, &refill) {
-            (Some(None), Some(Some(_))) => return Err(refilled_without_bound()),
-            (Some(None), _) => return Ok(vec![CreditsChange::Unlimited]),
-            (Some(Some(remaining)), _) => Some(CreditsChange::Set(remaining)),
-            (None, _) => None,
-        };
-        Ok(remaining.into_iter().chain(refill.map(CreditsChange::Refill)).collect())
+        match (self.remaining, refill) {
+            (None, None) => Ok(CreditsPatch::Keep),
+            (None, Some(_)) if current.is_none() => {
+                Err(UnkeyRefusal::member("credits", "`remaining` too: the key's credits are not counted"))
+            }
+            (None, Some(refill)) => Ok(CreditsPatch::Refill(refill)),
+            (Some(None), Some(Some(_))) => Err(refilled_without_bound()),
+            (Some(None), Some(None) | None) => Ok(CreditsPatch::Set(None)),
+            (Some(Some(remaining)), refill) => {
+                let refill = refill.unwrap_or_else(|| current.and_then(|current| current.refill));
+                Ok(CreditsPatch::Set(Some(Credits { remaining, refill })))
+            }
+        }
     }
 }
 

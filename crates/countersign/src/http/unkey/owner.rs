@@ -19,12 +19,8 @@ pub(super) async fn owner(context: &Context, external_id: Option<&str>) -> Resul
     }
     context.require(Right::ClientsWrite)?;
     let (by, organization) = (context.actor(), context.organization());
-    let new = NewIdentity {
-        organization,
-        external_id: external_id.to_owned(),
-        metadata: Map::new(),
-        key_policy: KeyPolicy::default(),
-    };
+    let new =
+        NewIdentity { organization, external_id: external_id.to_owned(), metadata: Map::new(), key_policy: KeyPolicy::default() };
     match clients::create_identity(&context.app, &by, new).await {
         Ok(client) => Ok(client.id),
         // Another request was first.

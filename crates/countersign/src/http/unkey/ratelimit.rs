@@ -75,7 +75,8 @@ pub(super) async fn multi_limit(context: Context, body: Vec<LimitQuestion>) -> R
     context.require(Right::RateLimitsTake)?;
     if !(1..=MAX_LIMITS).contains(&body.len()) {
         let message = format!("1 to {MAX_LIMITS} limits are accepted");
-        return Err(UnkeyRefusal::invalid(vec![UnkeyField { location: "body".to_owned(), message: message.clone(), fix: None }]).saying(message));
+        return Err(UnkeyRefusal::invalid(vec![UnkeyField { location: "body".to_owned(), message: message.clone(), fix: None }])
+            .saying(message));
     }
     let counters = body.iter().map(|question| Counter::of(&context, question)).collect::<Result<Vec<_>, _>>()?;
     let (passed, answers) = take(&context, &counters).await?;
@@ -117,7 +118,8 @@ impl Counter {
         if *limit == 0 {
             return Err(UnkeyRefusal::member("limit", "1 or more"));
         }
-        let rule = rule(RULE.to_owned(), *limit, *duration, false).map_err(|accepted| UnkeyRefusal::member("duration", accepted))?;
+        let rule =
+            rule(RULE.to_owned(), *limit, *duration, false).map_err(|accepted| UnkeyRefusal::member("duration", accepted))?;
         // No id of a key or a client holds a `/`, and the length keeps the two names apart.
         let organization = context.caller.organization().map(OrganizationId::as_str).unwrap_or_default();
         let subject = format!("{RULE}/{organization}/{}/{namespace}/{identifier}", namespace.len());

@@ -148,9 +148,10 @@ impl From<FindKeyError> for UnkeyRefusal {
 impl From<VerifyError> for UnkeyRefusal {
     fn from(error: VerifyError) -> Self {
         match error {
-            VerifyError::UnknownLimit(name) => {
-                Self::member("ratelimits", format!("names of limits that the key or its identity has; not `{}`", name.escape_debug()))
-            }
+            VerifyError::UnknownLimit(name) => Self::member(
+                "ratelimits",
+                format!("names of limits that the key or its identity has; not `{}`", name.escape_debug()),
+            ),
             other => Refusal::from(other).into(),
         }
     }

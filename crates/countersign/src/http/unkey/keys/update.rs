@@ -7,7 +7,7 @@ use super::{end, find, permissions};
 use crate::api_keys::{self, ApiKeyPatch};
 use crate::counters::CreditsChange;
 use crate::http::unkey::body::present;
-use crate::http::unkey::counted::{CreditsUpdate, RateLimit, rules};
+use crate::http::unkey::counted::{CreditsPatch, CreditsUpdate, RateLimit, rules};
 use crate::http::unkey::operation::{Context, Reply};
 use crate::http::unkey::owner::owner;
 use crate::http::unkey::refusal::UnkeyRefusal;
@@ -38,13 +38,14 @@ pub(in crate::http::unkey) struct KeyUpdate {
 
 pub(in crate::http::unkey) async fn update(context: Context, body: KeyUpdate) -> Result<Reply, UnkeyRefusal> {
     context.require(Right::KeysWrite)?;
-    let credits = match body.credits {
-        None => Vec::new(),
-        Some(None) => vec![CreditsChange::Unlimited],
-        Some(Some(update)) => update.changes()?,
-    };
     let limits = body.ratelimits.map(|limits| rules(limits.unwrap_or_default())).transpose()?;
     let found = find(&context, &body.key_id).await?;
+    let current = found.credits.map(|credits| credits.at(context.app.clock.now()));
+    let credits = match body.credits {
+        None => CreditsPatch::Keep,
+        Some(None) => CreditsPatch::Set(None),
+        Some(Some(update)) => update.patch(current)?,
+    };
     let client_id = match &body.external_id {
         Some(external_id) => Some(owner(&context, external_id.as_deref()).await?),
         None => None,
@@ -56,19 +57,22 @@ pub(in crate::http::unkey) async fn update(context: Context, body: KeyUpdate) ->
         permissions: body.slugs.as_deref().map(permissions).transpose()?,
         roles: body.roles,
         limits,
+        credits: if let CreditsPatch::Set(credits) = credits { Some(credits) } else { None },
         expires_at: body.expires.map(end),
         ..ApiKeyPatch::default()
     };
+    // A key that is to be off is not on while the rest fails.
+    if body.enabled == Some(false) {
+        api_keys::disable(&context.app, &context.actor(), &found.id).await?;
+    }
     if !patch.is_empty() {
         api_keys::update(&context.app, &context.actor(), &found.id, patch, None).await?;
     }
-    for change in credits {
-        api_keys::change_credits(&context.app, &context.actor(), &found.id, change).await?;
+    if let CreditsPatch::Refill(refill) = credits {
+        api_keys::change_credits(&context.app, &context.actor(), &found.id, CreditsChange::Refill(refill)).await?;
     }
-    match body.enabled {
-        Some(true) => api_keys::enable(&context.app, &context.actor(), &found.id).await?,
-        Some(false) => api_keys::disable(&context.app, &context.actor(), &found.id).await?,
-        None => {}
+    if body.enabled == Some(true) {
+        api_keys::enable(&context.app, &context.actor(), &found.id).await?;
     }
     Ok(Reply::empty())
 }

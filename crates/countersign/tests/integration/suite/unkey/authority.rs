@@ -18,6 +18,7 @@ async fn j160_a_root_key_does_what_its_rights_list_and_nothing_else() {
     unkey.done("permissions.createPermission", json!({ "name": "Read", "slug": "read" })).await;
     unkey.done("identities.createIdentity", json!({ "externalId": "user-1" })).await;
     let api = &unkey.api;
+    let limited = json!({ "namespace": "n", "identifier": "i", "limit": 9, "duration": 60_000 });
     let operations = [
         ("apis.getApi", json!({ "apiId": api }), "resource_servers:read"),
         ("apis.createApi", json!({ "name": "other" }), "resource_servers:write"),
@@ -36,6 +37,9 @@ async fn j160_a_root_key_does_what_its_rights_list_and_nothing_else() {
         ("keys.setRoles", json!({ "keyId": id, "roles": [] }), "keys:write"),
         ("keys.removeRoles", json!({ "keyId": id, "roles": ["reader"] }), "keys:write"),
         ("keys.rerollKey", json!({ "keyId": id, "expiration": 0 }), "keys:write"),
+        ("keys.updateCredits", json!({ "keyId": id, "operation": "set", "value": 5 }), "keys:write"),
+        ("ratelimit.limit", limited.clone(), "rate_limits:take"),
+        ("ratelimit.multiLimit", json!([limited]), "rate_limits:take"),
         ("keys.migrateKeys", json!({ "migrationId": "m", "apiId": api, "keys": [{ "hash": "0".repeat(64) }] }), "keys:write"),
         ("identities.createIdentity", json!({ "externalId": "user-2" }), "clients:write"),
         ("identities.getIdentity", json!({ "identity": "user-1" }), "clients:read"),

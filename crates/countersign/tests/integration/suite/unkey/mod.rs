@@ -7,6 +7,7 @@ use super::ENGINE;
 use crate::support::{Managed, RootKey, TestApp};
 
 mod authority;
+mod counting;
 mod identities;
 mod keys;
 mod root_keys;
@@ -14,7 +15,7 @@ mod shapes;
 
 /// What a root key is given that does everything here.
 const RIGHTS: &str = "resource_servers:read resource_servers:write clients:read clients:write keys:read keys:write keys:verify \
-                      roles:read roles:write";
+                      roles:read roles:write rate_limits:take";
 
 /// A root key and an API.
 struct Unkey {

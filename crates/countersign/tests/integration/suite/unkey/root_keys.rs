@@ -85,6 +85,43 @@ async fn j160_only_a_key_of_this_api_opens_it_and_only_from_its_networks() {
     ask(made.text.expose()).from("203.0.113.7").send().await.success(200);
 }
 
+/// A root key is counted as every key: 429, and for how long.
+#[tokio::test]
+async fn j154_a_root_key_that_is_used_up_is_told_when_to_come_back() {
+    let Managed { app, .. } = Managed::start(ENGINE).await;
+    let root = app.root_key("owner-1", "keys:read", None).await;
+    let rule = countersign::counters::LimitRule {
+        name: "all".to_owned(),
+        limit: 2,
+        duration_seconds: 30,
+        auto_apply: true,
+        on_unreachable: countersign::counters::OnUnreachable::Deny,
+    };
+    let patch = api_keys::ApiKeyPatch { limits: Some(vec![rule]), ..api_keys::ApiKeyPatch::default() };
+    api_keys::update(&app.app, &BY, &root.key.id, patch, None).await.unwrap();
+    let get = async || root.request(&app, Method::GET, "/manage/v1/keys").send().await;
+    get().await.success(200);
+    get().await.success(200);
+    let refused = get().await;
+    refused.refusal(429, ErrorCode::ApiKeyUsedUp);
+    assert_eq!(refused.header("retry-after"), Some("30"));
+    let asked = root.ask(&app, "keys.getKey", json!({ "keyId": "x" })).await;
+    asked.unkey_refusal(429);
+    assert_eq!(asked.header("content-type"), Some("application/problem+json"));
+    app.clock.advance_millis(30_000);
+    get().await.success(200);
+    let none = api_keys::ApiKeyPatch {
+        limits: Some(Vec::new()),
+        credits: Some(Some(countersign::counters::Credits { remaining: 1, refill: None })),
+        ..api_keys::ApiKeyPatch::default()
+    };
+    api_keys::update(&app.app, &BY, &root.key.id, none, None).await.unwrap();
+    get().await.success(200);
+    let refused = get().await;
+    refused.refusal(429, ErrorCode::ApiKeyUsedUp);
+    assert_eq!(refused.header("retry-after"), None);
+}
+
 /// The rights are those of the key at the moment of the change, not of the request's begin.
 #[tokio::test]
 async fn j160_a_right_that_was_taken_from_a_root_key_gives_nothing_any_more() {
