@@ -164,9 +164,10 @@ pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, Verify
     } else {
         judge(&catalog, &request, (&client, key, secret), &permissions, now)
     };
-    let counted = match code {
-        VerdictCode::Valid => count(app, (&client, key), (&request.limits, request.cost), now).await?,
-        _ => Counted { code, limits: Vec::new(), credits: None },
+    let counted = if code == VerdictCode::Valid {
+        count(app, (&client, key), (&request.limits, request.cost), now).await?
+    } else {
+        Counted { code, limits: Vec::new(), credits: None }
     };
     let Counted { code, limits, credits } = counted;
     if code == VerdictCode::Valid {

@@ -25,6 +25,7 @@ async fn one_is_created_shown_listed_changed_and_deleted() {
     for (member, value) in [
         ("assertion_audience", json!("issuer")),
         ("organization_id", Value::Null),
+        ("key_policy", json!({ "permissions": [], "roles": [], "allowed_networks": [], "limits": [] })),
         ("disabled_at", Value::Null),
         ("created_at", json!("2027-01-15T08:00:00.750Z")),
         ("updated_at", json!("2027-01-15T08:00:00.750Z")),
