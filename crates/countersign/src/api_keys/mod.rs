@@ -14,6 +14,7 @@ mod imports;
 mod key;
 mod locked;
 mod permission_expression;
+pub mod permissions;
 mod presented;
 mod read;
 mod remembered;
