@@ -77,7 +77,10 @@ pub(super) async fn count(
     (counted.code, counted.credits) = match spent? {
         Spending::Unlimited => (VerdictCode::Valid, None),
         Spending::Spent { remaining } => (VerdictCode::Valid, Some(remaining)),
-        Spending::Exceeded { remaining } => (VerdictCode::UsageExceeded, Some(remaining)),
+        Spending::Exceeded { remaining } => {
+            counted.limits.iter_mut().for_each(|standing| standing.answer.give_back(taken_from(&standing.rule, &applied)));
+            (VerdictCode::UsageExceeded, Some(remaining))
+        }
     };
     Ok(counted)
 }
@@ -102,6 +105,11 @@ fn applied<'a>(client: &'a Client, key: &'a ApiKey, asked: &'a [LimitAsk]) -> Re
     let by_itself = known.iter().filter(|(rule, _)| rule.auto_apply && asked.iter().all(|ask| ask.name != rule.name));
     applied.extend(by_itself.map(|(rule, is_of_client)| Applied { rule, is_of_client: *is_of_client, cost: 1 }));
     Ok(applied)
+}
+
+/// A limit that is named twice is one counter.
+fn taken_from(rule: &LimitRule, applied: &[Applied<'_>]) -> u64 {
+    applied.iter().filter(|applied| applied.rule.name == rule.name).fold(0, |sum, applied| sum.saturating_add(applied.cost))
 }
 
 fn ask<'a>(client: &'a Client, key: &'a ApiKey, applied: &Applied<'a>) -> Ask<'a> {

@@ -91,6 +91,15 @@ pub struct Answer {
     window: i64,
 }
 
+impl Answer {
+    /// How it stands once what the request took is given back.
+    pub(crate) fn give_back(&mut self, cost: u64) {
+        if self.counted != CountedIn::Nowhere {
+            self.remaining = self.remaining.saturating_add(cost).min(self.limit.into());
+        }
+    }
+}
+
 /// The answer to a request: one [`Answer`] for each [`Ask`], in their order.
 #[derive(Clone, Debug)]
 pub struct Taken {

@@ -6,7 +6,8 @@ use super::many::many_rows;
 use super::statement::statements;
 use super::value::Value;
 use super::{Session, Statement, StoreError, Tx, api_key_secrets, api_keys};
-use crate::api_keys::{ImportedKey, OwnHash};
+use crate::api_keys::{ApiKey, ImportedKey, OwnHash};
+use crate::counters::Refill;
 use crate::ids::ImportKeyId;
 
 /// Rows that one statement inserts.
@@ -18,6 +19,8 @@ pub(crate) const MAX_CANDIDATES: usize = 8;
 
 const HASHES: &str = "INSERT INTO imported_hashes (fingerprint, secret_id, import_key_id, hint) VALUES ";
 const HASH_COLUMNS: usize = 4;
+const CREDITS: &str = "INSERT INTO api_key_credits (key_id, remaining, refill_amount, refill_day, refilled_at) VALUES ";
+const CREDITS_COLUMNS: usize = 5;
 statements! {
     INSERT_KEY = many_rows!(api_keys::INSERT_INTO, api_keys::COLUMNS, 1, "");
     INSERT_KEYS = many_rows!(api_keys::INSERT_INTO, api_keys::COLUMNS, ROWS, "");
@@ -25,6 +28,8 @@ statements! {
     INSERT_SECRETS = many_rows!(api_key_secrets::INSERT_INTO, api_key_secrets::COLUMNS, ROWS, "");
     INSERT_HASH = many_rows!(HASHES, HASH_COLUMNS, 1, "");
     INSERT_HASHES = many_rows!(HASHES, HASH_COLUMNS, ROWS, "");
+    INSERT_CREDITS = many_rows!(CREDITS, CREDITS_COLUMNS, 1, "");
+    INSERT_MANY_CREDITS = many_rows!(CREDITS, CREDITS_COLUMNS, ROWS, "");
     EXISTING = many_rows!(
         "SELECT imported_hashes.fingerprint, api_key_secrets.key_id FROM imported_hashes \
          JOIN api_key_secrets ON api_key_secrets.id = imported_hashes.secret_id WHERE imported_hashes.fingerprint IN ",
@@ -40,10 +45,12 @@ statements! {
 }
 
 impl Tx {
-    /// Stores keys with their secrets; none of them is there.
+    /// Stores keys with their secrets and credits; none of them is there.
     pub(crate) async fn insert_imported_keys(&mut self, imported: &[ImportedKey]) -> Result<(), StoreError> {
         let keys: Vec<_> = imported.iter().map(|imported| api_keys::values(&imported.key)).collect::<Result<_, _>>()?;
         self.insert_many(&INSERT_KEYS, &INSERT_KEY, &keys).await?;
+        let credits: Vec<_> = imported.iter().filter_map(|imported| credits_values(&imported.key)).collect();
+        self.insert_many(&INSERT_MANY_CREDITS, &INSERT_CREDITS, &credits).await?;
         let secrets: Vec<_> = imported.iter().map(|imported| api_key_secrets::values(&imported.key.id, &imported.secret)).collect();
         self.insert_many(&INSERT_SECRETS, &INSERT_SECRET, &secrets).await?;
         let hashes: Vec<_> = imported.iter().map(hash_values).collect();
@@ -124,6 +131,13 @@ impl Session {
 fn padded(texts: &[&str]) -> Vec<Value> {
     let given = texts.iter().map(|text| Value::from(*text));
     given.chain(std::iter::repeat(Value::Null)).take(TEXTS).collect()
+}
+
+/// `None`: they are not counted.
+fn credits_values(key: &ApiKey) -> Option<[Value; CREDITS_COLUMNS]> {
+    let stored = key.credits?;
+    let (amount, day) = stored.credits.refill.map(Refill::columns).unzip();
+    Some([key.id.as_str().into(), stored.credits.remaining.into(), amount.into(), day.into(), stored.refilled_at.into()])
 }
 
 fn hash_values(imported: &ImportedKey) -> [Value; HASH_COLUMNS] {

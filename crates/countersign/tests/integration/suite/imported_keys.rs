@@ -289,6 +289,28 @@ async fn no_more_than_32_ways_to_find_keys_come_into_use() {
 }
 
 #[tokio::test]
+async fn an_imported_key_brings_its_limits_and_credits() {
+    let managed = Managed::start(ENGINE).await;
+    let app = &managed.app;
+    let credits = json!({ "remaining": 2, "refill": { "interval": "daily", "amount": 3, "day": null } });
+    let limits = json!([{ "name": "reads", "limit": 4, "duration_seconds": 864_000 }]);
+    let id = import_one(&managed, SHA256, json!({ "limits": limits, "credits": credits })).await;
+    let code = async || api_keys::verify(&app.app, VerifyRequest::of(Secret::new(KEY.to_owned()))).await.unwrap().code;
+    // Its first use makes a hash of our own of the one that came in.
+    for expected in [VerdictCode::Valid, VerdictCode::Valid, VerdictCode::UsageExceeded] {
+        assert_eq!(code().await, expected);
+    }
+    let shown = managed.operator.get(app, &format!("/keys/{id}")).await.success(200);
+    assert_eq!((&shown["credits"]["remaining"], &shown["credits"]["refill"]), (&json!(0), &credits["refill"]));
+    app.clock.advance_seconds(86_400);
+    for expected in [VerdictCode::Valid, VerdictCode::Valid, VerdictCode::RateLimited] {
+        assert_eq!(code().await, expected);
+    }
+    let stored = api_keys::find(&app.app, &ApiKeyId::from_stored(&id)).await.unwrap().credits.unwrap();
+    assert_eq!(stored.at(app.app.clock.now()).remaining, 1);
+}
+
+#[tokio::test]
 async fn an_imported_key_gets_the_verdicts_of_any_other_and_may_be_rotated() {
     let managed = Managed::start(ENGINE).await;
     let app = &managed.app;

@@ -12,10 +12,10 @@ use countersign::change::ChangeError;
 use countersign::change_feed::Follower;
 use countersign::clients::{self, ClientPatch, KeyPolicyPatch};
 use countersign::config::Network;
-use countersign::counters::{CountedIn, Credits, CreditsChange, LimitRule, OnUnreachable};
+use countersign::counters::{CountedIn, CountersOptions, Credits, CreditsChange, LimitRule, OnUnreachable, SharedCounters};
 
 use super::{BY, ENGINE, api1, code, create, new_key, permissions, presented, started, text_of, verdict};
-use crate::support::{Fixture, Managed, Setup, TestApp, TestClient, ValkeyServer};
+use crate::support::{Engine, Fixture, Managed, Setup, TestApp, TestClient, ValkeyServer};
 
 fn limit(name: &str, limit: u32) -> LimitRule {
     let on_unreachable = OnUnreachable::Deny;
@@ -116,7 +116,9 @@ async fn a_verdict_that_is_not_valid_costs_nothing() {
     assert_eq!((first.code, first.credits, remaining(&first)), (VerdictCode::Valid, Some(0), vec![("reads", 1), ("writes", 8)]));
     // Limits were asked before credits: what they gave is given back.
     for _ in 0..3 {
-        assert_eq!(code(&app, &text).await, VerdictCode::UsageExceeded);
+        let refused = verdict(&app, &text).await;
+        assert_eq!((refused.code, refused.credits), (VerdictCode::UsageExceeded, Some(0)));
+        assert_eq!(remaining(&refused), [("reads", 1), ("writes", 8)], "and the verdict says so");
     }
     api_keys::change_credits(&app.app, &BY, &created.key.id, CreditsChange::Increment(5)).await.unwrap();
     assert_eq!(remaining(&verdict(&app, &text).await), [("reads", 0), ("writes", 7)]);
@@ -274,6 +276,48 @@ async fn j158_two_nodes_count_together_and_both_refuse_a_revoked_key() {
         assert_eq!(code(&app, &text_of(created)).await, VerdictCode::Revoked);
         assert_eq!(code(&other, &text_of(created)).await, VerdictCode::Revoked);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn j158_two_nodes_on_one_database_count_together_and_both_refuse_a_revoked_key() {
+    if ENGINE == Engine::Sqlite {
+        return;
+    }
+    let patient = Duration::from_secs(20);
+    let counters = CountersOptions { shared: Some(SharedCounters::Database), timeout: patient, ..CountersOptions::default() };
+    let Fixture { app, a, .. } = Fixture::start_with(ENGINE, Setup { counters, ..Setup::default() }).await;
+    let other = app.second_node().await;
+    let mut follower = Follower::start(Arc::clone(&other.app), Duration::from_secs(1)).await.unwrap();
+    set_policy(&app, &a, KeyPolicyPatch { limits: Some(vec![limit("together", 15)]), ..KeyPolicyPatch::default() }).await;
+    let (first, second) = (limited(&app, &a, &[limit("own", 10)], credits(100)).await, create(&app, &a).await);
+    follower.catch_up().await.unwrap();
+    assert_eq!(codes_of_64([&app, &other], &text_of(&first)).await, (10, 54), "by its own limit");
+    assert_eq!(codes_of_64([&app, &other], &text_of(&second)).await, (5, 59), "by what the first left of the client's");
+    let stored = api_keys::find(&app.app, &first.key.id).await.unwrap().credits.unwrap();
+    assert_eq!(stored.at(app.app.clock.now()).remaining, 90, "what a limit refused spent nothing");
+    api_keys::revoke(&app.app, &BY, &second.key.id).await.unwrap();
+    follower.catch_up().await.unwrap();
+    for node in [&app, &other] {
+        assert_eq!(code(node, &text_of(&second)).await, VerdictCode::Revoked);
+    }
+}
+
+#[tokio::test]
+async fn credits_that_begin_or_end_on_one_node_are_counted_or_free_on_the_other() {
+    let (app, _, created) = started().await;
+    let other = app.second_node().await;
+    let mut follower = Follower::start(Arc::clone(&other.app), Duration::from_secs(1)).await.unwrap();
+    let text = text_of(&created);
+    assert_eq!(verdict(&other, &text).await.credits, None);
+    let written = other.app.store.statements_run().1;
+    assert_eq!(verdict(&other, &text).await.credits, None);
+    assert_eq!(other.app.store.statements_run().1, written, "a key without credits costs no write");
+    for (change, left) in [(CreditsChange::Set(3), Some(2)), (CreditsChange::Unlimited, None), (CreditsChange::Set(1), Some(0))] {
+        api_keys::change_credits(&app.app, &BY, &created.key.id, change).await.unwrap();
+        follower.catch_up().await.unwrap();
+        assert_eq!(verdict(&other, &text).await.credits, left);
+    }
+    assert_eq!(code(&app, &text).await, VerdictCode::UsageExceeded);
 }
 
 /// It accepts connections, and says nothing.

@@ -139,6 +139,32 @@ async fn a_refill_comes_once_on_its_day_whichever_node_is_first() {
     assert_eq!(spend(app, &key, 1).await, Spending::Spent { remaining: 6 }, "one that was missed comes once");
 }
 
+/// What is shown is worked out from the row, what is spent by the database.
+#[tokio::test]
+async fn what_is_shown_of_a_refill_is_what_can_be_spent_on_every_day() {
+    let fixture = Fixture::start(ENGINE).await;
+    let (app, key) = (&fixture.app, key(&fixture).await);
+    at(app, "2027-12-30T00:00:00Z");
+    for day in [1, 15, 28, 29, 30, 31] {
+        change(app, &key, CreditsChange::Set(0)).await;
+        change(app, &key, CreditsChange::Refill(Some(Refill::Monthly { amount: 5, day }))).await;
+        let mut refills = 0;
+        // Through a February of 29 days, and twice each day: at midnight and just before.
+        for _ in 0..80 {
+            for step in [86_399_999, 1] {
+                app.clock.advance_millis(step);
+                let shown = credits(app, &key).await.remaining;
+                assert_eq!(spend(app, &key, 0).await, Spending::Spent { remaining: shown }, "{day} {:?}", app.app.clock.now());
+                if shown > 0 {
+                    refills += 1;
+                    assert_eq!(spend(app, &key, 5).await, Spending::Spent { remaining: 0 });
+                }
+            }
+        }
+        assert!((2..=3).contains(&refills), "{refills} refills on day {day} in 80 days");
+    }
+}
+
 #[tokio::test]
 async fn the_credits_of_a_key_go_with_it_and_stay_when_it_is_rotated() {
     let fixture = Fixture::start(ENGINE).await;
