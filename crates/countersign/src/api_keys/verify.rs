@@ -36,6 +36,8 @@ pub struct VerifyRequest {
     pub limits: Vec<LimitAsk>,
     /// How many credits it costs; 0 looks.
     pub cost: u64,
+    /// What it is counted under, besides its key: the caller has checked them.
+    pub tags: Vec<String>,
     /// The asker knows the keys of this organization alone.
     pub organization: Option<OrganizationId>,
 }
@@ -44,7 +46,8 @@ impl VerifyRequest {
     /// The question whether a key is valid at all.
     pub const fn of(key: Secret<String>) -> Self {
         let limits = Vec::new();
-        Self { key, permissions: None, address: None, resource_server: None, limits, cost: DEFAULT_COST, organization: None }
+        let tags = Vec::new();
+        Self { key, permissions: None, address: None, resource_server: None, limits, cost: DEFAULT_COST, tags, organization: None }
     }
 }
 
@@ -81,6 +84,24 @@ pub enum VerdictCode {
 }
 
 impl VerdictCode {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Valid,
+        Self::NotFound,
+        Self::Revoked,
+        Self::Disabled,
+        Self::Expired,
+        Self::Forbidden,
+        Self::InsufficientPermissions,
+        Self::RateLimited,
+        Self::UsageExceeded,
+    ];
+
+    /// The code with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// As it is shown.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -137,17 +158,24 @@ impl Verdict {
         self.code == VerdictCode::Valid
     }
 
-    fn not_found() -> Self {
+    pub(crate) fn not_found() -> Self {
         let (permissions, limits) = (Vec::new(), Vec::new());
         Self { code: VerdictCode::NotFound, key: None, secret_id: None, permissions, limits, credits: None }
     }
 }
 
 /// Judges what was presented. Where no key was imported, text that is no key costs no lookup.
+/// The verdict counts as usage of the key.
 ///
 /// # Errors
 /// [`VerifyError`].
 pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, VerifyError> {
+    let verdict = reach_verdict(app, &request).await?;
+    app.key_usage.count(&verdict, &request.tags, request.cost, app.clock.now());
+    Ok(verdict)
+}
+
+async fn reach_verdict(app: &App, request: &VerifyRequest) -> Result<Verdict, VerifyError> {
     let found = find_presented(app, request.key.expose(), request.address).await?;
     let catalog = app.catalog();
     let Some((key, secret)) = found.as_ref().and_then(|found| Some((&found.key, found.secret()?))) else {
@@ -162,7 +190,7 @@ pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, Verify
     let code = if client.disabled_at.is_some() && key.revoked_at.is_none() {
         VerdictCode::Disabled
     } else {
-        judge(&catalog, &request, (&client, key, secret), &permissions, now)
+        judge(&catalog, request, (&client, key, secret), &permissions, now)
     };
     let counted = if code == VerdictCode::Valid {
         count(app, (&client, key), (&request.limits, request.cost), now).await?

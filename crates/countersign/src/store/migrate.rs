@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (11, include_str!("../../../../migrations/0011_imported_keys.sql")),
     (12, include_str!("../../../../migrations/0012_credits.sql")),
     (13, include_str!("../../../../migrations/0013_key_policy.sql")),
+    (14, include_str!("../../../../migrations/0014_key_usage.sql")),
 ];
 
 const CREATE_TABLE: &str =

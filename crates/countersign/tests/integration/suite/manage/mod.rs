@@ -10,6 +10,7 @@ mod credentials;
 mod grants;
 mod idempotency;
 mod key_counting;
+mod key_usage;
 mod key_verification;
 mod keys;
 mod lists;
