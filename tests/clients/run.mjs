@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { MODES } from './runner/modes.mjs';
+import { modesOf } from './runner/modes.mjs';
 import { findScripts, runScript } from './runner/script.mjs';
 import { Server } from './runner/server.mjs';
 
@@ -28,7 +28,7 @@ const serverEnvironment = await server.start(binary).catch(async (error) => {
 
 let passed = 0;
 let failed = 0;
-const jobs = scripts.flatMap((script) => MODES.map((mode) => ({ script, mode })));
+const jobs = scripts.flatMap((script) => modesOf(script).map((mode) => ({ script, mode })));
 let problem;
 try {
   await Promise.all(Array.from({ length: AT_ONCE }, work));

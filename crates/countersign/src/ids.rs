@@ -128,6 +128,15 @@ pub fn generate_client_id(now: Timestamp, entropy: &dyn Entropy) -> Option<Clien
     ClientId::try_from(prefixed("cli", now, entropy).as_str()).ok()
 }
 
+/// The client id of an identity, which follows from what it is called: two that are created
+/// at once meet. `number` counts those that had the external id before.
+pub(crate) fn identity_client_id(organization: Option<&OrganizationId>, external_id: &str, number: u32) -> Option<ClientId> {
+    let organization = organization.map(OrganizationId::as_str).unwrap_or_default();
+    let digest = digest(&SHA256, format!("identity {number} {organization} {external_id}").as_bytes());
+    let (first, _) = digest.as_ref().split_first_chunk()?;
+    ClientId::try_from(format!("idn_{}", base32(u128::from_be_bytes(*first))).as_str()).ok()
+}
+
 fn prefixed(prefix: &str, now: Timestamp, entropy: &dyn Entropy) -> String {
     format!("{prefix}_{}", base32(uuid_v7(now, random(entropy))))
 }

@@ -184,6 +184,12 @@ error_codes! {
     LeakReportUnsigned = 5031,
     /// The public keys of the reporter cannot be had at the moment; the leak report was not judged.
     ReporterKeysUnavailable = 5032,
+    /// The API key is unknown, disabled, expired or revoked.
+    ApiKeyRefused = 5050,
+    /// The API key is not accepted from this address.
+    ApiKeyNotFromHere = 5051,
+    /// A limit of the API key has no room, or its credits are spent.
+    ApiKeyUsedUp = 5052,
     /// The request failed for a reason that is ours; the request id finds it in the log.
     Internal = 9001,
     /// The service cannot do this at the moment; try again.

@@ -1,14 +1,17 @@
-// The three environments that every script runs in, and how it must end in each.
+// The environments that a script runs in, and how it must end in each.
 // A verdict is `OK <libraries>` or `FAIL <libraries>: <step>: <reason>`.
 import { wrongSecret } from './wrong-secret.mjs';
 
-export const MODES = [
-  {
-    name: 'good environment',
-    change: (environment) => environment,
-    exitCode: 0,
-    verdict: /^OK /m,
-  },
+const GOOD = {
+  name: 'good environment',
+  change: (environment) => environment,
+  exitCode: 0,
+  verdict: /^OK /m,
+};
+
+// For scripts that ask for tokens.
+const TOKEN_MODES = [
+  GOOD,
   {
     name: 'wrong secret',
     change: (environment) => ({
@@ -32,6 +35,19 @@ export const MODES = [
     verdict: /^FAIL [^:]+: (discovery|valid token): .*\b(iss|issuer|required claims)\b/m,
   },
 ];
+
+// For scripts that have a root key and nothing else.
+const ROOT_KEY_MODES = [
+  GOOD,
+  {
+    name: 'wrong root key',
+    change: (environment) => ({ ...environment, UNKEY_ROOT_KEY: wrongSecret(environment.UNKEY_ROOT_KEY) }),
+    exitCode: 1,
+    verdict: /^FAIL [^:]+: root key: .*unknown, disabled, expired or revoked/m,
+  },
+];
+
+export const modesOf = (script) => (script.startsWith('node/unkey') ? ROOT_KEY_MODES : TOKEN_MODES);
 
 function otherLoopbackName(url) {
   const changed = url.replace('//localhost:', '//127.0.0.1:');

@@ -13,6 +13,7 @@ mod key;
 mod locked;
 mod permission;
 mod permission_expression;
+pub mod permissions;
 mod presented;
 mod read;
 mod rights;

@@ -3,7 +3,7 @@
 use super::Permission;
 use crate::change::{ChangeError, InvalidField};
 use crate::ids::ResourceServerId;
-use crate::management::LockedClient;
+use crate::management::{LockedClient, resource_server_id};
 use crate::store::Tx;
 
 /// Checks that a key of the locked client may have these permissions and roles for this
@@ -22,6 +22,11 @@ pub(super) async fn check(
     let found = tx.lock_resource_server(resource_server).await?;
     found.ok_or_else(|| ChangeError::NotFound { kind: "resource server", id: resource_server.to_string() })?;
     locked.authority.check_permissions(resource_server, permissions)?;
+    if *resource_server == resource_server_id() && !roles.is_empty() {
+        return Err(
+            InvalidField::new("roles", roles.len(), "none: a key of the management API has the rights that it lists").into()
+        );
+    }
     for name in roles {
         let role = tx.lock_role(name).await?;
         let role = role.ok_or_else(|| InvalidField::new("roles", name.escape_debug(), "names of roles that exist"))?;

@@ -1,6 +1,6 @@
 //! Changing and deleting a key.
 
-use countersign_protocol::Timestamp;
+use countersign_protocol::{ClientId, Timestamp};
 use serde_json::{Map, Value};
 
 use super::create::{check_end, check_limits, check_lists};
@@ -13,10 +13,14 @@ use crate::clients::{check_external_id, check_metadata};
 use crate::config::Network;
 use crate::counters::{Credits, LimitRule};
 use crate::ids::ApiKeyId;
+use crate::management::lock_client;
+use crate::store::Tx;
 
 /// What to change of a key; `None` keeps.
 #[derive(Clone, Debug, Default)]
 pub struct ApiKeyPatch {
+    /// See [`ApiKey::client_id`].
+    pub client_id: Option<ClientId>,
     /// See [`ApiKey::name`].
     pub name: Option<String>,
     /// See [`ApiKey::external_id`]; `Some(None)` clears it.
@@ -38,6 +42,15 @@ pub struct ApiKeyPatch {
 }
 
 impl ApiKeyPatch {
+    /// Whether it changes nothing.
+    pub const fn is_empty(&self) -> bool {
+        let Self { client_id, name, external_id, metadata, permissions, roles, allowed_networks, limits, credits, expires_at } =
+            self;
+        let says_whose = client_id.is_some() || name.is_some() || external_id.is_some() || metadata.is_some();
+        let says_what = permissions.is_some() || roles.is_some() || allowed_networks.is_some();
+        !says_whose && !says_what && limits.is_none() && credits.is_none() && expires_at.is_none()
+    }
+
     fn check(&self, now: Timestamp) -> Result<(), ChangeError> {
         self.name.as_deref().map_or(Ok(()), |name| check_name("name", name))?;
         self.external_id.as_ref().and_then(Option::as_deref).map_or(Ok(()), check_external_id)?;
@@ -54,6 +67,7 @@ impl ApiKeyPatch {
 
     fn apply(self, key: &mut ApiKey, now: Timestamp) -> String {
         let mut changed = Vec::new();
+        set(&mut changed, "client_id", self.client_id, &mut key.client_id);
         set(&mut changed, "name", self.name, &mut key.name);
         set(&mut changed, "external_id", self.external_id, &mut key.external_id);
         set(&mut changed, "metadata", self.metadata, &mut key.metadata);
@@ -93,7 +107,7 @@ pub async fn update(
     let (by, id) = (by.clone(), id.clone());
     app.write(move |tx| {
         Box::pin(async move {
-            let LockedKey { mut key, client } = lock(tx, &by, &id).await?;
+            let LockedKey { mut key, client } = lock_with(tx, &by, &id, patch.client_id.as_ref()).await?;
             ChangeError::check_version(if_version, key.version)?;
             if key.revoked_at.is_some() {
                 return Err(ChangeError::State("the key is revoked: it is not changed any more".to_owned()));
@@ -112,6 +126,21 @@ pub async fn update(
         })
     })
     .await
+}
+
+/// Locks a key, and the client that it is to belong to; that one comes back.
+async fn lock_with(tx: &mut Tx, by: &Actor, id: &ApiKeyId, to: Option<&ClientId>) -> Result<LockedKey, ChangeError> {
+    let Some(to) = to else { return lock(tx, by, id).await };
+    let owner = tx.owner_of_api_key(id).await?.ok_or_else(|| not_found(id))?;
+    // In one order for everybody: of two moves, neither waits for the other.
+    let (key, client) = if *to < owner {
+        let client = lock_client(tx, by, to).await?;
+        (lock(tx, by, id).await?.key, client)
+    } else {
+        let key = lock(tx, by, id).await?.key;
+        (key, lock_client(tx, by, to).await?)
+    };
+    Ok(LockedKey { key, client })
 }
 
 /// Deletes a key with its secrets and what is counted of it.

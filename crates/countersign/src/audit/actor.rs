@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use countersign_protocol::{ClientId, Scope};
 
 use super::AuditEvent;
+use crate::ids::ApiKeyId;
 
 /// Who makes a change, and in which request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,7 @@ pub struct Actor {
     source: Option<IpAddr>,
     repeatable: Option<Repeatable>,
     scope: Option<Scope>,
+    api_key: Option<ApiKeyId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,17 +40,17 @@ pub struct Repeatable {
 impl Actor {
     /// A client that called the API.
     pub const fn client(id: ClientId, request_id: String, source: Option<IpAddr>) -> Self {
-        Self { kind: ActorKind::Client(id), request_id: Some(request_id), source, repeatable: None, scope: None }
+        Self { kind: ActorKind::Client(id), request_id: Some(request_id), source, repeatable: None, scope: None, api_key: None }
     }
 
     /// Whoever has the database and the master key, and runs a command on them.
     pub const fn command_line() -> Self {
-        Self { kind: ActorKind::CommandLine, request_id: None, source: None, repeatable: None, scope: None }
+        Self { kind: ActorKind::CommandLine, request_id: None, source: None, repeatable: None, scope: None, api_key: None }
     }
 
     /// The instance itself: a job, or what it does at its start.
     pub const fn system(what: &'static str) -> Self {
-        Self { kind: ActorKind::System(what), request_id: None, source: None, repeatable: None, scope: None }
+        Self { kind: ActorKind::System(what), request_id: None, source: None, repeatable: None, scope: None, api_key: None }
     }
 
     /// The same, for a request that may be sent again.
@@ -63,6 +65,17 @@ impl Actor {
         Self { scope: Some(scope), ..self }
     }
 
+    /// The same, by one of its API keys: the rights are the key's, not those of a grant.
+    #[must_use]
+    pub fn with_api_key(self, id: Option<ApiKeyId>) -> Self {
+        Self { api_key: id, ..self }
+    }
+
+    /// The API key that it acts by.
+    pub(crate) const fn api_key(&self) -> Option<&ApiKeyId> {
+        self.api_key.as_ref()
+    }
+
     /// The client that acts, and the scope it acts with; `None`: nobody's rights limit it.
     pub(crate) const fn as_client(&self) -> Option<(&ClientId, Option<&Scope>)> {
         match &self.kind {
@@ -73,7 +86,7 @@ impl Actor {
 
     /// What it did to an object. `action` is `noun.participle`, as `client.disabled`.
     pub fn event(&self, action: &'static str, object_kind: &'static str, object_id: &str) -> AuditEvent {
-        AuditEvent {
+        let event = AuditEvent {
             actor_kind: self.kind_name(),
             actor_id: self.id(),
             request_id: self.request_id.clone(),
@@ -84,6 +97,10 @@ impl Actor {
             organization_id: None,
             details: serde_json::Map::new(),
             repeatable: self.repeatable.clone(),
+        };
+        match &self.api_key {
+            Some(id) => event.with_detail("by_api_key", id.as_str()),
+            None => event,
         }
     }
 

@@ -6,6 +6,7 @@ mod credential;
 mod credentials;
 mod grant_changes;
 mod grants;
+mod identities;
 mod jwks_uri;
 mod key_policy;
 mod keys;
@@ -34,6 +35,7 @@ pub use credentials::{
 };
 pub use grant_changes::{ClientGrantPatch, delete_grant, update_grant};
 pub use grants::{NewClientGrant, grant};
+pub use identities::{NewIdentity, create_identity, delete_identity, find_identity, list_identities};
 pub use jwks_uri::{ClientKeySets, JwksUri};
 pub use key_policy::{KeyPolicy, KeyPolicyPatch};
 pub use keys::{KeySource, NewKeys, add_keys, create_with_keys};

@@ -99,6 +99,7 @@ pub async fn update(
             ChangeError::check_version(if_version, client.version)?;
             if let Some(organization) = &patch.organization_id {
                 authority.check_move(&client, organization.as_ref())?;
+                authority.check_move_of_keys(tx, &client, organization.as_ref()).await?;
             }
             if let Some(Some(organization)) = &patch.organization_id {
                 check_organization(tx, organization).await?;
@@ -126,6 +127,24 @@ pub async fn update(
 /// # Errors
 /// [`ChangeError::NotFound`], [`ChangeError::VersionMismatch`], [`ChangeError::ExceedsCaller`].
 pub async fn delete(app: &App, by: &Actor, id: &ClientId, if_version: Option<i64>) -> Result<(), ChangeError> {
+    delete_and(app, by, id, if_version, Keys::Delete).await
+}
+
+/// What becomes of the API keys of a client that is deleted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keys {
+    Delete,
+    /// It is not deleted while it has any: [`ChangeError::State`].
+    Keep,
+}
+
+pub(super) async fn delete_and(
+    app: &App,
+    by: &Actor,
+    id: &ClientId,
+    if_version: Option<i64>,
+    keys: Keys,
+) -> Result<(), ChangeError> {
     let event = by.event("client.deleted", "client", id.as_str());
     let (by, id, clock) = (by.clone(), id.clone(), Arc::clone(&app.clock));
     let written = app.commit(move |tx| {
@@ -133,6 +152,9 @@ pub async fn delete(app: &App, by: &Actor, id: &ClientId, if_version: Option<i64
             let LockedClient { client, authority } = lock_client(tx, &by, &id).await?;
             ChangeError::check_version(if_version, client.version)?;
             authority.check_not_own_end(&id)?;
+            if keys == Keys::Keep && tx.has_api_key(&id).await? {
+                return Err(ChangeError::State("the client has API keys".to_owned()));
+            }
             let now = clock.now();
             if tx.delete_introspection_of(&id).await? {
                 tx.record_change(ChangeKind::Catalog, id.as_str(), now);

@@ -6,6 +6,7 @@ mod demo_api;
 mod env_file;
 mod folder;
 mod objects;
+mod root_key;
 mod suggestions;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -82,7 +83,7 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
     let previous = EnvFile::read(&env_path).ok();
     let demo_objects = {
         let known = |name| previous.as_ref().and_then(|file| file.find(name));
-        objects::ensure(&app, known("CLIENT_SECRET"), known("MGMT_CLIENT_SECRET")).await?
+        objects::ensure(&app, known("CLIENT_SECRET"), known("MGMT_CLIENT_SECRET"), known("UNKEY_ROOT_KEY")).await?
     };
 
     let stop = stop_signal(Arc::clone(&app)).context("cannot wait for signals")?;
@@ -233,6 +234,7 @@ fn env_file(base: &BaseUrl, demo_url: &BaseUrl, metrics_url: &str, demo: &DemoOb
         ("MANAGEMENT_URL", &format!("{base}/manage/v1")),
         ("MGMT_CLIENT_ID", objects::OPERATOR_ID),
         ("MGMT_CLIENT_SECRET", demo.operator_secret.expose()),
+        ("UNKEY_ROOT_KEY", demo.root_key.expose()),
         ("DEMO_API_URL", demo_url.as_str()),
         ("METRICS_URL", metrics_url),
     ];

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Audience, ClientAuthMethod, ClientId, Scope, ScopeToken, Secret};
 
+use super::root_key;
 use crate::app::App;
 use crate::audit::Actor;
 use crate::authorization_servers::{self, NewAuthorizationServer};
@@ -17,7 +18,7 @@ use crate::resource_servers::{
 };
 
 /// Who makes the demo objects.
-const BY: Actor = Actor::system("dev");
+pub(super) const BY: Actor = Actor::system("dev");
 /// The demo API.
 pub(super) const AUDIENCE: &str = "http://api.localhost";
 /// An API in the shape that Okta's tutorials use.
@@ -35,6 +36,7 @@ pub(super) const READ_USERS: &str = "read:users";
 pub(super) struct DemoObjects {
     pub(super) client_secret: Secret<String>,
     pub(super) operator_secret: Secret<String>,
+    pub(super) root_key: Secret<String>,
 }
 
 /// Makes whatever is missing. A secret that was lost is replaced.
@@ -42,6 +44,7 @@ pub(super) async fn ensure(
     app: &App,
     known_secret: Option<&str>,
     known_operator_secret: Option<&str>,
+    known_root_key: Option<&str>,
 ) -> anyhow::Result<DemoObjects> {
     let server = AuthorizationServerId::default_server();
     if app.catalog().authorization_server(&server).is_none() {
@@ -77,7 +80,9 @@ pub(super) async fn ensure(
             clients::grant(app, &BY, new).await?;
         }
     }
-    Ok(DemoObjects { client_secret, operator_secret: ensure_operator(app, known_operator_secret).await? })
+    let operator_secret = ensure_operator(app, known_operator_secret).await?;
+    let root_key = root_key::ensure(app, &ClientId::try_from(OPERATOR_ID)?, known_root_key).await?;
+    Ok(DemoObjects { client_secret, operator_secret, root_key })
 }
 
 async fn ensure_operator(app: &App, known_secret: Option<&str>) -> anyhow::Result<Secret<String>> {

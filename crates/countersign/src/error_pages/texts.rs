@@ -471,6 +471,24 @@ pub(super) const fn text_of(code: ErrorCode) -> PageText {
             mend: "Let the server reach `leak_reports.public_keys_url`, or keep the keys in `leak_reports.public_keys_file`.",
             section: "RFC 9110 section 15.6.4",
         },
+        ErrorCode::ApiKeyRefused => PageText {
+            why: "The key was mistyped, its end has come, or somebody disabled, rotated or revoked it, or its client.",
+            see: None,
+            mend: "Look at the key with `countersign key show`; make another with `countersign key create`.",
+            section: "RFC 6750 section 3.1",
+        },
+        ErrorCode::ApiKeyNotFromHere => PageText {
+            why: "The key lists networks that it is accepted from, and the caller is in none of them.",
+            see: None,
+            mend: "Change `allowed_networks` of the key; behind a proxy, check `server.trusted_proxies`.",
+            section: "RFC 9110 section 15.5.4",
+        },
+        ErrorCode::ApiKeyUsedUp => PageText {
+            why: "An API key that calls this API is counted as every other: by its limits, those of its client, and its credits.",
+            see: None,
+            mend: "Wait for the seconds of `Retry-After`; where there are none, give the key credits.",
+            section: "RFC 6585 section 4",
+        },
         ErrorCode::Internal => PageText {
             why: "Something in the server failed. The request was not refused on its merits.",
             see: None,

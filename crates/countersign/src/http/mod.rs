@@ -22,6 +22,7 @@ mod router;
 mod serve;
 mod site;
 mod source_address;
+mod unkey;
 
 pub use acme::challenge_router;
 pub use handed_over::{HandedOver, UnusedSocket};

@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 
 use super::middleware::{self, RequestPolicy};
 use super::site::Site;
-use super::{decoder, error_pages, errors, health, leak_reports, manage, oauth};
+use super::{decoder, error_pages, errors, health, leak_reports, manage, oauth, unkey};
 use crate::app::App;
 
 /// What the public listeners serve.
@@ -45,6 +45,7 @@ pub fn site(app: &Arc<App>, options: SiteOptions) -> Site {
         .route("/.well-known/oauth-authorization-server/oauth2/{server}", get(oauth::metadata::at_server))
         .route("/leak-reports", post(leak_reports::report))
         .merge(manage::routes())
+        .merge(unkey::routes())
         .merge(if options.decoder { decoder::routes() } else { Router::new() })
         .fallback(errors::no_such_path)
         .method_not_allowed_fallback(errors::method_not_allowed)

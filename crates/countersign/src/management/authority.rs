@@ -4,11 +4,11 @@
 use countersign_protocol::{ClientId, Scope};
 
 use super::{Right, resource_server_id};
-use crate::api_keys::Permission;
+use crate::api_keys::{ApiKey, Permission};
 use crate::audit::Actor;
 use crate::change::ChangeError;
 use crate::clients::{Client, ClientGrant};
-use crate::ids::{OrganizationId, ResourceServerId};
+use crate::ids::{ApiKeyId, OrganizationId, ResourceServerId};
 use crate::resource_servers::ResourceServer;
 use crate::store::{Session, Tx};
 
@@ -44,6 +44,7 @@ pub(crate) async fn lock_client(tx: &mut Tx, by: &Actor, id: &ClientId) -> Resul
         authority.check_covers(grant)?;
     }
     authority.check_covers_introspection(tx, id).await?;
+    authority.check_covers_keys(tx, id).await?;
     Ok(LockedClient { client, authority })
 }
 
@@ -56,8 +57,11 @@ impl Authority {
         let Some((id, scope)) = by.as_client() else { return Ok(Self::Unlimited) };
         let found = session.find_client(id).await?.filter(|client| client.disabled_at.is_none());
         let client = found.ok_or_else(|| ChangeError::ExceedsCaller("the caller is deleted or disabled".to_owned()))?;
-        let granted = client.grant_for(&resource_server_id()).map(|grant| grant.scope.clone()).unwrap_or_default();
-        let rights = scope.map_or_else(|| granted.clone(), |scope| scope.intersection(&granted));
+        let held = match by.api_key() {
+            Some(key) => rights_of_key(session, key, id).await?,
+            None => client.grant_for(&resource_server_id()).map(|grant| grant.scope.clone()).unwrap_or_default(),
+        };
+        let rights = scope.map_or_else(|| held.clone(), |scope| scope.intersection(&held));
         Ok(Self::Caller(Box::new(client), rights))
     }
 
@@ -131,6 +135,31 @@ impl Authority {
         grant.scope.first_outside(held).map_or(Ok(()), |scope| Err(exceeds(scope, &grant.resource_server_id)))
     }
 
+    /// Nor is a client with keys of this API that give more.
+    async fn check_covers_keys(&self, session: &mut Session, id: &ClientId) -> Result<(), ChangeError> {
+        match self {
+            Self::Caller(caller, rights) if caller.id != *id => {
+                let held = Right::given_by(&session.permissions_of_keys_for(id, &resource_server_id()).await?);
+                held.first_outside(rights).map_or(Ok(()), |right| Err(exceeds(right, &resource_server_id())))
+            }
+            Self::Unlimited | Self::Caller(..) => Ok(()),
+        }
+    }
+
+    /// Checks that a client may be moved to this organization with its keys of this API.
+    pub(crate) async fn check_move_of_keys(
+        &self,
+        session: &mut Session,
+        client: &Client,
+        to: Option<&OrganizationId>,
+    ) -> Result<(), ChangeError> {
+        if client.organization_id.as_ref() == to || matches!(self, Self::Unlimited) {
+            return Ok(());
+        }
+        let held = session.permissions_of_keys_for(&client.id, &resource_server_id()).await?;
+        if held.is_empty() { Ok(()) } else { self.check_may_make_operators() }
+    }
+
     /// Tokens of others are not looked at by way of a client that may introspect them.
     async fn check_covers_introspection(&self, session: &mut Session, id: &ClientId) -> Result<(), ChangeError> {
         let Self::Caller(caller, _) = self else { return Ok(()) };
@@ -166,6 +195,15 @@ impl Authority {
             Self::Unlimited | Self::Caller(..) => Ok(()),
         }
     }
+}
+
+/// What an API key of the client gives at this moment.
+async fn rights_of_key(session: &mut Session, key: &ApiKeyId, client: &ClientId) -> Result<Scope, ChangeError> {
+    let found = session.find_api_key(key).await?;
+    let is_live = |key: &ApiKey| key.client_id == *client && key.revoked_at.is_none() && key.disabled_at.is_none();
+    let live = found.filter(|key| is_live(key) && key.resource_server_id == resource_server_id());
+    let live = live.ok_or_else(|| ChangeError::ExceedsCaller("the caller's API key is disabled, revoked or gone".to_owned()))?;
+    Ok(Right::given_by(&live.permissions))
 }
 
 fn exceeds(what: impl std::fmt::Display, whose: &dyn std::fmt::Display) -> ChangeError {

@@ -1,5 +1,9 @@
 //! What a caller of the management API may do: the scopes of its resource server.
 
+use countersign_protocol::Scope;
+
+use crate::api_keys::Permission;
+
 macro_rules! rights {
     ($($variant:ident = $scope:literal, $description:literal;)+) => {
         /// A right: one scope of the management API.
@@ -25,6 +29,15 @@ macro_rules! rights {
     };
 }
 
+impl Right {
+    /// What an API key with these permissions gives, as a scope.
+    pub(crate) fn given_by(permissions: &[Permission]) -> Scope {
+        let given = Self::ALL.iter().filter(|right| permissions.iter().any(|own| own.covers(right.scope())));
+        // Each of them is a scope token.
+        Scope::from_tokens(given.map(|right| right.scope())).unwrap_or_default()
+    }
+}
+
 rights! {
     AuthorizationServersRead = "authorization_servers:read", "Read authorization servers and their mounts";
     AuthorizationServersWrite = "authorization_servers:write", "Create, change and delete authorization servers and their mounts";
@@ -44,6 +57,7 @@ rights! {
     KeysVerify = "keys:verify", "Ask whether API keys are valid";
     RolesRead = "roles:read", "Read roles";
     RolesWrite = "roles:write", "Create, change and delete roles";
+    RateLimitsTake = "rate_limits:take", "Count anything against rate limits of one's own naming";
     SigningKeysRead = "signing_keys:read", "Read the state of signing keys and token keys";
     SigningKeysWrite = "signing_keys:write", "Rotate signing keys and token keys";
     TokensRevoke = "tokens:revoke", "Revoke tokens by client, subject, credential, key or audience";

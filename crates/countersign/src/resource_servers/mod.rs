@@ -17,7 +17,7 @@ use crate::store::{ChangeKind, StoreError};
 
 pub use introspection::{allow_introspection, create_introspection_client, forbid_introspection};
 pub use list::{find, list};
-pub use update::{ResourceServerPatch, delete, update};
+pub use update::{ResourceServerPatch, delete, delete_with_keys, update};
 
 /// Lifetime of access tokens unless the resource server says otherwise, in seconds.
 pub const DEFAULT_TOKEN_LIFETIME_SECONDS: i64 = 600;

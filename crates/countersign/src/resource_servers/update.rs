@@ -5,6 +5,7 @@ use countersign_protocol::jose::Algorithm;
 
 use super::list::{find, not_found};
 use super::{Profile, ResourceServer, ScopeDefinition, TokenFormat, check_scopes, missing_keys};
+use crate::api_keys::EVERY_KEY;
 use crate::app::App;
 use crate::audit::Actor;
 use crate::change::{ChangeError, check_lifetime, check_name};
@@ -140,6 +141,26 @@ async fn check_grants_keep_their_scopes(tx: &mut Tx, after: &ResourceServer) -> 
 /// [`ChangeError::NotFound`], [`ChangeError::State`] for the management API's and while
 /// there are grants or keys, [`ChangeError::VersionMismatch`].
 pub async fn delete(app: &App, by: &Actor, id: &ResourceServerId, if_version: Option<i64>) -> Result<(), ChangeError> {
+    delete_and(app, by, id, if_version, Keys::Keep).await
+}
+
+/// Deletes a resource server that no client has a grant for, with all keys for it.
+///
+/// # Errors
+/// [`ChangeError::NotFound`], [`ChangeError::State`] for the management API's and while
+/// there are grants.
+pub async fn delete_with_keys(app: &App, by: &Actor, id: &ResourceServerId) -> Result<(), ChangeError> {
+    delete_and(app, by, id, None, Keys::Delete).await
+}
+
+/// What becomes of the keys for a resource server that is deleted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    Delete,
+    Keep,
+}
+
+async fn delete_and(app: &App, by: &Actor, id: &ResourceServerId, if_version: Option<i64>, keys: Keys) -> Result<(), ChangeError> {
     check_not_management(id)?;
     let now = app.clock.now();
     let event = by.event("resource_server.deleted", "resource_server", id.as_str());
@@ -150,6 +171,9 @@ pub async fn delete(app: &App, by: &Actor, id: &ResourceServerId, if_version: Op
             ChangeError::check_version(if_version, found.version)?;
             if tx.has_grant_for(&id).await? {
                 return Err(ChangeError::State("clients have grants for the resource server: delete these first".to_owned()));
+            }
+            if keys == Keys::Delete && tx.delete_api_keys_for(&id).await? {
+                tx.record_change(ChangeKind::ApiKey, EVERY_KEY, now);
             }
             if tx.has_api_key_for(&id).await? {
                 return Err(ChangeError::State("API keys are for the resource server: delete these first".to_owned()));

@@ -53,11 +53,12 @@ statements! {
     PREFIXES = "SELECT DISTINCT prefix FROM api_keys WHERE CAST($1 AS TEXT) IS NULL \
                 OR EXISTS (SELECT 1 FROM clients WHERE clients.id = api_keys.client_id AND organization_id = $1) ORDER BY prefix";
     ANY_FOR = "SELECT id FROM api_keys WHERE resource_server_id = $1 LIMIT 1";
+    PERMISSIONS_OF_CLIENT_FOR = "SELECT permissions FROM api_keys WHERE client_id = $1 AND resource_server_id = $2 AND revoked_at IS NULL";
     // Names are of characters that JSON does not escape.
     ANY_WITH_ROLE = "SELECT id FROM api_keys WHERE roles LIKE $1 ESCAPE '\\' LIMIT 1";
     // The client's row is locked: its keys do not change meanwhile.
     UPDATE = "UPDATE api_keys SET name = $2, external_id = $3, metadata = $4, permissions = $5, roles = $6, allowed_networks = $7, \
-              expires_at = $8, updated_at = $9, limits = $10, version = version + 1 WHERE id = $1 AND revoked_at IS NULL RETURNING version";
+              expires_at = $8, updated_at = $9, client_id = $10, limits = $11, version = version + 1 WHERE id = $1 AND revoked_at IS NULL RETURNING version";
     TOUCH = "UPDATE api_keys SET updated_at = $2, version = version + 1 WHERE id = $1 AND revoked_at IS NULL RETURNING version";
     DISABLE = "UPDATE api_keys SET disabled_at = $2, updated_at = $2, version = version + 1 \
                WHERE id = $1 AND disabled_at IS NULL AND revoked_at IS NULL RETURNING id";
@@ -66,6 +67,7 @@ statements! {
     REVOKE = "UPDATE api_keys SET revoked_at = $2, updated_at = $2, version = version + 1 \
               WHERE id = $1 AND revoked_at IS NULL RETURNING id";
     DELETE = "DELETE FROM api_keys WHERE id = $1";
+    DELETE_FOR = "DELETE FROM api_keys WHERE resource_server_id = $1 RETURNING id";
     DELETE_OF_CLIENT = "DELETE FROM api_keys WHERE client_id = $1 RETURNING id";
 }
 
@@ -87,6 +89,7 @@ impl Tx {
             list(&new.allowed_networks)?.into(),
             new.expires_at.into(),
             new.updated_at.into(),
+            new.client_id.as_str().into(),
             json(&new.limits)?.into(),
         ];
         self.query_optional(&UPDATE, &values).await?.map(|mut row| row.integer()).transpose()
@@ -95,6 +98,11 @@ impl Tx {
     /// Counts a change of a key that is not revoked; returns its version.
     pub(crate) async fn touch_api_key(&mut self, id: &ApiKeyId, at: Timestamp) -> Result<Option<i64>, StoreError> {
         self.query_optional(&TOUCH, &[id.as_str().into(), at.into()]).await?.map(|mut row| row.integer()).transpose()
+    }
+
+    /// Deletes every key for a resource server; whether there was any.
+    pub(crate) async fn delete_api_keys_for(&mut self, id: &ResourceServerId) -> Result<bool, StoreError> {
+        Ok(!self.query(&DELETE_FOR, &[id.as_str().into()]).await?.is_empty())
     }
 
     /// Whether the key was enabled.
@@ -189,6 +197,19 @@ impl Session {
     /// Whether any key is for this resource server.
     pub(crate) async fn has_api_key_for(&mut self, id: &ResourceServerId) -> Result<bool, StoreError> {
         Ok(self.query_optional(&ANY_FOR, &[id.as_str().into()]).await?.is_some())
+    }
+
+    /// What the keys of a client for a resource server may do, all together, roles aside.
+    pub(crate) async fn permissions_of_keys_for(
+        &mut self,
+        client: &ClientId,
+        resource_server: &ResourceServerId,
+    ) -> Result<Vec<Permission>, StoreError> {
+        let mut all = Vec::new();
+        for mut row in self.query(&PERMISSIONS_OF_CLIENT_FOR, &[client.as_str().into(), resource_server.as_str().into()]).await? {
+            all.extend(permissions(&row.text()?).ok_or_else(|| corrupt("api_keys", "permissions", client.as_str()))?);
+        }
+        Ok(all)
     }
 
     /// Whether any key has this role.

@@ -30,6 +30,7 @@ pub const TABLES: &[&str] = &[
     "credential_expiry_warnings",
     "credential_uses",
     "credentials",
+    "described_permissions",
     "feed_head",
     "hash_keys",
     "idempotency_keys",

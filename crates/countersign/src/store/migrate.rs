@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (12, include_str!("../../../../migrations/0012_credits.sql")),
     (13, include_str!("../../../../migrations/0013_key_policy.sql")),
     (14, include_str!("../../../../migrations/0014_key_usage.sql")),
+    (16, include_str!("../../../../migrations/0016_identities.sql")),
 ];
 
 const CREATE_TABLE: &str =

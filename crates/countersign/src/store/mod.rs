@@ -18,6 +18,7 @@ mod counter_windows;
 mod credential_uses;
 mod credentials;
 mod credits;
+mod described_permissions;
 mod dump;
 mod engine;
 mod error;
@@ -25,6 +26,7 @@ mod expiry_warnings;
 mod facts;
 mod hash_keys;
 mod idempotency;
+mod identities;
 mod import_keys;
 mod imported_keys;
 mod introspection_clients;
@@ -80,10 +82,12 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         credential_uses::ALL,
         credentials::ALL,
         credits::ALL,
+        described_permissions::ALL,
         expiry_warnings::ALL,
         facts::ALL,
         hash_keys::ALL,
         idempotency::ALL,
+        identities::ALL,
         import_keys::ALL,
         imported_keys::ALL,
         introspection_clients::ALL,

@@ -4,9 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use http::StatusCode;
 
-use crate::support::{BINARY, Dev, Process, command, free_port, http::get, run};
+use crate::support::http::{Connection, get};
+use crate::support::{BINARY, Dev, Process, command, free_port, run};
 
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "AUDIENCE",
     "BASE_URL",
     "CLIENT_ID",
@@ -24,6 +25,7 @@ const NAMES: [&str; 17] = [
     "SCOPE",
     "TEST_CLIENT_ID",
     "TEST_CLIENT_SECRET",
+    "UNKEY_ROOT_KEY",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +47,7 @@ async fn it_says_that_it_is_ready_and_writes_what_scripts_need() {
     let token = dev.token().await.token();
     let demo_port = dev.env["DEMO_API_URL"].rsplit_once(':').unwrap().1.parse().unwrap();
     assert_eq!(get(demo_port, "/users").await.status, StatusCode::UNAUTHORIZED);
-    let mut demo = crate::support::http::Connection::open(demo_port).await.unwrap();
+    let mut demo = Connection::open(demo_port).await.unwrap();
     let reply = demo.send("GET", "/users", &[("authorization", &format!("Bearer {token}"))], "").await.unwrap();
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     assert_eq!(reply.json()["called_by"], dev.env["CLIENT_ID"].as_str());
@@ -83,6 +85,8 @@ async fn a_restart_keeps_the_secret_the_keys_and_the_database() {
     first.process.stop().await;
     let mut second = Dev::start(folder.path(), &["--port", "0"]).await;
     assert_eq!(second.env["CLIENT_SECRET"], first.env["CLIENT_SECRET"]);
+    assert_eq!(second.env["UNKEY_ROOT_KEY"], first.env["UNKEY_ROOT_KEY"]);
+    assert_eq!(list_keys(second.port, &second.env["UNKEY_ROOT_KEY"]).await, StatusCode::OK);
     assert_eq!(get(second.port, "/.well-known/jwks.json").await.json(), keys);
     second.token().await.token();
     let listed = run(command(BINARY, folder.path()).args(["client", "list", "--json"])).await.json();
@@ -102,7 +106,15 @@ async fn a_lost_secret_is_replaced_and_refused_from_then_on() {
     assert_ne!(second.env["CLIENT_SECRET"], first.env["CLIENT_SECRET"]);
     second.token().await.token();
     assert_eq!(second.token_with(&first.env["CLIENT_SECRET"]).await.refusal(), "invalid_client");
+    assert_eq!(list_keys(second.port, &second.env["UNKEY_ROOT_KEY"]).await, StatusCode::OK);
+    assert_eq!(list_keys(second.port, &first.env["UNKEY_ROOT_KEY"]).await, StatusCode::UNAUTHORIZED);
     second.process.stop().await;
+}
+
+/// What the management API says to a root key.
+async fn list_keys(port: u16, root_key: &str) -> StatusCode {
+    let mut server = Connection::open(port).await.unwrap();
+    server.send("GET", "/manage/v1/keys", &[("authorization", &format!("Bearer {root_key}"))], "").await.unwrap().status
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -148,10 +148,10 @@ pub(super) async fn run(command: KeyCommand, printer: Printer) -> anyhow::Result
             let what = format!("key {}", arguments.id);
             verbs::delete(&arguments.delete, &Path::of(&["keys", &arguments.id])?, &what, printer).await
         }
-        KeyCommand::Import(arguments) => import::run(arguments, printer).await,
         KeyCommand::Usage(arguments) => usage::run(&arguments, printer).await,
         KeyCommand::ScannerRules(arguments) => scanner_rules::run(&arguments, printer).await,
-        // What it finds out is its exit code.
+        // What they find out is their exit code.
+        KeyCommand::Import(arguments) => return import::run(arguments, printer).await,
         KeyCommand::Verify(arguments) => return verify::run(arguments, printer).await,
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -38,6 +38,8 @@ pub(super) struct Outcome {
     pub detail: Option<Detail>,
     /// The cause of a fault of ours; never sent.
     pub cause: Option<String>,
+    /// The body has the request's id already.
+    pub tells_request_id: bool,
 }
 
 impl Outcome {

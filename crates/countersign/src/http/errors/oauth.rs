@@ -100,7 +100,7 @@ impl OAuthRefusal {
             headers.insert(RETRY_AFTER, seconds.into());
         }
         let Self { code, client_id, credential_id, reason, detail, .. } = self;
-        let outcome = Outcome { code: Some(code), client_id, credential_id, reason, detail, cause: None };
+        let outcome = Outcome { code: Some(code), client_id, credential_id, reason, detail, ..Outcome::default() };
         outcome.attach(response.extensions_mut());
         response
     }

@@ -5,20 +5,21 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::{FromRequestParts, Request};
 use axum::middleware::Next;
 use axum::response::Response;
-use countersign_protocol::{BearerChallenge, ClientId, ErrorCode, Scope};
+use countersign_protocol::{BearerChallenge, ClientId, CredentialText, ErrorCode, Scope, Secret, Timestamp};
 use countersign_verify::{Presented, PresentedError};
-use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use super::refusal::Refusal;
+use crate::api_keys::{self, KeyAudience, Verdict, VerdictCode, VerifyRequest};
 use crate::app::App;
 use crate::audit::{Actor, Repeatable};
 use crate::change::ChangeError;
 use crate::clients::{self, Client};
 use crate::http::errors::{add_to_outcome, explained, problem};
 use crate::http::middleware::RequestId;
-use crate::ids::{AuthorizationServerId, CredentialId, OrganizationId};
+use crate::ids::{ApiKeyId, AuthorizationServerId, CredentialId, OrganizationId};
 use crate::management::{Right, resource_server_id};
 use crate::oauth::{IssuedToken, read_issued};
 use crate::source_address::SourceAddress;
@@ -26,46 +27,91 @@ use crate::source_address::SourceAddress;
 /// The realm of the challenges.
 const REALM: &str = "countersign management";
 
-/// A caller with a valid access token for this API. What it may do is asked by
-/// [`Caller::require`].
+/// A caller with a valid access token for this API, or an API key of it. What it may do is
+/// asked by [`Caller::require`].
 #[derive(Debug)]
-pub(super) struct Caller {
+pub(in crate::http) struct Caller {
     client: Arc<Client>,
-    credential_id: CredentialId,
+    proof: Proof,
     scope: Scope,
     request_id: String,
     source: SourceAddress,
 }
 
+/// What a caller is known by.
+#[derive(Debug)]
+enum Proof {
+    /// An access token that this credential obtained.
+    Token(CredentialId),
+    /// An API key.
+    Key(ApiKeyId),
+}
+
+impl Proof {
+    /// As the log and the refusals name it.
+    fn name(&self) -> CredentialId {
+        match self {
+            Self::Token(id) => id.clone(),
+            Self::Key(id) => CredentialId::from_stored(id.as_str()),
+        }
+    }
+}
+
 impl Caller {
-    /// Finds out who calls, from the access token in the headers.
-    pub(super) async fn identify(
+    /// Finds out who calls, from the access token or the API key in the headers.
+    pub(in crate::http) async fn identify(
         app: &App,
         headers: &HeaderMap,
         source: SourceAddress,
         request_id: String,
     ) -> Result<Self, Refusal> {
         let presented = Presented::from_headers(headers).map_err(not_presented)?;
+        // No token has a key's form and its checksum.
+        if CredentialText::parse(presented.token()).is_ok() {
+            return Self::of_key(app, presented.token(), source, request_id).await;
+        }
         let token = read_token(app, presented.token()).map_err(invalid)?;
         let client = app.find_client(&token.client_id).await?;
         let client = client.filter(|client| is_live(app, client, &token)).ok_or_else(|| no_longer_live(&token))?;
-        Ok(Self { client, scope: token.scope.clone(), credential_id: token.credential_id.clone(), request_id, source })
+        let proof = Proof::Token(token.credential_id.clone());
+        Ok(Self { client, scope: token.scope.clone(), proof, request_id, source })
+    }
+
+    /// An API key of this API gives the rights that are its permissions.
+    async fn of_key(app: &App, text: &str, source: SourceAddress, request_id: String) -> Result<Self, Refusal> {
+        let (own, now) = (KeyAudience::ResourceServer(resource_server_id()), app.clock.now());
+        let asked = VerifyRequest {
+            address: Some(source.ip()),
+            resource_server: Some(own),
+            ..VerifyRequest::of(Secret::new(text.to_owned()))
+        };
+        let verdict = api_keys::verify(app, asked).await?;
+        let Some(key) = verdict.key.as_deref().filter(|_| verdict.is_valid()) else {
+            return Err(refused_key(&verdict, now).into());
+        };
+        let client = app.find_client(&key.client_id).await?.ok_or_else(|| refused_key(&verdict, now))?;
+        let scope = Right::given_by(&key.permissions);
+        Ok(Self { client, scope, proof: Proof::Key(key.id.clone()), request_id, source })
     }
 
     /// Checks a right.
-    pub(super) fn require(&self, right: Right) -> Result<(), Refusal> {
+    pub(in crate::http) fn require(&self, right: Right) -> Result<(), Refusal> {
         if self.scope.contains(right.scope()) {
             return Ok(());
         }
         let challenge = BearerChallenge::new(REALM).error("insufficient_scope").scope(right.scope());
         let refused = challenged(StatusCode::FORBIDDEN, ErrorCode::InsufficientScope, &challenge);
-        let detail = format!("the operation needs `{}`; the access token has `{}`", right.scope(), self.scope);
+        let whose = match self.proof {
+            Proof::Token(_) => "access token",
+            Proof::Key(_) => "API key",
+        };
+        let detail = format!("the operation needs `{}`; the {whose} has `{}`", right.scope(), self.scope);
         Err(self.named(explained(refused, detail)).into())
     }
 
     /// Checks a right over the whole instance, which a caller that belongs to an
     /// organization never has.
-    pub(super) fn require_for_instance(&self, right: Right) -> Result<(), Refusal> {
+    pub(in crate::http) fn require_for_instance(&self, right: Right) -> Result<(), Refusal> {
         self.require(right)?;
         let Some(organization) = &self.client.organization_id else { return Ok(()) };
         let refused = problem(StatusCode::FORBIDDEN, ErrorCode::LimitedToOrganization);
@@ -74,34 +120,50 @@ impl Caller {
     }
 
     /// The organization that this caller is limited to.
-    pub(super) fn organization(&self) -> Option<&OrganizationId> {
+    pub(in crate::http) fn organization(&self) -> Option<&OrganizationId> {
         self.client.organization_id.as_ref()
     }
 
-    /// The credential that its access token was obtained with.
-    pub(super) const fn credential_id(&self) -> &CredentialId {
-        &self.credential_id
+    /// The credential that its access token was obtained with; `None`: it has an API key.
+    pub(in crate::http) const fn credential_id(&self) -> Option<&CredentialId> {
+        match &self.proof {
+            Proof::Token(id) => Some(id),
+            Proof::Key(_) => None,
+        }
+    }
+
+    /// The id of what it calls with: a key or a credential.
+    pub(in crate::http) fn proof_id(&self) -> String {
+        self.proof.name().to_string()
+    }
+
+    /// The API key that it calls with.
+    const fn api_key(&self) -> Option<&ApiKeyId> {
+        match &self.proof {
+            Proof::Token(_) => None,
+            Proof::Key(id) => Some(id),
+        }
     }
 
     /// The calling client.
-    pub(super) fn client(&self) -> &Client {
+    pub(in crate::http) fn client(&self) -> &Client {
         &self.client
     }
 
     /// Whose grants say which resource servers and authorization servers the caller may
     /// know of; `None`: it may know of all.
-    pub(super) fn only_granted_to(&self) -> Option<ClientId> {
+    pub(in crate::http) fn only_granted_to(&self) -> Option<ClientId> {
         self.organization().map(|_| self.client.id.clone())
     }
 
     /// Whether an object of this organization is one that the caller may know of.
-    pub(super) fn reaches(&self, organization: Option<&OrganizationId>) -> bool {
+    pub(in crate::http) fn reaches(&self, organization: Option<&OrganizationId>) -> bool {
         self.organization().is_none_or(|own| Some(own) == organization)
     }
 
     /// A client that the caller may know of: any other does not exist for it. Read from
     /// the database, so that an entity tag is never an old one.
-    pub(super) async fn find_client(&self, app: &App, id: &ClientId) -> Result<Client, ChangeError> {
+    pub(in crate::http) async fn find_client(&self, app: &App, id: &ClientId) -> Result<Client, ChangeError> {
         let found = clients::find(app, id).await?;
         if self.reaches(found.organization_id.as_ref()) {
             return Ok(found);
@@ -110,14 +172,14 @@ impl Caller {
     }
 
     /// Who acts, for the audit log, and with which rights.
-    pub(super) fn actor(&self, repeatable: Option<Repeatable>) -> Actor {
+    pub(in crate::http) fn actor(&self, repeatable: Option<Repeatable>) -> Actor {
         let actor = Actor::client(self.client.id.clone(), self.request_id.clone(), Some(self.source.ip()));
-        actor.with_scope(self.scope.clone()).repeatable(repeatable)
+        actor.with_scope(self.scope.clone()).with_api_key(self.api_key().cloned()).repeatable(repeatable)
     }
 
     /// Names the caller in the request's log line.
-    pub(super) fn named(&self, mut response: Response) -> Response {
-        name(&mut response, &self.client.id, &self.credential_id);
+    pub(in crate::http) fn named(&self, mut response: Response) -> Response {
+        name(&mut response, &self.client.id, &self.proof.name());
         response
     }
 }
@@ -130,7 +192,7 @@ impl FromRequestParts<Arc<App>> for Caller {
         let source = parts.extensions.get().copied().unwrap_or(SourceAddress::NONE);
         let caller = Self::identify(app, &parts.headers, source, request_id).await?;
         if let Some(named) = parts.extensions.get::<NamedCaller>() {
-            let _ = named.0.set((caller.client.id.clone(), caller.credential_id.clone()));
+            let _ = named.0.set((caller.client.id.clone(), caller.proof.name()));
         }
         Ok(caller)
     }
@@ -156,6 +218,39 @@ fn name(response: &mut Response, client_id: &ClientId, credential_id: &Credentia
         outcome.client_id = Some(client_id.to_string());
         outcome.credential_id = Some(credential_id.clone());
     });
+}
+
+/// Why an API key is not accepted here.
+fn refused_key(verdict: &Verdict, now: Timestamp) -> Response {
+    let is_for_this = verdict.key.as_deref().is_none_or(|key| key.resource_server_id == resource_server_id());
+    let refused = match verdict.code {
+        VerdictCode::Forbidden if is_for_this => problem(StatusCode::FORBIDDEN, ErrorCode::ApiKeyNotFromHere),
+        VerdictCode::Forbidden => invalid(ErrorCode::AudienceMismatch),
+        VerdictCode::Valid
+        | VerdictCode::NotFound
+        | VerdictCode::Revoked
+        | VerdictCode::Disabled
+        | VerdictCode::Expired
+        | VerdictCode::InsufficientPermissions => invalid(ErrorCode::ApiKeyRefused),
+        VerdictCode::RateLimited | VerdictCode::UsageExceeded => used_up(verdict, now),
+    };
+    let mut refused = explained(refused, format!("the verdict on the API key is {}", verdict.code.as_str()));
+    if let Some(key) = verdict.key.as_deref() {
+        name(&mut refused, &key.client_id, &CredentialId::from_stored(key.id.as_str()));
+    }
+    refused
+}
+
+/// A limit of the key has no room, or its credits are spent.
+fn used_up(verdict: &Verdict, now: Timestamp) -> Response {
+    let mut refused = problem(StatusCode::TOO_MANY_REQUESTS, ErrorCode::ApiKeyUsedUp);
+    let resets = verdict.limits.iter().filter(|limit| limit.answer.exceeded).map(|limit| limit.answer.reset_at.as_millis());
+    // Credits come back when somebody gives them.
+    if let Some(at) = resets.max() {
+        let seconds = at.saturating_sub(now.as_millis()).max(0).unsigned_abs().div_ceil(1_000);
+        refused.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    refused
 }
 
 fn no_longer_live(token: &IssuedToken) -> Response {

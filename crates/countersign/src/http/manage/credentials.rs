@@ -396,7 +396,9 @@ pub(super) async fn rotate_own_credential(
     caller.require(Right::CredentialsRotateOwn)?;
     let Body { value, bytes } = body;
     let work = async |by| {
-        let (client_id, id) = (&caller.client().id, caller.credential_id());
+        let client_id = &caller.client().id;
+        let keyed = || ChangeError::State("the caller has an API key, not an access token: rotate the key".to_owned());
+        let id = caller.credential_id().ok_or_else(keyed)?;
         let old = clients::show_credential(&app, client_id, id).await?.credential;
         // Whoever set an end to the old secret set it to the new one too.
         let rotation = Rotation {

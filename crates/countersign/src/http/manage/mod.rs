@@ -34,6 +34,11 @@ mod token_keys;
 mod usage;
 mod version;
 
+pub(super) use caller::Caller;
+pub(super) use keys::reachable as reachable_key;
 pub(super) use keys::verify::verify as verify_keys;
 pub use openapi::document;
+pub(super) use page::{PageQuery, next_cursor};
+pub(super) use refusal::Refusal;
+pub(super) use resource_servers::reachable as reachable_resource_server;
 pub(super) use router::routes;

@@ -25,7 +25,7 @@ const DOMAIN: &str = "countersign cursor 1";
 /// The query of a list.
 #[derive(Debug, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct PageQuery {
+pub(in crate::http) struct PageQuery {
     /// Most items, 1 to 200 [default: 50]
     #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
@@ -75,9 +75,14 @@ impl PageQuery {
         Ok(query)
     }
 
+    /// The query of a list whose parameters came another way.
+    pub(in crate::http) const fn of(limit: usize, cursor: Option<String>) -> Self {
+        Self { limit: Some(limit), cursor }
+    }
+
     /// Which rows of the list `name` to read: one more than asked for, which tells
     /// whether the list goes on.
-    pub(super) fn page(&self, app: &App, name: &str) -> Result<Page, Refusal> {
+    pub(in crate::http) fn page(&self, app: &App, name: &str) -> Result<Page, Refusal> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT) + 1;
         let Some(cursor) = &self.cursor else { return Ok(Page::first(limit)) };
         let (after_time, after_id) =
@@ -94,15 +99,25 @@ impl PageQuery {
         place: impl Fn(&R) -> (Timestamp, String),
         render: impl Fn(&R) -> T,
     ) -> List<T> {
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
-        let goes_on = rows.len() > limit;
-        rows.truncate(limit);
-        let next_cursor = rows.last().filter(|_| goes_on).and_then(|last| {
-            let (time, id) = place(last);
-            seal(app, name, time, &id)
-        });
+        let next_cursor = next_cursor(app, name, self.limit.unwrap_or(DEFAULT_LIMIT), &mut rows, place);
         List { items: rows.iter().map(render).collect(), next_cursor }
     }
+}
+
+/// Cuts the rows of the list `name` to `limit`; where the list goes on, if it does.
+pub(in crate::http) fn next_cursor<R>(
+    app: &App,
+    name: &str,
+    limit: usize,
+    rows: &mut Vec<R>,
+    place: impl Fn(&R) -> (Timestamp, String),
+) -> Option<String> {
+    let goes_on = rows.len() > limit;
+    rows.truncate(limit);
+    rows.last().filter(|_| goes_on).and_then(|last| {
+        let (time, id) = place(last);
+        seal(app, name, time, &id)
+    })
 }
 
 fn seal(app: &App, name: &str, time: Timestamp, id: &str) -> Option<String> {

@@ -13,7 +13,7 @@ use crate::store::StoreError;
 
 /// A rendered refusal, boxed because a response is large.
 #[derive(Debug)]
-pub(super) struct Refusal(Box<Response>);
+pub(in crate::http) struct Refusal(Box<Response>);
 
 impl From<Response> for Refusal {
     fn from(response: Response) -> Self {

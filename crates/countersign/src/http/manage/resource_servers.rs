@@ -306,7 +306,7 @@ pub(super) async fn delete_resource_server(
 }
 
 /// A limited caller knows of those that it has grants for.
-fn reachable(caller: &Caller, id: &str) -> Result<ResourceServerId, ChangeError> {
+pub(in crate::http) fn reachable(caller: &Caller, id: &str) -> Result<ResourceServerId, ChangeError> {
     let id = ResourceServerId::from_stored(id);
     if caller.organization().is_none() || caller.client().grant_for(&id).is_some() {
         return Ok(id);

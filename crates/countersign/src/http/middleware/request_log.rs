@@ -128,7 +128,7 @@ impl<'p> Line<'p> {
         let Answer { mut response, client } = answer;
         record(span, response.status());
         let outcome = response.extensions_mut().remove::<Outcome>().unwrap_or_default();
-        if let (Some(code), Some(_)) = (outcome.code, &outcome.cause) {
+        if let (Some(code), Some(_), false) = (outcome.code, &outcome.cause, outcome.tells_request_id) {
             response = with_request_id(response, code, &self.request_id);
         }
         if let Ok(value) = HeaderValue::from_str(&self.request_id) {

@@ -21,5 +21,6 @@ mod signing_keys;
 mod sources;
 mod store;
 mod traces;
+mod unkey;
 mod usage;
 mod well_known;

@@ -144,6 +144,11 @@ impl TestApp {
         Scrape::of(metrics_router(&self.app)).await
     }
 
+    /// The time of its clock, in milliseconds.
+    pub(crate) fn clock_millis(&self) -> i64 {
+        self.app.clock.now().as_millis()
+    }
+
     pub(crate) fn request(&self, method: Method, uri: &str) -> Request {
         Request::new(self.site.clone(), method, uri)
     }

@@ -4,10 +4,11 @@ mod input;
 mod report;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -99,7 +100,7 @@ impl ImportArgs {
 
 /// Imports what a file holds, a thousand keys at a time. Run again, what is there already
 /// is passed over.
-pub(in crate::cli) async fn run(arguments: ImportArgs, printer: Printer) -> anyhow::Result<()> {
+pub(in crate::cli) async fn run(arguments: ImportArgs, printer: Printer) -> anyhow::Result<ExitCode> {
     let mut caller = Caller::new(arguments.api.clone())?;
     let defaults = arguments.defaults(&*caller.api()?).await?;
     let mut entries = Entries::open(&arguments.file, arguments.format(), defaults)?;
@@ -120,10 +121,10 @@ pub(in crate::cli) async fn run(arguments: ImportArgs, printer: Printer) -> anyh
     let failed = tally.failed();
     let file = failures.finish()?;
     tally.say(arguments.dry_run, file.as_deref());
-    match file {
-        Some(file) => bail!("{failed} keys were not imported: {} says why", file.display()),
-        None => Ok(()),
-    }
+    let Some(file) = file else { return Ok(ExitCode::SUCCESS) };
+    // The result is told already, also to a script.
+    printer.note(&format!("{failed} keys were not imported: {} says why", file.display()));
+    Ok(ExitCode::FAILURE)
 }
 
 async fn finish_one(

@@ -135,6 +135,7 @@ impl NewKeyBody {
 impl KeyPatchBody {
     pub(super) fn checked(self) -> Result<ApiKeyPatch, InvalidField> {
         Ok(ApiKeyPatch {
+            client_id: None,
             name: self.name,
             external_id: self.external_id,
             metadata: self.metadata.map(Option::unwrap_or_default),

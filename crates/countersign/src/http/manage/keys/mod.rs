@@ -106,7 +106,7 @@ fn shown(app: &App, key: &ApiKey) -> Reply {
 
 /// A key that the caller may know of: one of another organization's client does not exist
 /// for it. Read from the database, so that an entity tag is never an old one.
-async fn reachable(app: &App, caller: &Caller, id: &str) -> Result<ApiKey, ChangeError> {
+pub(in crate::http) async fn reachable(app: &App, caller: &Caller, id: &str) -> Result<ApiKey, ChangeError> {
     let not_found = || ChangeError::NotFound { kind: "API key", id: id.to_owned() };
     let found = api_keys::find(app, &ApiKeyId::from_stored(id)).await?;
     // Whoever may know of its client may know of it.
