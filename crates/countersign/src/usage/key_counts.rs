@@ -18,6 +18,8 @@ use crate::store::{StoreError, Tx};
 const SHARDS: usize = 16;
 /// Most counters of a part that wait to be gathered.
 const MAX_COUNTERS: usize = 16_384;
+/// The same for a counter of a tag: tags without number take no other key's place.
+const MAX_COUNTERS_WITH_TAGS: usize = 8_192;
 /// Most rows that wait to be written.
 const MAX_UNWRITTEN: usize = 524_288;
 /// Most tags of a verification.
@@ -157,14 +159,14 @@ impl KeyUsageCounts {
             keys.insert(id.to_owned(), of);
         }
         let Some(of) = keys.get_mut(id) else { return };
-        if !add(&mut of.all, cell(), counters) {
+        if !add(&mut of.all, cell(), counters, MAX_COUNTERS) {
             return self.lose(1);
         }
         for (place, tag) in tags.iter().enumerate() {
             if tags.iter().take(place).any(|before| before == tag) {
                 continue;
             }
-            if *counters >= MAX_COUNTERS && !of.tagged.contains_key(tag) {
+            if *counters >= MAX_COUNTERS_WITH_TAGS && !of.tagged.contains_key(tag) {
                 self.lose(1);
                 continue;
             }
@@ -173,7 +175,7 @@ impl KeyUsageCounts {
                 Some(cells) => cells,
                 None => of.tagged.entry(tag.clone()).or_default(),
             };
-            if !add(cells, cell(), counters) {
+            if !add(cells, cell(), counters, MAX_COUNTERS_WITH_TAGS) {
                 self.lose(1);
             }
         }
@@ -233,12 +235,12 @@ impl OfKey {
 }
 
 /// Whether there was room for it.
-fn add(cells: &mut Vec<Cell>, new: Cell, counters: &mut usize) -> bool {
+fn add(cells: &mut Vec<Cell>, new: Cell, counters: &mut usize, most: usize) -> bool {
     if let Some(known) = cells.iter_mut().find(|known| known.minute == new.minute && known.outcome == new.outcome) {
         known.sums.add(new.sums);
         return true;
     }
-    if *counters >= MAX_COUNTERS {
+    if *counters >= most {
         return false;
     }
     *counters += 1;
@@ -328,8 +330,9 @@ mod tests {
             unknown(&counts, &[&number.to_string()], NOW);
         }
         // One counter is that of all requests.
-        assert_eq!(counts.take_not_counted(), 11);
-        assert_eq!((counts.take_not_counted(), counts.metric.get()), (0, 11));
+        let lost = u64::try_from(MAX_COUNTERS + 10 - (MAX_COUNTERS_WITH_TAGS - 1)).unwrap();
+        assert_eq!(counts.take_not_counted(), lost);
+        assert_eq!((counts.take_not_counted(), counts.metric.get()), (0, lost));
         let all = i64::try_from(MAX_COUNTERS + 10).unwrap();
         let rows = taken(&counts);
         assert_eq!(rows.iter().find(|(_, tag, _)| tag.is_empty()), Some(&(Interval::Minute, String::new(), all)));
@@ -338,17 +341,21 @@ mod tests {
     #[test]
     fn while_the_database_is_away_the_longer_intervals_are_kept_first() {
         let counts = counts();
-        let mut minute = NOW;
-        while counts.gather() < MAX_UNWRITTEN {
-            minute = minute.plus_seconds(60);
-            (0..8_000).for_each(|number: u32| unknown(&counts, &[&number.to_string()], minute));
-        }
-        let lost = counts.take_not_counted();
-        let rows = taken(&counts);
-        assert_eq!(rows.len(), MAX_UNWRITTEN);
-        let days: i64 = rows.iter().filter(|(interval, ..)| *interval == Interval::Day).map(|(.., requests)| requests).sum();
-        let minutes: i64 = rows.iter().filter(|(interval, ..)| *interval == Interval::Minute).map(|(.., requests)| requests).sum();
-        assert!(lost > 0 && u64::try_from(days - minutes).unwrap() >= lost, "{days} {minutes} {lost}");
+        let minute = |number: usize| KeyUsageRow {
+            key_id: format!("key_{number:08}"),
+            interval: Interval::Minute,
+            started_at: NOW,
+            outcome: VerdictCode::Valid,
+            tag: String::new(),
+            client_id: String::new(),
+            resource_server_id: String::new(),
+            sums: Sums { requests: 1, credits: 0 },
+        };
+        counts.give_back((0..MAX_UNWRITTEN).map(minute).collect());
+        unknown(&counts, &[], NOW);
+        assert_eq!((counts.gather(), counts.take_not_counted()), (MAX_UNWRITTEN, 3));
+        let longer = |row: &KeyUsageRow| row.interval != Interval::Minute;
+        assert_eq!(counts.take(usize::MAX).into_iter().filter(longer).count(), 2);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use countersign_protocol::ErrorCode;
 use serde_json::{Value, json};
 
 use super::ENGINE;
-use crate::support::{Managed, TestClient};
+use crate::support::{Caller, Managed, TestClient, every_right};
 
 const PATH: &str = "/clients";
 
