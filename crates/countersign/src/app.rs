@@ -28,7 +28,7 @@ use crate::signing_keys::{LocalSigners, Signer, Signers};
 use crate::store::{ChangeKind, Store, StoreError, Tx, WorkFuture};
 use crate::timer::Timer;
 use crate::token_keys::{self, TokenKeys};
-use crate::usage::{Habits, UsageCounts};
+use crate::usage::{Habits, KeyUsageCounts, UsageCounts};
 
 /// What an application is built from.
 pub struct AppParts {
@@ -121,6 +121,8 @@ pub struct App {
     pub usage: UsageCounts,
     /// How many days that is kept.
     pub keep_usage_days: u32,
+    /// How API keys were used, as far as it is not written yet.
+    pub key_usage: KeyUsageCounts,
     /// Who asks for tokens that it still holds.
     pub habits: Habits,
     /// Tokens that are handed out once more.
@@ -217,6 +219,7 @@ impl App {
             refusals: Refusals::new(parts.refusals, metrics.explanations.clone()),
             usage: UsageCounts::new(metrics.usage.not_counted.clone()),
             keep_usage_days: parts.usage.keep_days,
+            key_usage: KeyUsageCounts::new(parts.usage, metrics.usage.keys_not_counted.clone()),
             habits: Habits::default(),
             live_tokens: LiveTokens::new(parts.reuse_min_life_percent),
             decoy_keys: DecoyKeys::new(),

@@ -36,6 +36,8 @@ pub struct VerifyRequest {
     pub limits: Vec<LimitAsk>,
     /// How many credits it costs; 0 looks.
     pub cost: u64,
+    /// What it is counted under, besides its key: the caller has checked them.
+    pub tags: Vec<String>,
     /// The asker knows the keys of this organization alone.
     pub organization: Option<OrganizationId>,
 }
@@ -44,7 +46,8 @@ impl VerifyRequest {
     /// The question whether a key is valid at all.
     pub const fn of(key: Secret<String>) -> Self {
         let limits = Vec::new();
-        Self { key, permissions: None, address: None, resource_server: None, limits, cost: DEFAULT_COST, organization: None }
+        let tags = Vec::new();
+        Self { key, permissions: None, address: None, resource_server: None, limits, cost: DEFAULT_COST, tags, organization: None }
     }
 }
 
@@ -81,6 +84,24 @@ pub enum VerdictCode {
 }
 
 impl VerdictCode {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Valid,
+        Self::NotFound,
+        Self::Revoked,
+        Self::Disabled,
+        Self::Expired,
+        Self::Forbidden,
+        Self::InsufficientPermissions,
+        Self::RateLimited,
+        Self::UsageExceeded,
+    ];
+
+    /// The code with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// As it is shown.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -141,7 +162,7 @@ impl Verdict {
         self.code == VerdictCode::Valid
     }
 
-    fn not_found(position: Option<i64>) -> Self {
+    pub(crate) fn not_found(position: Option<i64>) -> Self {
         Self {
             code: VerdictCode::NotFound,
             key: None,
@@ -156,10 +177,17 @@ impl Verdict {
 }
 
 /// Judges what was presented. Where no key was imported, text that is no key costs no lookup.
+/// The verdict counts as usage of the key.
 ///
 /// # Errors
 /// [`VerifyError`].
 pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, VerifyError> {
+    let verdict = reach_verdict(app, &request).await?;
+    app.key_usage.count(&verdict, &request.tags, request.cost, app.clock.now());
+    Ok(verdict)
+}
+
+async fn reach_verdict(app: &App, request: &VerifyRequest) -> Result<Verdict, VerifyError> {
     // Before anything is looked at: what changes from here on may go unnoticed.
     let position = app.feed_position();
     let found = find_presented(app, request.key.expose(), request.address).await?;
@@ -174,7 +202,7 @@ pub async fn verify(app: &App, request: VerifyRequest) -> Result<Verdict, Verify
     let now = app.clock.now();
     let permissions = effective(&catalog, &client, key);
     let standing = standing(&client, key, secret, now);
-    let code = standing.err().unwrap_or_else(|| judge(&catalog, &request, (&client, key), &permissions));
+    let code = standing.err().unwrap_or_else(|| judge(&catalog, request, (&client, key), &permissions));
     let counted = if code == VerdictCode::Valid {
         count(app, (&client, key), (&request.limits, request.cost), now).await?
     } else {

@@ -27,7 +27,7 @@ pub(crate) enum ClientCommand {
     /// Create a client; its secret is shown once
     Create(CreateArgs),
     /// List the clients
-    List(ListArgs),
+    List(NarrowedArgs),
     /// Show a client
     Show(OneArgs),
     /// Show what a client did: tokens, refusals by code, needless requests, by day
@@ -119,6 +119,16 @@ fn parse_key_limit(text: &str) -> anyhow::Result<Value> {
     if text.is_empty() { Ok(Value::Null) } else { parse_limit(text) }
 }
 
+/// Arguments of `client list`.
+#[derive(Args, Debug)]
+pub(crate) struct NarrowedArgs {
+    /// Only what its owner calls this elsewhere
+    #[arg(long, value_name = "TEXT")]
+    external_id: Option<String>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
 /// Whose client it is, and what its owner says of it.
 #[derive(Args, Debug)]
 pub(crate) struct OwnerArgs {
@@ -208,7 +218,8 @@ pub(super) async fn run(command: ClientCommand, printer: Printer) -> anyhow::Res
         ClientCommand::Create(arguments) => create(arguments, printer).await,
         ClientCommand::List(arguments) => {
             let columns = ["client_id", "name", "state", "organization_id", "created_at"];
-            verbs::list(&arguments, &Path::of(&["clients"])?, &columns, printer).await
+            let path = Path::of(&["clients"])?.narrowed(&[("external_id", arguments.external_id.as_deref())]);
+            verbs::list(&arguments.list, &path, &columns, printer).await
         }
         ClientCommand::Show(one) => verbs::show(&one.api.connect()?, &path(&one.id)?, printer).await,
         ClientCommand::Usage(arguments) => usage(&arguments, printer).await,

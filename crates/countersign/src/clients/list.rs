@@ -19,12 +19,22 @@ pub async fn find(app: &App, id: &ClientId) -> Result<Client, ChangeError> {
     found.ok_or_else(|| ChangeError::NotFound { kind: "client", id: id.to_string() })
 }
 
-/// A piece of the list of clients, oldest first; of one organization alone if given.
+/// A piece of the list of clients, oldest first; if given, of one organization alone, and of
+/// those that their owners call this.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn list(app: &App, organization: Option<OrganizationId>, page: Page) -> Result<Vec<ClientSummary>, StoreError> {
-    app.store.read(move |session| Box::pin(async move { session.clients_page(organization.as_ref(), &page).await })).await
+pub async fn list(
+    app: &App,
+    organization: Option<OrganizationId>,
+    external_id: Option<String>,
+    page: Page,
+) -> Result<Vec<ClientSummary>, StoreError> {
+    app.store
+        .read(move |session| {
+            Box::pin(async move { session.clients_page(organization.as_ref(), external_id.as_deref(), &page).await })
+        })
+        .await
 }
 
 /// A piece of the list of a client's grants, oldest first.

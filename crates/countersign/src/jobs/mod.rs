@@ -5,6 +5,7 @@ mod api_key_uses;
 pub(crate) mod backlog;
 mod credential_expiry;
 mod credential_uses;
+mod key_usage;
 mod refusals;
 mod revocations;
 pub mod rotate_signing_keys;
@@ -26,6 +27,7 @@ use crate::config::CredentialsConfig;
 pub use api_key_uses::write_api_key_uses;
 pub use credential_expiry::{ExpiryWarning, warn_of_expiry};
 pub use credential_uses::write_credential_uses;
+pub use key_usage::{delete_old_key_usage, write_key_usage};
 pub use refusals::{delete_old_refusals, write_refusals};
 pub use revocations::forget_expired_revocations;
 pub use rotate_token_keys::rotate_token_keys;
@@ -65,6 +67,12 @@ impl Jobs {
         jobs.add(failure, repeat(WRITE_USAGE_EVERY, Arc::clone(&app), failure, write_counted));
         let failure = "old counters of what clients did are not deleted";
         let delete_usage = async |app: &App| delete_old_usage(app).await;
+        jobs.add(failure, repeat(DELETE_USAGE_EVERY, Arc::clone(&app), failure, delete_usage));
+        let failure = "how API keys are used is not written";
+        let write_counted = async |app: &App| key_usage::write_key_usage_evenly(app).await;
+        jobs.add(failure, repeat(WRITE_USAGE_EVERY, Arc::clone(&app), failure, write_counted));
+        let failure = "old counters of how API keys were used are not deleted";
+        let delete_usage = async |app: &App| delete_old_key_usage(app).await;
         jobs.add(failure, repeat(DELETE_USAGE_EVERY, Arc::clone(&app), failure, delete_usage));
         let failure = "why requests were refused is not written";
         let write_refused = async |app: &App| write_refusals(app).await;
@@ -109,6 +117,9 @@ impl Jobs {
         }
         if let Err(error) = write_usage(&self.app).await {
             tracing::warn!(error = %crate::log::chain(&error), "what some clients did was not written");
+        }
+        if let Err(error) = write_key_usage(&self.app).await {
+            tracing::warn!(error = %crate::log::chain(&error), "how some API keys were used was not written");
         }
         if let Err(error) = write_refusals(&self.app).await {
             tracing::warn!(error = %crate::log::chain(&error), "why some requests were refused was not written");

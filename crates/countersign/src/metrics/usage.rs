@@ -20,6 +20,12 @@ static NOT_COUNTED: Description = Description {
     labels: &[],
     help: "Events that are missing in the usage of clients, because too many clients were active at once or the database was away for long",
 };
+static KEYS_NOT_COUNTED: Description = Description {
+    name: "countersign_key_usage_not_counted",
+    labels: &[],
+    help: "Counts that are missing in the usage of API keys, because too many keys and tags were in use at once or the database was \
+           away for long",
+};
 
 /// What clients do. Clones share their counts.
 #[derive(Clone, Debug)]
@@ -27,14 +33,21 @@ pub struct UsageMetrics {
     pub(crate) needless: Counter,
     pub(crate) reused: Counter,
     pub(crate) not_counted: Counter,
+    pub(crate) keys_not_counted: Counter,
 }
 
 impl UsageMetrics {
     pub(super) fn new(families: &mut Families) -> Self {
-        let metrics = Self { needless: Counter::default(), reused: Counter::default(), not_counted: Counter::default() };
+        let metrics = Self {
+            needless: Counter::default(),
+            reused: Counter::default(),
+            not_counted: Counter::default(),
+            keys_not_counted: Counter::default(),
+        };
         families.add(&NEEDLESS, metrics.needless.clone());
         families.add(&REUSED, metrics.reused.clone());
         families.add(&NOT_COUNTED, metrics.not_counted.clone());
+        families.add(&KEYS_NOT_COUNTED, metrics.keys_not_counted.clone());
         metrics
     }
 }

@@ -22,6 +22,10 @@ statements! {
     PAGE_OF_ORGANIZATION = "SELECT id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, \
             metadata, version, created_at, updated_at, assertion_audience, key_permissions, key_roles, key_networks, key_limits FROM clients \
             WHERE organization_id = $4 AND (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3";
+    PAGE_OF_EXTERNAL_ID = "SELECT id, name, token_endpoint_auth_method, auth_method_enforced_at, disabled_at, organization_id, external_id, \
+            metadata, version, created_at, updated_at, assertion_audience, key_permissions, key_roles, key_networks, key_limits FROM clients \
+            WHERE external_id = $5 AND (CAST($4 AS TEXT) IS NULL OR organization_id = $4) AND (created_at, id) > ($1, $2) \
+            ORDER BY created_at, id LIMIT $3";
     UPDATE = "UPDATE clients SET name = $2, token_endpoint_auth_method = $3, auth_method_enforced_at = $4, organization_id = $5, \
               external_id = $6, metadata = $7, updated_at = $8, assertion_audience = $9, key_permissions = $10, key_roles = $11, key_networks = $12, \
               key_limits = $13, version = version + 1 \
@@ -132,12 +136,17 @@ impl Session {
     pub(crate) async fn clients_page(
         &mut self,
         organization: Option<&OrganizationId>,
+        external_id: Option<&str>,
         page: &Page,
     ) -> Result<Vec<ClientSummary>, StoreError> {
         let (time, id, limit) = (page.after_time.into(), page.after_id.as_str().into(), limit(page)?);
-        let rows = match organization {
-            None => self.query(&PAGE, &[time, id, limit]).await?,
-            Some(organization) => self.query(&PAGE_OF_ORGANIZATION, &[time, id, limit, organization.as_str().into()]).await?,
+        let organization = organization.map(OrganizationId::as_str);
+        let rows = match (organization, external_id) {
+            (None, None) => self.query(&PAGE, &[time, id, limit]).await?,
+            (Some(organization), None) => self.query(&PAGE_OF_ORGANIZATION, &[time, id, limit, organization.into()]).await?,
+            (_, Some(external_id)) => {
+                self.query(&PAGE_OF_EXTERNAL_ID, &[time, id, limit, organization.into(), external_id.into()]).await?
+            }
         };
         rows.into_iter().map(|row| Ok(ClientSummary(read(row)?))).collect()
     }

@@ -39,6 +39,7 @@ pub const TABLES: &[&str] = &[
     "imported_hashes",
     "instance_facts",
     "introspection_clients",
+    "key_usage",
     "mounts",
     "organizations",
     "refusals",

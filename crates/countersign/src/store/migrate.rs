@@ -22,7 +22,8 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (11, include_str!("../../../../migrations/0011_imported_keys.sql")),
     (12, include_str!("../../../../migrations/0012_credits.sql")),
     (13, include_str!("../../../../migrations/0013_key_policy.sql")),
-    (16, include_str!("../../../../migrations/0016_identities.sql")),
+    (14, include_str!("../../../../migrations/0014_key_usage.sql")),
+    (15, include_str!("../../../../migrations/0015_identities.sql")),
 ];
 
 const CREATE_TABLE: &str =

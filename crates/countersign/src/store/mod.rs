@@ -30,6 +30,7 @@ mod identities;
 mod import_keys;
 mod imported_keys;
 mod introspection_clients;
+mod key_usage;
 mod keyset;
 mod many;
 mod migrate;
@@ -90,6 +91,7 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         import_keys::ALL,
         imported_keys::ALL,
         introspection_clients::ALL,
+        key_usage::ALL,
         migrate::ALL,
         organizations::ALL,
         refusals::ALL,

@@ -5,6 +5,7 @@ mod credits;
 mod import;
 mod scanner_rules;
 mod update;
+mod usage;
 mod verify;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ use credits::CreditsArgs;
 use import::ImportArgs;
 use scanner_rules::ScannerRulesArgs;
 use update::UpdateArgs;
+use usage::UsageArgs;
 use verify::VerifyArgs;
 
 pub(super) const EXAMPLES: &str = "\
@@ -27,6 +29,7 @@ Examples:
   countersign key verify - --permissions \"orders.read AND orders.write\" < key.txt
   countersign key list --client acme-1
   countersign key credits key_06rgs5v97tzapyv6r0ykd59rv8 --add 1000
+  countersign key usage --client acme-1 --interval hour --by time,key,outcome
   countersign key rotate key_06rgs5v97tzapyv6r0ykd59rv8 --overlap-seconds 86400
   countersign key import keys.csv --client acme-1 --resource-server rs_06rgs5v97tzapyv6r0ykd59rv8 --dry-run
   countersign key scanner-rules --format gitleaks > .gitleaks.toml";
@@ -68,6 +71,8 @@ pub(crate) enum KeyCommand {
     /// The key comes from standard input or a file, never from the arguments: those are in
     /// the list of processes, which every user of the machine can read.
     Verify(VerifyArgs),
+    /// Sum up how API keys were used: verdicts and spent credits, by the time, key and outcome
+    Usage(UsageArgs),
     /// Print rules by which a secret scanner finds the API keys and client secrets in code
     ///
     /// There is one rule for each prefix in use, and one for client secrets (`csec`). What a
@@ -143,6 +148,7 @@ pub(super) async fn run(command: KeyCommand, printer: Printer) -> anyhow::Result
             let what = format!("key {}", arguments.id);
             verbs::delete(&arguments.delete, &Path::of(&["keys", &arguments.id])?, &what, printer).await
         }
+        KeyCommand::Usage(arguments) => usage::run(&arguments, printer).await,
         KeyCommand::ScannerRules(arguments) => scanner_rules::run(&arguments, printer).await,
         // What they find out is their exit code.
         KeyCommand::Import(arguments) => return import::run(arguments, printer).await,

@@ -35,6 +35,9 @@ pub(crate) struct VerifyArgs {
     /// How many credits it costs; 0 looks [default: 1]
     #[arg(long, value_name = "COUNT")]
     cost: Option<u64>,
+    /// What it is counted under; may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Option<Vec<String>>,
     /// The address of whoever presented the key
     #[arg(long)]
     address: Option<IpAddr>,
@@ -49,6 +52,7 @@ pub(super) async fn run(arguments: VerifyArgs, printer: Printer) -> anyhow::Resu
         .given("permissions", arguments.permissions)
         .given("limits", arguments.limits)
         .given("cost", arguments.cost)
+        .given("tags", arguments.tags)
         .given("audience", arguments.audience)
         .given("address", arguments.address.map(|address| address.to_string()));
     let reply = arguments.api.connect()?.ask(&Path::of(&["keys", "verify"])?, &body.into_value()).await?;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
 use countersign_protocol::{ClientAuthMethod, ClientId};
 use http::StatusCode;
+use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::body::{Body, given, present};
 use super::caller::Caller;
@@ -260,16 +261,39 @@ impl ClientPatchBody {
     }
 }
 
+/// The query of the list.
+#[derive(Debug, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ClientQuery {
+    /// Only what its owner calls this elsewhere
+    external_id: Option<String>,
+    #[param(ignore)]
+    page: PageQuery,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientQuery {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let mut query = Self::default();
+        query.page = PageQuery::read(parts, &mut [("external_id", &mut query.external_id)])?;
+        Ok(query)
+    }
+}
+
 /// List clients
-#[utoipa::path(get, path = "/manage/v1/clients", tag = "clients", params(PageQuery),
+#[utoipa::path(get, path = "/manage/v1/clients", tag = "clients", params(PageQuery, ClientQuery),
     responses((status = 200, description = "A piece of the list", body = List<ClientView>)),
     security(("management" = ["clients:read"])))]
-pub(super) async fn list_clients(State(app): State<Arc<App>>, caller: Caller, query: PageQuery) -> Result<Response, Refusal> {
+pub(super) async fn list_clients(State(app): State<Arc<App>>, caller: Caller, query: ClientQuery) -> Result<Response, Refusal> {
     caller.require(Right::ClientsRead)?;
-    let page = query.page(&app, "clients")?;
-    let rows = clients::list(&app, caller.organization().cloned(), page).await?;
+    let ClientQuery { external_id, page: query } = query;
+    // A cursor goes on with the same list only.
+    let name = serde_json::json!(["clients", external_id]).to_string();
+    let page = query.page(&app, &name)?;
+    let rows = clients::list(&app, caller.organization().cloned(), external_id, page).await?;
     let place = |row: &ClientSummary| (row.client().created_at, row.client().id.to_string());
-    let list = query.list(&app, "clients", rows, place, |row| ClientView::of(row.client()));
+    let list = query.list(&app, &name, rows, place, |row| ClientView::of(row.client()));
     Ok(caller.named(Reply::plain(StatusCode::OK, &list).into_response()))
 }
 

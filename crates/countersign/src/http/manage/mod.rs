@@ -13,6 +13,7 @@ mod import_keys;
 mod introspection_clients;
 mod key_import;
 mod key_policy;
+mod key_usage;
 mod keys;
 mod limits;
 mod mounts;

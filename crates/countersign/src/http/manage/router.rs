@@ -9,8 +9,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    audit, authorization_servers, caller, clients, credentials, grants, import_keys, introspection_clients, key_import, keys,
-    mounts, openapi, organizations, refusals, resource_servers, revocations, roles, signing_keys, token_keys, usage,
+    audit, authorization_servers, caller, clients, credentials, grants, import_keys, introspection_clients, key_import, key_usage,
+    keys, mounts, openapi, organizations, refusals, resource_servers, revocations, roles, signing_keys, token_keys, usage,
 };
 use crate::app::App;
 
@@ -62,6 +62,7 @@ pub(super) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(keys::state::disable_key))
         .routes(routes!(keys::state::enable_key))
         .routes(routes!(keys::state::revoke_key))
+        .routes(routes!(key_usage::show_key_usage))
         .routes(routes!(roles::list_roles, roles::create_role))
         .routes(routes!(roles::show_role, roles::update_role, roles::delete_role))
         .routes(routes!(signing_keys::list_signing_keys, signing_keys::add_signing_algorithm))

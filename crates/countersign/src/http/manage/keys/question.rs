@@ -10,6 +10,7 @@ use crate::api_keys::{KeyAudience, LimitAsk, PermissionExpression, VerifyRequest
 use crate::counters::{LimitRule, MAX_RULES, OnUnreachable};
 use crate::http::errors::ProblemField;
 use crate::ids::{OrganizationId, ResourceServerId};
+use crate::usage::check_tags;
 
 /// Most keys of one request.
 const MAX_KEYS: usize = 100;
@@ -35,6 +36,9 @@ pub(in crate::http::manage) struct VerificationBody {
     /// How many credits it costs; 0 looks [default: 1]
     #[serde(default)]
     cost: Option<u64>,
+    /// What it is counted under in `key-usage`: at most 20 tags, such as `path=/orders`
+    #[serde(default)]
+    tags: Vec<String>,
     /// The address of whoever presented the key
     #[serde(default)]
     address: Option<String>,
@@ -64,6 +68,9 @@ pub(in crate::http::manage) struct QuestionBody {
     /// How many credits it costs; 0 looks [default: 1]
     #[serde(default)]
     cost: Option<u64>,
+    /// What it is counted under in `key-usage`: at most 20 tags, such as `path=/orders`
+    #[serde(default)]
+    tags: Vec<String>,
     /// The address of whoever presented the key
     #[serde(default)]
     address: Option<String>,
@@ -122,10 +129,10 @@ impl VerificationBody {
     /// # Errors
     /// The member that is not accepted.
     pub(super) fn checked(self, organization: Option<&OrganizationId>) -> Result<Questions, ProblemField> {
-        let Self { key, keys, permissions, limits, cost, address, resource_server_id, audience } = self;
+        let Self { key, keys, permissions, limits, cost, tags, address, resource_server_id, audience } = self;
         let Some(keys) = keys else {
             let key = key.ok_or_else(|| wrong("/key", "a key is accepted, or `keys`"))?;
-            let one = QuestionBody { key, permissions, limits, cost, address, resource_server_id, audience };
+            let one = QuestionBody { key, permissions, limits, cost, tags, address, resource_server_id, audience };
             return one.checked("", organization).map(Questions::One);
         };
         if key.is_some() {
@@ -135,6 +142,7 @@ impl VerificationBody {
             ("/permissions", permissions.is_some()),
             ("/limits", !limits.is_empty()),
             ("/cost", cost.is_some()),
+            ("/tags", !tags.is_empty()),
             ("/address", address.is_some()),
             ("/resource_server_id", resource_server_id.is_some()),
             ("/audience", audience.is_some()),
@@ -163,6 +171,7 @@ impl QuestionBody {
         if self.limits.len() > MAX_RULES {
             return Err(at("limits", &format!("at most {MAX_RULES} limits")));
         }
+        check_tags(&self.tags).map_err(|error| at("tags", &error.to_string()))?;
         Ok(VerifyRequest {
             key: self.key,
             permissions: permissions.map_err(|error| at("permissions", &error.to_string()))?,
@@ -170,6 +179,7 @@ impl QuestionBody {
             resource_server,
             limits: self.limits.into_iter().map(|ask| ask.checked(place)).collect::<Result<_, _>>()?,
             cost: self.cost.unwrap_or(1),
+            tags: self.tags,
             organization: organization.cloned(),
         })
     }

@@ -13,9 +13,7 @@ use crate::http::unkey::refusal::UnkeyRefusal;
 use crate::http::unkey::view::{IdentityView, name_of};
 use crate::ids::ResourceServerId;
 use crate::management::Right;
-
-/// Most tags of a verification.
-const MAX_TAGS: usize = 20;
+use crate::usage::check_tags;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -78,9 +76,7 @@ pub(in crate::http::unkey) async fn verify(context: Context, body: Question) -> 
     if body.ratelimits.len() > MAX_RULES {
         return Err(UnkeyRefusal::member("ratelimits", format!("at most {MAX_RULES}")));
     }
-    if body.tags.len() > MAX_TAGS {
-        return Err(UnkeyRefusal::member("tags", format!("at most {MAX_TAGS}")));
-    }
+    check_tags(&body.tags).map_err(|error| UnkeyRefusal::member("tags", error.accepted))?;
     let expression = body.permissions.as_deref().map(PermissionExpression::parse).transpose();
     let request = VerifyRequest {
         key: Secret::new(body.key),
@@ -89,6 +85,7 @@ pub(in crate::http::unkey) async fn verify(context: Context, body: Question) -> 
         resource_server: body.api_id.map(|id| KeyAudience::ResourceServer(ResourceServerId::from_stored(&id))),
         limits: body.ratelimits.into_iter().map(RateLimitAsk::ask).collect::<Result<_, _>>()?,
         cost: body.credits.map_or(1, |credits| credits.cost),
+        tags: body.tags,
         organization: context.organization(),
     };
     let verdict = api_keys::verify(&context.app, request).await?;

@@ -11,7 +11,35 @@ use countersign::store::Page;
 use countersign_protocol::Clock as _;
 
 use super::{BY, ENGINE, api1, code, create, find, new_key, permissions, started, text_of};
-use crate::support::{Fixture, Managed, TestApp};
+use crate::support::{CapturedLog, Fixture, Managed, TestApp};
+
+#[tokio::test]
+async fn an_old_secret_that_is_still_used_is_told_of_once_an_hour_and_the_new_one_is_not() {
+    let (app, _, created) = started().await;
+    app.clock.advance_millis(1);
+    let rotated = api_keys::rotate(&app.app, &BY, &created.key.id, 86_400).await.unwrap();
+    let (old, new) = (text_of(&created), rotated.text.expose().clone());
+    let log = CapturedLog::start();
+    let told = || {
+        let is_it =
+            |line: &&serde_json::Value| line["message"].as_str().is_some_and(|text| text.contains("former secret is still used"));
+        log.records().iter().filter(is_it).cloned().collect::<Vec<_>>()
+    };
+    code(&app, &new).await;
+    assert_eq!(told(), Vec::<serde_json::Value>::new());
+    for _ in 0..3 {
+        assert_eq!(code(&app, &old).await, VerdictCode::Valid);
+    }
+    assert_eq!(told().len(), 1);
+    let line = &told()[0];
+    assert_eq!(
+        (&line["key_id"], &line["secret_id"]),
+        (&created.key.id.as_str().into(), &created.key.secrets[0].id.as_str().into())
+    );
+    app.clock.advance_seconds(3_600);
+    code(&app, &old).await;
+    assert_eq!(told().len(), 2);
+}
 
 #[tokio::test]
 async fn j155_a_rotated_secret_is_accepted_until_its_deadline_and_the_key_stays_itself() {

@@ -4,7 +4,7 @@ use countersign_protocol::ErrorCode;
 use serde_json::{Value, json};
 
 use super::ENGINE;
-use crate::support::{Managed, TestClient};
+use crate::support::{Caller, Managed, TestClient, every_right};
 
 const PATH: &str = "/clients";
 
@@ -131,4 +131,33 @@ async fn values_are_checked_with_a_pointer_to_them() {
     let nowhere = json!({ "name": "x", "organization_id": "org_unknown" });
     operator.post(&app, PATH, nowhere).await.refusal(404, ErrorCode::NotFound);
     operator.post(&app, PATH, json!({ "name": "x", "client_id": "client-a" })).await.refusal(409, ErrorCode::AlreadyExists);
+}
+
+#[tokio::test]
+async fn clients_are_found_by_what_their_owners_call_them() {
+    let Managed { app, operator, .. } = Managed::start(ENGINE).await;
+    let organization = app.organization("Partner").await;
+    let partner = app.caller("partner-1", &every_right(), Some(&organization)).await;
+    for (caller, id) in [(&operator, "one"), (&operator, "two"), (&partner, "three")] {
+        caller.post(&app, "/clients", json!({ "client_id": id, "name": "x", "external_id": "crm-7" })).await.success(201);
+        app.clock.advance_seconds(1);
+    }
+    let found = async |caller: &Caller, query: &str| {
+        let list = caller.get(&app, &format!("/clients?external_id=crm-7{query}")).await.success(200);
+        let ids: Vec<String> =
+            list["items"].as_array().unwrap().iter().map(|item| item["client_id"].as_str().unwrap().to_owned()).collect();
+        (ids, list["next_cursor"].as_str().map(str::to_owned))
+    };
+    assert_eq!(found(&operator, "").await.0, ["one", "two", "three"]);
+    assert_eq!(found(&partner, "").await.0, ["three"]);
+    let (first, cursor) = found(&operator, "&limit=2").await;
+    let cursor = cursor.unwrap();
+    assert_eq!(
+        (first, found(&operator, &format!("&cursor={cursor}")).await.0),
+        (vec!["one".into(), "two".into()], vec!["three".into()])
+    );
+    // It is one of this list alone.
+    operator.get(&app, &format!("/clients?cursor={cursor}")).await.refusal(400, ErrorCode::QueryInvalid);
+    operator.get(&app, "/clients?name=x").await.refusal(400, ErrorCode::QueryInvalid);
+    assert!(operator.get(&app, "/clients?external_id=crm-8").await.success(200)["items"].as_array().unwrap().is_empty());
 }

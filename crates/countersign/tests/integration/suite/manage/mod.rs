@@ -11,6 +11,7 @@ mod grants;
 mod idempotency;
 mod key_changes;
 mod key_counting;
+mod key_usage;
 mod key_verification;
 mod keys;
 mod lists;

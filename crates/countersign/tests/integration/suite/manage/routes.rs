@@ -155,6 +155,7 @@ impl World {
             without_body("show_credential", &credential),
             without_body("list_keys", "/keys"),
             without_body("show_key", &key),
+            without_body("show_key_usage", "/key-usage"),
             without_body("show_scanner_rules", "/keys/scanner-rules"),
             example("verify_keys", "/keys/verify", json!({ "key": self.key_text })),
             without_body("follow_key_changes", "/keys/changes"),
