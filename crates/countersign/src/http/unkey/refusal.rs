@@ -152,7 +152,7 @@ impl From<VerifyError> for UnkeyRefusal {
                 "ratelimits",
                 format!("names of limits that the key or its identity has; not `{}`", name.escape_debug()),
             ),
-            other => Refusal::from(other).into(),
+            other @ (VerifyError::Find(_) | VerifyError::Store(_) | VerifyError::Uncounted) => Refusal::from(other).into(),
         }
     }
 }
