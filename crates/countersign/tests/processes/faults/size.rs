@@ -38,7 +38,7 @@ pub(crate) const PARALLEL_ROUNDS: Size = size(1, 20);
 pub(crate) const ROTATIONS: Size = size(3, 60);
 
 /// R20: slow clients.
-pub(crate) const SLOW_CLIENTS: Size = size(60, 2_000);
+pub(crate) const SLOW_CLIENTS: Size = size(60, 500);
 
 /// R22: restarts, requests between two of them, and clients.
 pub(crate) const RESTARTS: Size = size(3, 10);
