@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::api_keys::{ApiKey, ApiKeyCache, ApiKeyUses, SlowHashes};
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::clients::{Client, ClientCache, ClientKeySets, CredentialUses};
-use crate::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig, UsageConfig};
+use crate::config::{BaseUrl, BudgetsConfig, RefusalsConfig, TrustedProxies, UsageConfig};
 use crate::counters::{Counters, CountersOptions, Spending, Spends};
 use crate::entropy::Entropy;
 use crate::ids::{ApiKeyId, SigningKeyId};
@@ -45,7 +45,7 @@ pub struct AppParts {
     /// The public base URLs; the first is the default.
     pub bases: Vec<BaseUrl>,
     /// Proxies that are believed when they name the address they were asked from.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: TrustedProxies,
     /// How far `iat` lies before now, in seconds.
     pub backdate_seconds: i64,
     /// How much of its life a token has left that is handed out once more, in percent.
@@ -90,7 +90,7 @@ pub struct App {
     /// The public base URLs; the first is the default.
     pub bases: Vec<BaseUrl>,
     /// Proxies that are believed when they name the address they were asked from.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: TrustedProxies,
     /// How far `iat` lies before now, in seconds.
     pub backdate_seconds: i64,
     signers: Arc<dyn Signers>,

@@ -9,7 +9,7 @@ use super::usage::{self, LOAD_CORE};
 use crate::clock::Stopwatch;
 use crate::process;
 
-/// Connections that ask at the same time.
+/// Connections that ask at the same time, unless a job is about their number.
 const CONNECTIONS: u32 = 16;
 
 /// The figures of a run.
@@ -25,11 +25,15 @@ pub(super) struct Sample {
 }
 
 pub(super) fn run(target: &Target, seconds: u32) -> Result<Sample> {
+    run_with(target, CONNECTIONS, seconds)
+}
+
+pub(super) fn run_with(target: &Target, connections: u32, seconds: u32) -> Result<Sample> {
     let (watch, core, own) = (Stopwatch::start(), usage::of_server_core()?, usage::of_process(target.process)?);
     let said = process::read(
         Command::new("taskset")
             .args(["-c", LOAD_CORE, "wrk", "-t1", "--latency"])
-            .arg(format!("-c{CONNECTIONS}"))
+            .arg(format!("-c{connections}"))
             .arg(format!("-d{seconds}s"))
             .arg("-s")
             .arg(&target.script)

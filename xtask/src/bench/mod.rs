@@ -1,6 +1,7 @@
 //! Measuring: the floor, ours and a peer, interleaved, each on the same core.
 
 mod conversation;
+mod credits;
 mod job;
 mod load;
 mod median;
@@ -47,11 +48,12 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         Some("memory") => return scale::run_memory(),
         Some("scale-keys") => return scale::run_keys(options.pairs),
         Some("import") => return scale::run_import(),
+        Some("credits") => return credits::run(options.pairs),
         Some("verify") => return verify::run(options.pairs),
         _ => {}
     }
     let jobs: Vec<&str> = JOBS.into_iter().filter(|job| options.job.as_ref().is_none_or(|only| only == job)).collect();
-    ensure!(!jobs.is_empty(), "there is no such job: {} scale memory verify scale-keys import", JOBS.join(" "));
+    ensure!(!jobs.is_empty(), "there is no such job: {} scale memory verify scale-keys import credits", JOBS.join(" "));
     let servers = Servers::start()?;
     let mut rows = Vec::new();
     for job in jobs {

@@ -73,6 +73,13 @@ impl Ours {
         member(&said, "access_token")
     }
 
+    /// A new API key of the demo client.
+    pub(super) fn key(&self, audience: &str, more: &[&str]) -> Result<String> {
+        let create = ["key", "create", "bench", "--client", "demo-client", "--resource-server", audience];
+        let options = ["--permission", "orders.read", "--json"];
+        member(&self.run(&[&create[..], &options[..], more].concat())?, "key")
+    }
+
     /// Runs a command of its command line.
     pub(super) fn run(&self, arguments: &[&str]) -> Result<String> {
         process::read(Command::new(&self.program).args(arguments).env("XDG_CONFIG_HOME", &self.folder))

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::job::{Job, Target};
-use super::ours::{Ours, line, member, pinned};
+use super::ours::{Ours, line, pinned};
 use crate::background::Background;
 use crate::temp_folder::TempFolder;
 use crate::{process, workspace};
@@ -18,7 +18,7 @@ const AUDIENCES: [(&str, &str); 3] =
     [("RS256", "http://rs256.test"), ("ES256", "http://es256.test"), ("EdDSA", "http://eddsa.test")];
 
 /// What is measured against the floor.
-pub(super) const JOBS: [&str; 8] = [
+pub(super) const JOBS: [&str; 9] = [
     "token-rs256",
     "token-es256",
     "token-eddsa",
@@ -27,9 +27,13 @@ pub(super) const JOBS: [&str; 8] = [
     "introspect-opaque",
     "api-rs256",
     "key-verify",
+    "key-verify-limits",
 ];
 /// A resource server whose tokens are opaque, here and at the peer.
 const OPAQUE: &str = "http://opaque.test";
+
+/// More than a run can use.
+const LIMIT: &str = "reads=4000000000/1d";
 
 /// All of them. Dropping it ends them.
 pub(super) struct Servers {
@@ -107,7 +111,8 @@ impl Servers {
             "token-opaque" => self.token_job(name, "opaque", OPAQUE),
             "introspect-es256" => self.introspection_job(name, es256, ("/introspect", &self.floor_token)),
             "introspect-opaque" => self.introspection_job(name, OPAQUE, ("/introspect/opaque", &self.floor_opaque_token)),
-            "key-verify" => self.key_job(name),
+            "key-verify" => self.key_job(name, &[]),
+            "key-verify-limits" => self.key_job(name, &["--limit", LIMIT]),
             _ => self.api_job(name),
         }
     }
@@ -127,20 +132,8 @@ impl Servers {
     }
 
     /// The verification of one API key again and again; the peer introspects an opaque token.
-    fn key_job(&self, name: &'static str) -> Result<Job> {
-        let (audience, token) = (self.ours.value("AUDIENCE")?, self.ours.management_token()?);
-        let said = self.ours.run(&[
-            "key",
-            "create",
-            "bench",
-            "--client",
-            "demo-client",
-            "--resource-server",
-            &audience,
-            "--permission",
-            "orders.read",
-            "--json",
-        ])?;
+    fn key_job(&self, name: &'static str, more: &[&str]) -> Result<Job> {
+        let (key, token) = (self.ours.key(&self.ours.value("AUDIENCE")?, more)?, self.ours.management_token()?);
         let question = |key: &str| format!(r#"{{"key":"{key}"}}"#);
         let target = |name: &str, asked: (u32, String), token: &str, key: &str| {
             Target::with_json(self.folder.path(), name, asked, (token, &question(key)))
@@ -150,8 +143,8 @@ impl Servers {
         let peer = self.introspection_job("introspect-opaque", OPAQUE, ("/introspect/opaque", &self.floor_opaque_token))?.peer;
         Ok(Job {
             name,
-            floor: target("key-floor", floor, &self.floor_token, &self.floor_key)?,
-            ours: target("key", ours, &token, &member(&said, "key")?)?,
+            floor: target(&format!("{name}-floor"), floor, &self.floor_token, &self.floor_key)?,
+            ours: target(name, ours, &token, &key)?,
             peer,
         })
     }

@@ -43,6 +43,7 @@ mod tests;
 mod tls;
 mod tokens;
 mod traces;
+mod trusted_proxies;
 mod usage;
 
 pub use acme::AcmeConfig;
@@ -76,6 +77,7 @@ pub use storage::{StorageConfig, StorageUrl};
 pub use tls::{CertificateFiles, CertificateSource, TlsConfig};
 pub use tokens::{MAX_BACKDATE_SECONDS, TokensConfig};
 pub use traces::{Ratio, TracesConfig};
+pub use trusted_proxies::TrustedProxies;
 pub use usage::UsageConfig;
 
 /// A checked configuration.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::base_url::BaseUrl;
 use super::error::{ConfigError, Refusal};
-use super::network::Network;
 use super::place::Place;
 use super::reader::Reader;
 use super::setting::{Fallback, Kind, Section, Setting};
+use super::trusted_proxies::{self, TrustedProxies};
 
 /// Listeners of the server and the limits on its connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct ServerConfig {
     /// Whether an address beyond loopback may be served without TLS.
     pub allow_plaintext: bool,
     /// Proxies that are believed when they name the address they were asked from.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: TrustedProxies,
     /// How long a shutdown waits for running requests.
     pub drain_timeout: Duration,
     /// How long a shutdown waits for another request on a connection without one.
@@ -40,7 +40,8 @@ pub(super) static SECTION: Section = Section {
         &LISTEN,
         &BASE_URLS,
         &ALLOW_PLAINTEXT,
-        &TRUSTED_PROXIES,
+        &trusted_proxies::NETWORKS,
+        &trusted_proxies::DEPTH,
         &DRAIN_TIMEOUT,
         &DRAIN_IDLE,
         &REQUEST_TIMEOUT,
@@ -70,15 +71,6 @@ static ALLOW_PLAINTEXT: Setting = Setting {
     default: Fallback::Value("false"),
     doc: "Allows addresses beyond loopback although the server speaks plain HTTP. Set it when a proxy in front of the server \
           terminates TLS and the network between the two is trusted: secrets and tokens cross it unencrypted.",
-};
-
-static TRUSTED_PROXIES: Setting = Setting {
-    key: "server.trusted_proxies",
-    kind: Kind::List { of: "addresses and networks, such as `10.0.0.7` or `10.1.0.0/16`" },
-    default: Fallback::Unset,
-    doc: "Proxies in front of the server. A connection from one of them comes from the address that `X-Forwarded-For` names: \
-          of its entries, from the right, the first that is not itself such a proxy. From anybody else the header is ignored. \
-          The address counts for `[budgets]` and in the log.",
 };
 
 static DRAIN_TIMEOUT: Setting = Setting {
@@ -125,8 +117,7 @@ impl ServerConfig {
         let listen = reader.list(&LISTEN, parse_address);
         let base_urls = reader.list(&BASE_URLS, BaseUrl::parse);
         let allow_plaintext = reader.boolean(&ALLOW_PLAINTEXT);
-        // Unset is none; what is wrong is recorded as an error.
-        let trusted_proxies = reader.list(&TRUSTED_PROXIES, Network::parse).unwrap_or_default();
+        let trusted_proxies = TrustedProxies::read(reader);
         let drain_timeout = reader.integer(&DRAIN_TIMEOUT).map(Duration::from_secs);
         let drain_idle = reader.integer(&DRAIN_IDLE).map(Duration::from_secs);
         let request_timeout = reader.integer(&REQUEST_TIMEOUT).map(Duration::from_secs);
@@ -147,12 +138,11 @@ impl ServerConfig {
         if let Some(base_urls) = &base_urls {
             refuse_repeated(reader, &BASE_URLS, base_urls, |_| true);
         }
-        refuse_repeated(reader, &TRUSTED_PROXIES, &trusted_proxies, |_| true);
         Some(Self {
             listen: listen?,
             base_urls: base_urls?,
             allow_plaintext: allow_plaintext?,
-            trusted_proxies,
+            trusted_proxies: trusted_proxies?,
             drain_timeout: drain_timeout?,
             drain_idle: drain_idle?,
             request_timeout: request_timeout?,

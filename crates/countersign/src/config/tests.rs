@@ -267,6 +267,21 @@ fn lists_of_the_server_are_neither_empty_nor_repeat() {
 }
 
 #[test]
+fn proxies_are_trusted_by_their_addresses_or_by_their_number() {
+    let trusted = |layers: Layers| layers.load().unwrap().config.server.trusted_proxies;
+    assert_eq!(trusted(Layers::new()), TrustedProxies::default());
+    assert_eq!(trusted(Layers::new().flag("server.trusted_proxy_depth", "2")), TrustedProxies::Nearest(2));
+    let networks = Layers::new().flag("server.trusted_proxies", "10.0.0.7,10.1.0.0/16");
+    assert!(matches!(trusted(networks), TrustedProxies::Networks(networks) if networks.len() == 2));
+    assert_eq!(
+        Layers::new().flag("server.trusted_proxies", "10.0.0.7").flag("server.trusted_proxy_depth", "1").errors(),
+        ["--set server.trusted_proxy_depth: server.trusted_proxy_depth and server.trusted_proxies are both set\n  \
+          fix: keep one of the two: the addresses, if they are known"]
+    );
+    assert_eq!(Layers::new().flag("server.trusted_proxies", "10.0.0.7,10.0.0.7").errors().len(), 1);
+}
+
+#[test]
 fn a_base_url_is_refused_with_the_form_to_write() {
     assert_eq!(
         Layers::new().flag("server.base_urls", "https://Auth.example.com:443/").errors(),

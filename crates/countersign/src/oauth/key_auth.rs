@@ -18,7 +18,7 @@ use crate::store::StoreError;
 /// What the failures of keys are counted under that are not ours by their form.
 const FOREIGN_FORM: &str = "imported key";
 
-/// An API key that was presented and is in force. Only [`authenticate_key`] makes one.
+/// An API key that was presented and is in force. Only `authenticate_key` makes one.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedKey {
     accepted: AcceptedKey,

@@ -49,7 +49,7 @@ fn warn_of_unknown_proxy(policy: &RequestPolicy, request: &Request, peer: Option
         tracing::warn!(
             peer = peer.map(|peer| display(peer.0)),
             "X-Forwarded-For from an address that is not in server.trusted_proxies: it is ignored, and if a proxy is there, \
-             all its callers share one budget"
+             all its callers share one budget; where its address is not known, set server.trusted_proxy_depth"
         );
     }
 }

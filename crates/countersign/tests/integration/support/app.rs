@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign::app::{App, AppParts, StartError};
-use countersign::config::{BaseUrl, BudgetsConfig, Network, RefusalsConfig, UsageConfig};
+use countersign::config::{BaseUrl, BudgetsConfig, RefusalsConfig, TrustedProxies, UsageConfig};
 use countersign::counters::CountersOptions;
 use countersign::entropy::SeededEntropy;
 use countersign::http::{Site, SiteOptions, metrics_router, site};
@@ -22,7 +22,7 @@ use super::{CapturedLog, Database, Engine, RemoteSigners, Request, Scrape, TestT
 #[derive(Clone)]
 pub(crate) struct Setup {
     pub(crate) bases: &'static [&'static str],
-    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) budgets: BudgetsConfig,
     pub(crate) counters: CountersOptions,
     pub(crate) refusals: RefusalsConfig,
@@ -42,7 +42,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             bases: &["https://as.test"],
-            trusted_proxies: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
             // None: the clock stands still, and some tests fail often.
             budgets: BudgetsConfig::default(),
             counters: CountersOptions::default(),

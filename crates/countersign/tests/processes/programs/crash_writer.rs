@@ -56,7 +56,7 @@ async fn open(path: PathBuf, durability: Durability) -> anyhow::Result<Arc<App>>
         timer: Arc::new(SystemTimer::new(Arc::new(SystemClock))),
         entropy: Arc::new(SystemEntropy),
         bases: Vec::new(),
-        trusted_proxies: Vec::new(),
+        trusted_proxies: countersign::config::TrustedProxies::default(),
         budgets: countersign::config::BudgetsConfig::default(),
         counters: countersign::counters::CountersOptions::default(),
         refusals: countersign::config::RefusalsConfig::default(),

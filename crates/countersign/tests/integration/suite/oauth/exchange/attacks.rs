@@ -2,7 +2,7 @@
 
 use countersign::api_keys::{self, NewApiKey};
 use countersign::clients::{self, ClientPatch, KeyPolicyPatch};
-use countersign::config::{BudgetsConfig, Network};
+use countersign::config::{BudgetsConfig, Network, TrustedProxies};
 use countersign::counters::{Credits, LimitRule, OnUnreachable};
 use countersign_protocol::jose::Algorithm;
 use countersign_protocol::{Clock as _, ErrorCode};
@@ -154,7 +154,8 @@ async fn a_key_in_the_query_of_the_url_counts_as_leaked() {
 
 #[tokio::test]
 async fn a_key_is_accepted_from_its_networks_alone_whatever_a_header_says() {
-    let setup = Setup { trusted_proxies: vec![Network::host("10.0.0.1".parse().unwrap())], ..Setup::default() };
+    let proxies = TrustedProxies::Networks(vec![Network::host("10.0.0.1".parse().unwrap())]);
+    let setup = Setup { trusted_proxies: proxies, ..Setup::default() };
     let world = World::start_with(setup).await;
     let key = world.key_for(API1, |new| NewApiKey { allowed_networks: vec![network("203.0.113.7")], ..new }).await;
     let key_of_client = world.key().await;

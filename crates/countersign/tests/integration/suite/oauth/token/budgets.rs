@@ -1,6 +1,6 @@
 //! Budgets (CS-2050, CS-2051): who waits, and who never does because of somebody else.
 
-use countersign::config::{BudgetsConfig, Network};
+use countersign::config::{BudgetsConfig, Network, TrustedProxies};
 use countersign_protocol::ErrorCode;
 use http::StatusCode;
 
@@ -169,7 +169,7 @@ async fn addresses_of_one_ipv6_subscriber_share_a_budget() {
 #[tokio::test]
 async fn a_spoofed_x_forwarded_for_neither_evades_nor_fills_a_budget() {
     let proxy = Network::host("10.0.0.1".parse().unwrap());
-    let setup = Setup { budgets: BUDGETS, trusted_proxies: vec![proxy], ..Setup::default() };
+    let setup = Setup { budgets: BUDGETS, trusted_proxies: TrustedProxies::Networks(vec![proxy]), ..Setup::default() };
     let fixture = guarded(setup).await;
     let attempt = async |peer: &str, forwarded_for: &str| {
         let request = fixture.app.post("/oauth/token").from(peer).header("x-forwarded-for", forwarded_for);
