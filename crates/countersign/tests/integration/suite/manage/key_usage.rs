@@ -213,7 +213,7 @@ async fn what_cannot_be_asked_of_usage_is_refused() {
     ] {
         keys.get(&format!("/key-usage?{query}")).await.refusal(400, ErrorCode::QueryInvalid);
     }
-    let blind = keys.app.caller("blind", &every_right_but(&["keys:read"]), None).await;
+    let blind = keys.app.caller("blind-1", &every_right_but(&["keys:read"]), None).await;
     blind.get(&keys.app, "/key-usage").await.refusal(403, ErrorCode::InsufficientScope);
     let made = keys.create(json!({})).await;
     for tags in [json!([""]), json!(["a\u{0}"]), json!([&"a".repeat(129)]), json!(vec!["a"; 21])] {
