@@ -86,6 +86,10 @@ impl Scope {
 
     /// The first token of `self` that `other` does not have.
     pub fn first_outside(&self, other: &Self) -> Option<&ScopeToken> {
+        // Mostly they are the same.
+        if self == other {
+            return None;
+        }
         self.0.iter().find(|token| !other.contains(token.as_str()))
     }
 

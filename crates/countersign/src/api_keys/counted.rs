@@ -70,7 +70,8 @@ pub(super) async fn count(
     if key.credits.is_none() {
         return Ok(counted);
     }
-    let spent = app.spend_credits(&key.id, cost).await;
+    // On the heap: most keys have none, and it is large.
+    let spent = Box::pin(app.spend_credits(&key.id, cost)).await;
     if let (Ok(Spending::Exceeded { .. }) | Err(_), Some(taken)) = (&spent, &taken) {
         app.counters.give_back(&asks, taken).await;
     }

@@ -158,6 +158,7 @@ async fn current(api: &Api) -> anyhow::Result<Current> {
     let servers = api.list(&Path::of(&["authorization-servers"])?, None).await?.items;
     let resource_servers = api.list(&Path::of(&["resource-servers"])?, None).await?.items;
     let organizations = api.list(&Path::of(&["organizations"])?, None).await?.items;
+    let roles = api.list(&Path::of(&["roles"])?, None).await?.items;
     let mut clients = Vec::new();
     for client in api.list(&Path::of(&["clients"])?, None).await?.items {
         let id = client.get("client_id").and_then(Value::as_str).context("the server listed a client without an id")?.to_owned();
@@ -165,7 +166,7 @@ async fn current(api: &Api) -> anyhow::Result<Current> {
         let credentials = api.list(&Path::of(&["clients", &id, "credentials"])?, None).await?.items;
         clients.push(ListedClient { client, grants, credentials });
     }
-    Ok(Current::read(&servers, &resource_servers, &organizations, &clients)?)
+    Ok(Current::read(&servers, &resource_servers, &organizations, &roles, &clients)?)
 }
 
 async fn carry_out(api: &Api, step: &Step, ids: &HashMap<String, String>) -> anyhow::Result<Value> {

@@ -164,7 +164,7 @@ impl Counters {
             }
         }
         if let Some(counters) = self.shared.as_ref().filter(|_| !shared.is_empty())
-            && !counters.give_back(&shared).await
+            && !Box::pin(counters.give_back(&shared)).await
         {
             self.metrics.unreachable.inc();
         }
@@ -175,7 +175,8 @@ impl Counters {
         if wanted.is_empty() {
             return (Outcome::Within, Vec::new());
         }
-        let Some((taken, standings)) = shared.take(wanted, now).await else {
+        // On the heap: who counts in memory does not carry it along, and it is large.
+        let Some((taken, standings)) = Box::pin(shared.take(wanted, now)).await else {
             self.metrics.unreachable.inc();
             return self.take_apart(wanted, now);
         };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::credential::Credential;
+use super::key_policy::{KeyPolicy, Role};
 
 /// The version of the file's shape.
 const FORMAT: i64 = 1;
@@ -27,6 +28,9 @@ pub struct Declaration {
     /// Organizations.
     #[serde(default, rename = "organization", skip_serializing_if = "Vec::is_empty")]
     pub organizations: Vec<Organization>,
+    /// Roles.
+    #[serde(default, rename = "role", skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Role>,
     /// Clients, each with its public keys and its grants.
     #[serde(default, rename = "client", skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<Client>,
@@ -127,6 +131,9 @@ pub struct Client {
     /// What its owner wants to know of it.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
+    /// What all of its API keys are given and bound by.
+    #[serde(default, skip_serializing_if = "KeyPolicy::is_empty")]
+    pub key_policy: KeyPolicy,
     /// Its public keys; secrets have no place here.
     #[serde(default, rename = "credential", skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<Credential>,
@@ -177,8 +184,8 @@ pub enum DeclarationError {
         /// Which.
         label: String,
     },
-    /// What the API shows of a credential is not what this binary knows.
-    #[error("the keys of the credential `{0}` are not shown as this binary reads them: is the server of another version?")]
+    /// What the API shows of an object is not what this binary knows.
+    #[error("`{0}` is not shown as this binary reads it: is the server of another version?")]
     Shown(String),
     /// An object names one that the file does not have.
     #[error("{who} names the {kind} `{name}`, which is neither in the file nor in the instance")]
@@ -210,6 +217,7 @@ impl Declaration {
         let pair = |server: &str, audience: &str| format!("{audience} of {server}");
         once("authorization server", found.authorization_servers.iter().map(|server| server.id.clone()))?;
         once("organization", found.organizations.iter().map(|organization| organization.name.clone()))?;
+        once("role", found.roles.iter().map(|role| role.name.clone()))?;
         once("client", found.clients.iter().map(|client| client.client_id.clone()))?;
         once("resource server", found.resource_servers.iter().map(|api| pair(&api.authorization_server, &api.audience)))?;
         for client in &found.clients {

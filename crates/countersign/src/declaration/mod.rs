@@ -3,6 +3,7 @@
 
 mod credential;
 mod file;
+mod key_policy;
 mod objects;
 mod pairing;
 mod plan;
@@ -12,6 +13,7 @@ mod tests;
 
 pub use credential::{Credential, Jwks, Moment};
 pub use file::{Declaration, DeclarationError};
+pub use key_policy::{KeyPolicy, Limit, Role};
 pub use objects::{Current, KeysState, Known, KnownClient, KnownKeys, ListedClient};
 pub use plan::plan;
 pub use step::{Action, Change, Plan, Step, Unable};

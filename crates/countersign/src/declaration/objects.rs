@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::credential::{Credential, Jwks, Moment};
 use super::file::{AuthorizationServer, Client, Declaration, DeclarationError, Grant, Organization, ResourceServer, Scope};
+use super::key_policy::{KeyPolicy, Role};
 
 /// An object of the instance.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +78,8 @@ pub struct Current {
     pub resource_servers: Vec<Known<ResourceServer>>,
     /// Organizations.
     pub organizations: Vec<Known<Organization>>,
+    /// Roles.
+    pub roles: Vec<Known<Role>>,
     /// Clients, without those that manage the instance.
     pub clients: Vec<KnownClient>,
 }
@@ -93,12 +96,14 @@ impl Current {
         servers: &[Value],
         apis: &[Value],
         organizations: &[Value],
+        roles: &[Value],
         clients: &[ListedClient],
     ) -> Result<Self, DeclarationError> {
         let mut current = Self {
             authorization_servers: servers.iter().map(authorization_server).collect(),
             resource_servers: apis.iter().filter(|api| text(api, "id") != MANAGEMENT).map(resource_server).collect(),
             organizations: organizations.iter().map(organization).collect(),
+            roles: roles.iter().map(role).collect::<Result<_, _>>()?,
             ..Self::default()
         };
         for listed in clients {
@@ -123,6 +128,7 @@ impl Current {
             authorization_servers: self.authorization_servers.iter().map(|known| known.declared.clone()).collect(),
             resource_servers: self.resource_servers.iter().map(|known| known.declared.clone()).collect(),
             organizations: self.organizations.iter().map(|known| known.declared.clone()).collect(),
+            roles: self.roles.iter().map(|known| known.declared.clone()).collect(),
             clients: self.clients.iter().map(whole).collect(),
             ..Declaration::empty()
         }
@@ -133,17 +139,17 @@ impl Current {
         let are_keys = |found: &&Value| found["kind"] != "secret";
         Ok(KnownClient {
             id: text(found, "client_id"),
-            declared: self.bare_client(found),
+            declared: self.bare_client(found)?,
             grants: listed.grants.iter().filter_map(|found| self.grant(found)).collect(),
             keys: listed.credentials.iter().filter(are_keys).map(keys).collect::<Result<_, _>>()?,
             has_secret: listed.credentials.iter().any(|found| text(found, "kind") == "secret" && state(found) == KeysState::Usable),
         })
     }
 
-    fn bare_client(&self, found: &Value) -> Client {
+    fn bare_client(&self, found: &Value) -> Result<Client, DeclarationError> {
         let organization = optional(found, "organization_id");
         let name = |id: String| self.organizations.iter().find(|known| known.id == id).map(|known| known.declared.name.clone());
-        Client {
+        Ok(Client {
             client_id: text(found, "client_id"),
             name: text(found, "name"),
             token_endpoint_auth_method: text(found, "token_endpoint_auth_method"),
@@ -153,9 +159,10 @@ impl Current {
             external_id: optional(found, "external_id"),
             disabled: optional(found, "disabled_at").is_some(),
             metadata: found["metadata"].as_object().cloned().unwrap_or_default(),
+            key_policy: KeyPolicy::shown(found).ok_or_else(|| DeclarationError::Shown(text(found, "client_id")))?,
             credentials: Vec::new(),
             grants: Vec::new(),
-        }
+        })
     }
 
     fn grant(&self, found: &Value) -> Option<Known<Grant>> {
@@ -231,6 +238,12 @@ fn resource_server(found: &Value) -> Known<ResourceServer> {
 
 fn organization(found: &Value) -> Known<Organization> {
     Known { id: text(found, "id"), declared: Organization { name: text(found, "name") } }
+}
+
+fn role(found: &Value) -> Result<Known<Role>, DeclarationError> {
+    let id = text(found, "name");
+    let declared = Role::shown(found).ok_or_else(|| DeclarationError::Shown(id.clone()))?;
+    Ok(Known { id, declared })
 }
 
 fn text(found: &Value, name: &str) -> String {

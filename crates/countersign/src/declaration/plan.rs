@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::credential::Credential;
 use super::file::{AuthorizationServer, Client, Declaration, DeclarationError, Grant, Organization, ResourceServer};
+use super::key_policy::Role;
 use super::objects::{Current, KeysState, Known, KnownClient};
 use super::pairing::pair;
 use super::step::{Action, Change, Plan, Unable, Wanted};
@@ -24,6 +25,9 @@ pub fn plan(wanted: &Declaration, current: &Current, prune: bool) -> Result<Plan
     }
     for organization in &wanted.organizations {
         planner.organization(organization);
+    }
+    for role in &wanted.roles {
+        planner.role(role);
     }
     for client in &wanted.clients {
         planner.client(client)?;
@@ -101,21 +105,31 @@ impl Planner<'_> {
         self.plan.compare(Wanted { makes: Some(makes), ..wanted }, present);
     }
 
+    fn role(&mut self, role: &Role) {
+        let members = |role: &Role| json!({ "description": role.description, "permissions": role.permissions });
+        let found = self.current.roles.iter().find(|known| known.id == role.name);
+        let present = found.map(|known| (known.id.clone(), members(&known.declared)));
+        let body = json!({ "name": role.name, "description": role.description, "permissions": role.permissions });
+        self.plan.compare(Wanted::new("role", &role.name, "/roles", body), present);
+    }
+
     fn client(&mut self, client: &Client) -> Result<(), DeclarationError> {
         let id = &client.client_id;
         let organization_id = match &client.organization {
             Some(name) => Some(self.organization_id(id, name)?),
             None => None,
         };
+        let found = self.current.find_client(id);
+        let is_new_without_policy = found.is_none() && client.key_policy.is_empty();
         let body = json!({
             "client_id": id, "name": client.name, "token_endpoint_auth_method": client.token_endpoint_auth_method,
             "token_endpoint_auth_method_enforced": client.token_endpoint_auth_method_enforced,
             "assertion_audience": client.assertion_audience,
             "organization_id": organization_id, "external_id": client.external_id, "metadata": client.metadata,
+            "key_policy": (!is_new_without_policy).then_some(&client.key_policy),
             // Nobody would learn the secret.
             "make_secret": false,
         });
-        let found = self.current.find_client(id);
         let present = found.map(|known| (id.clone(), self.present_client(&known.declared)));
         self.plan.compare(Wanted::new("client", id, "/clients", body), present);
         if client.disabled != found.is_some_and(|known| known.declared.disabled) {
@@ -174,6 +188,7 @@ impl Planner<'_> {
             "token_endpoint_auth_method_enforced": client.token_endpoint_auth_method_enforced,
             "assertion_audience": client.assertion_audience,
             "organization_id": client.organization.as_ref().and_then(id), "external_id": client.external_id, "metadata": client.metadata,
+            "key_policy": client.key_policy,
         })
     }
 
@@ -231,6 +246,9 @@ impl Planner<'_> {
                     left.push(("grant", name, format!("/clients/{}/grants/{}", known.id, grant.id)));
                 }
             }
+        }
+        for known in current.roles.iter().filter(|known| wanted.roles.iter().all(|role| role.name != known.id)) {
+            left.push(("role", known.id.clone(), format!("/roles/{}", known.id)));
         }
         for known in current.organizations.iter().filter(|known| !wanted.organizations.contains(&known.declared)) {
             left.push(("organization", known.declared.name.clone(), format!("/organizations/{}", known.id)));

@@ -34,7 +34,7 @@ fn fresh() -> Current {
     let operator = json!({ "client_id": "operator" });
     let grant = json!({ "id": "gr_0", "resource_server_id": "rs_management", "scope": "clients:read" });
     let operator = ListedClient { client: operator, grants: vec![grant], credentials: Vec::new() };
-    Current::read(&[server], &[management], &[], &[operator]).unwrap()
+    Current::read(&[server], &[management], &[], &[], &[operator]).unwrap()
 }
 
 /// What there is once the plan for [`FILE`] was carried out.
@@ -57,7 +57,7 @@ fn applied_with(credentials: &[Value]) -> Current {
     });
     let grant = json!({ "id": "gr_1", "resource_server_id": "rs_1", "scope": "a", "token_lifetime_seconds": null });
     let client = ListedClient { client, grants: vec![grant], credentials: credentials.to_vec() };
-    Current::read(&[server], &[api], &[organization], &[client]).unwrap()
+    Current::read(&[server], &[api], &[organization], &[], &[client]).unwrap()
 }
 
 fn signs(plan: &Plan) -> Vec<String> {
@@ -252,8 +252,67 @@ fn secret_keys_in_a_file_are_refused_unseen() {
 fn keys_that_the_instance_does_not_show_are_not_taken_for_none() {
     let listed = |credential: Value| {
         let client = json!({ "client_id": "acme-1" });
-        Current::read(&[], &[], &[], &[ListedClient { client, grants: Vec::new(), credentials: vec![credential] }])
+        Current::read(&[], &[], &[], &[], &[ListedClient { client, grants: Vec::new(), credentials: vec![credential] }])
     };
     let hidden = json!({ "id": "cred_1", "kind": "jwks", "label": "x", "key_ids": ["a"], "state": "active" });
     assert_eq!(listed(hidden).unwrap_err(), DeclarationError::Shown("cred_1".to_owned()));
+}
+
+const POLICY: &str = r#"
+    format = 1
+    [[role]]
+    name = "reader"
+    permissions = ["orders.read"]
+    [[client]]
+    client_id = "acme-1"
+    name = "Acme"
+    [client.key_policy]
+    roles = ["reader"]
+    limits = [{ name = "reads", limit = 100, duration_seconds = 60 }]
+"#;
+
+/// What there is once the plan for [`POLICY`] was carried out.
+fn with_policy() -> Current {
+    let role = json!({ "name": "reader", "description": "", "permissions": ["orders.read"], "created_at": "x", "updated_at": "x" });
+    let limit = json!({ "name": "reads", "limit": 100, "duration_seconds": 60, "auto_apply": true, "on_unreachable": "deny" });
+    let policy = json!({ "permissions": [], "roles": ["reader"], "allowed_networks": [], "limits": [limit] });
+    let client = json!({
+        "client_id": "acme-1", "name": "Acme", "token_endpoint_auth_method": "client_secret_basic",
+        "token_endpoint_auth_method_enforced": false, "assertion_audience": "issuer", "metadata": {}, "key_policy": policy,
+    });
+    Current::read(&[], &[], &[], &[role], &[ListedClient { client, grants: Vec::new(), credentials: Vec::new() }]).unwrap()
+}
+
+#[test]
+fn roles_come_before_the_clients_whose_keys_have_them_and_go_after() {
+    let made = plan(&declaration(POLICY), &fresh(), true).unwrap();
+    assert_eq!(signs(&made), ["+ role reader", "+ client acme-1"]);
+    assert_eq!(made.steps[1].body["key_policy"]["limits"][0]["on_unreachable"], "deny");
+    assert_eq!(plan(&declaration(POLICY), &with_policy(), true).unwrap().steps, []);
+    let text = with_policy().declare().to_text().unwrap();
+    assert_eq!(plan(&declaration(&text), &with_policy(), true).unwrap().steps, [], "{text}");
+    let gone = plan(&Declaration::empty(), &with_policy(), true).unwrap();
+    assert_eq!(signs(&gone), ["- client acme-1", "- role reader"]);
+}
+
+#[test]
+fn a_policy_is_set_whole_and_taken_away_by_the_file_that_lost_it() {
+    let changed = POLICY.replace("limit = 100", "limit = 200").replace("[\"orders.read\"]", "[\"orders.*\"]");
+    let planned = plan(&declaration(&changed), &with_policy(), false).unwrap();
+    assert_eq!(signs(&planned), ["~ role reader", "~ client acme-1"]);
+    assert_eq!(
+        (planned.steps[0].path.as_str(), &planned.steps[0].body),
+        ("/roles/reader", &json!({ "permissions": ["orders.*"] }))
+    );
+    assert_eq!(planned.steps[1].body["key_policy"]["limits"][0]["limit"], 200);
+    let lost = POLICY.split("[client.key_policy]").next().unwrap();
+    let planned = plan(&declaration(lost), &with_policy(), false).unwrap();
+    let nothing = json!({ "permissions": [], "roles": [], "allowed_networks": [], "limits": [] });
+    assert_eq!(planned.steps[0].body, json!({ "key_policy": nothing }));
+    // Nothing is said of a client without one: only who runs the instance may say it.
+    let fresh = plan(&declaration(lost), &fresh(), false).unwrap();
+    assert!(fresh.steps[1].body.get("key_policy").is_none());
+    let shown = json!({ "client_id": "acme-1", "key_policy": { "limits": 5 } });
+    let listed = ListedClient { client: shown, grants: Vec::new(), credentials: Vec::new() };
+    assert_eq!(Current::read(&[], &[], &[], &[], &[listed]).unwrap_err(), DeclarationError::Shown("acme-1".to_owned()));
 }

@@ -17,11 +17,19 @@ scopes = [{ scope = "read", description = "Read orders" }, { scope = "write" }]
 [[organization]]
 name = "Acme"
 
+[[role]]
+name = "reader"
+permissions = ["orders.read"]
+
 [[client]]
 client_id = "acme-orders"
 name = "Acme orders"
 organization = "Acme"
 metadata = { tier = "gold" }
+
+[client.key_policy]
+roles = ["reader"]
+limits = [{ name = "reads", limit = 100, duration_seconds = 60 }]
 
 [[client.grant]]
 audience = "https://orders.test"
@@ -45,15 +53,15 @@ async fn one_file_makes_an_instance_and_another_one_the_same() {
     std::fs::write(&file, FILE).unwrap();
     let file = file.to_str().unwrap();
 
-    let created = ["create resource server", "create organization", "create client", "create grant"];
+    let created = ["create resource server", "create organization", "create role", "create client", "create grant"];
     assert_eq!(steps(&plan(&server, file, &[]).await), created);
     // Nobody is there to be asked.
     let refusal = server.run(&["apply", file]).await.refusal();
     assert!(refusal.contains("add --yes"), "{refusal}");
     let applied = server.run(&["apply", file, "--yes", "--json"]).await;
-    assert!(applied.stderr.contains("4/4 + grant acme-orders -> https://orders.test"), "{applied:?}");
+    assert!(applied.stderr.contains("5/5 + grant acme-orders -> https://orders.test"), "{applied:?}");
     assert!(applied.stderr.contains("countersign credential create acme-orders"), "{applied:?}");
-    assert_eq!(applied.json(), json!({ "steps": 4, "without_credential": ["acme-orders"] }));
+    assert_eq!(applied.json(), json!({ "steps": 5, "without_credential": ["acme-orders"] }));
     assert_eq!(server.json(&["credential", "list", "acme-orders"]).await["items"], json!([]));
     assert_eq!(steps(&plan(&server, file, &[]).await), [""; 0]);
 

@@ -33,7 +33,6 @@ const REALM: &str = "countersign management";
 pub(in crate::http) struct Caller {
     client: Arc<Client>,
     proof: Proof,
-    scope: Scope,
     request_id: String,
     source: SourceAddress,
 }
@@ -41,18 +40,25 @@ pub(in crate::http) struct Caller {
 /// What a caller is known by.
 #[derive(Debug)]
 enum Proof {
-    /// An access token that this credential obtained.
-    Token(CredentialId),
-    /// An API key.
-    Key(ApiKeyId),
+    /// An access token.
+    Token(Arc<IssuedToken>),
+    /// An API key, and what it may do.
+    Key { id: ApiKeyId, scope: Scope },
 }
 
 impl Proof {
     /// As the log and the refusals name it.
     fn name(&self) -> CredentialId {
         match self {
-            Self::Token(id) => id.clone(),
-            Self::Key(id) => CredentialId::from_stored(id.as_str()),
+            Self::Token(token) => token.credential_id.clone(),
+            Self::Key { id, .. } => CredentialId::from_stored(id.as_str()),
+        }
+    }
+
+    fn scope(&self) -> &Scope {
+        match self {
+            Self::Token(token) => &token.scope,
+            Self::Key { scope, .. } => scope,
         }
     }
 }
@@ -68,13 +74,13 @@ impl Caller {
         let presented = Presented::from_headers(headers).map_err(not_presented)?;
         // No token has a key's form and its checksum.
         if CredentialText::parse(presented.token()).is_ok() {
-            return Self::of_key(app, presented.token(), source, request_id).await;
+            // On the heap: most callers have a token.
+            return Box::pin(Self::of_key(app, presented.token(), source, request_id)).await;
         }
         let token = read_token(app, presented.token()).map_err(invalid)?;
         let holder = Holder::of(app, &token).await?;
         let holder = holder.filter(|holder| is_live(app, holder, &token)).ok_or_else(|| no_longer_live(&token))?;
-        let proof = Proof::Token(token.credential_id.clone());
-        Ok(Self { client: Arc::clone(holder.client()), scope: token.scope.clone(), proof, request_id, source })
+        Ok(Self { client: Arc::clone(holder.client()), proof: Proof::Token(token), request_id, source })
     }
 
     /// An API key of this API gives the rights that are its permissions.
@@ -90,22 +96,22 @@ impl Caller {
             return Err(refused_key(&verdict, now).into());
         };
         let client = app.find_client(&key.client_id).await?.ok_or_else(|| refused_key(&verdict, now))?;
-        let scope = Right::given_by(&key.permissions);
-        Ok(Self { client, scope, proof: Proof::Key(key.id.clone()), request_id, source })
+        let proof = Proof::Key { id: key.id.clone(), scope: Right::given_by(&key.permissions) };
+        Ok(Self { client, proof, request_id, source })
     }
 
     /// Checks a right.
     pub(in crate::http) fn require(&self, right: Right) -> Result<(), Refusal> {
-        if self.scope.contains(right.scope()) {
+        if self.proof.scope().contains(right.scope()) {
             return Ok(());
         }
         let challenge = BearerChallenge::new(REALM).error("insufficient_scope").scope(right.scope());
         let refused = challenged(StatusCode::FORBIDDEN, ErrorCode::InsufficientScope, &challenge);
         let whose = match self.proof {
             Proof::Token(_) => "access token",
-            Proof::Key(_) => "API key",
+            Proof::Key { .. } => "API key",
         };
-        let detail = format!("the operation needs `{}`; the {whose} has `{}`", right.scope(), self.scope);
+        let detail = format!("the operation needs `{}`; the {whose} has `{}`", right.scope(), self.proof.scope());
         Err(self.named(explained(refused, detail)).into())
     }
 
@@ -125,10 +131,10 @@ impl Caller {
     }
 
     /// The credential that its access token was obtained with; `None`: it has an API key.
-    pub(in crate::http) const fn credential_id(&self) -> Option<&CredentialId> {
+    pub(in crate::http) fn credential_id(&self) -> Option<&CredentialId> {
         match &self.proof {
-            Proof::Token(id) => Some(id),
-            Proof::Key(_) => None,
+            Proof::Token(token) => Some(&token.credential_id),
+            Proof::Key { .. } => None,
         }
     }
 
@@ -141,7 +147,7 @@ impl Caller {
     const fn api_key(&self) -> Option<&ApiKeyId> {
         match &self.proof {
             Proof::Token(_) => None,
-            Proof::Key(id) => Some(id),
+            Proof::Key { id, .. } => Some(id),
         }
     }
 
@@ -174,7 +180,7 @@ impl Caller {
     /// Who acts, for the audit log, and with which rights.
     pub(in crate::http) fn actor(&self, repeatable: Option<Repeatable>) -> Actor {
         let actor = Actor::client(self.client.id.clone(), self.request_id.clone(), Some(self.source.ip()));
-        actor.with_scope(self.scope.clone()).with_api_key(self.api_key().cloned()).repeatable(repeatable)
+        actor.with_scope(self.proof.scope().clone()).with_api_key(self.api_key().cloned()).repeatable(repeatable)
     }
 
     /// Names the caller in the request's log line.

@@ -1,53 +1,54 @@
 //! What a verification finds, as it is told.
 
+use countersign_protocol::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::api_keys::{ApiKey, LimitStanding, Verdict};
-use crate::app::App;
+use crate::api_keys::{ApiKey, LimitStanding, Permission, Verdict};
+use crate::catalog::Catalog;
 use crate::counters::CountedIn;
 use crate::http::manage::time::rfc3339;
 
 /// A verdict on a key. Of one that is not found there is no more than the code.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = KeyVerdict)]
-pub(in crate::http::manage) struct VerdictView {
+pub(in crate::http::manage) struct VerdictView<'a> {
     /// Whether the request may go on
     valid: bool,
     /// `VALID`, `NOT_FOUND`, `DISABLED`, `EXPIRED`, `REVOKED`, `FORBIDDEN`,
     /// `INSUFFICIENT_PERMISSIONS`, `RATE_LIMITED` or `USAGE_EXCEEDED`
     code: &'static str,
     #[serde(flatten)]
-    key: Option<VerifiedKeyView>,
+    key: Option<VerifiedKeyView<'a>>,
 }
 
 /// Whose key it is.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = VerifiedKey)]
-struct VerifiedKeyView {
+struct VerifiedKeyView<'a> {
     /// The id of the key
-    key_id: String,
+    key_id: &'a str,
     /// The id of the secret that was presented, safe to log
-    secret_id: Option<String>,
+    secret_id: Option<&'a str>,
     /// The client that it is a key of
-    client_id: String,
+    client_id: &'a str,
     /// The resource server that it is for
-    resource_server_id: String,
+    resource_server_id: &'a str,
     /// The audience of the resource server
-    audience: Option<String>,
+    audience: Option<&'a str>,
     /// The key's name
-    name: String,
+    name: &'a str,
     /// What the key's owner calls it elsewhere
-    external_id: Option<String>,
+    external_id: Option<&'a str>,
     /// What the key's owner wants to know of it
-    metadata: Map<String, Value>,
+    metadata: &'a Map<String, Value>,
     /// What it may do: its own permissions, those of its client, and those of both's roles
-    permissions: Vec<String>,
+    permissions: Vec<&'a str>,
     /// Names of its roles
-    roles: Vec<String>,
+    roles: &'a [String],
     /// The limits that were asked
-    limits: Vec<LimitStandingView>,
+    limits: Vec<LimitStandingView<'a>>,
     /// How many credits are left; null: not counted, or not asked for
     credits: Option<i64>,
     /// RFC 3339; not valid from then on
@@ -66,9 +67,9 @@ struct VerifiedKeyView {
 /// How a limit stands after the verification. Nothing is taken unless the key is valid.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LimitStanding)]
-struct LimitStandingView {
+struct LimitStandingView<'a> {
     /// Its name
-    name: String,
+    name: &'a str,
     /// Whose it is: `key`, or `client`: all keys of the client share it
     of: &'static str,
     /// Most that a window holds
@@ -88,56 +89,55 @@ struct LimitStandingView {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = KeyVerdicts)]
-pub(in crate::http::manage) enum VerificationView {
+pub(in crate::http::manage) enum VerificationView<'a> {
     /// About the one key.
-    One(Box<VerdictView>),
+    One(Box<VerdictView<'a>>),
     /// About each of `keys`, in their order.
     Several {
         /// The verdicts
-        verdicts: Vec<VerdictView>,
+        verdicts: Vec<VerdictView<'a>>,
     },
 }
 
-impl VerdictView {
-    pub(super) fn of(app: &App, verdict: &Verdict) -> Self {
+impl<'a> VerdictView<'a> {
+    pub(super) fn of(catalog: &'a Catalog, verdict: &'a Verdict, now: Timestamp) -> Self {
         Self {
             valid: verdict.is_valid(),
             code: verdict.code.as_str(),
-            key: verdict.key.as_deref().map(|key| VerifiedKeyView::of(app, key, verdict)),
+            key: verdict.key.as_deref().map(|key| VerifiedKeyView::of(catalog, (key, verdict), now)),
         }
     }
 }
 
-impl VerifiedKeyView {
-    fn of(app: &App, key: &ApiKey, verdict: &Verdict) -> Self {
-        let catalog = app.catalog();
+impl<'a> VerifiedKeyView<'a> {
+    fn of(catalog: &'a Catalog, (key, verdict): (&'a ApiKey, &'a Verdict), now: Timestamp) -> Self {
         let resource_server = catalog.resource_server(&key.resource_server_id);
         Self {
-            key_id: key.id.to_string(),
-            secret_id: verdict.secret_id.clone(),
-            client_id: key.client_id.to_string(),
-            resource_server_id: key.resource_server_id.to_string(),
-            audience: resource_server.map(|found| found.audience.to_string()),
-            name: key.name.clone(),
-            external_id: key.external_id.clone(),
-            metadata: key.metadata.clone(),
-            permissions: verdict.permissions.iter().map(ToString::to_string).collect(),
-            roles: key.roles.clone(),
+            key_id: key.id.as_str(),
+            secret_id: verdict.secret_id.as_deref(),
+            client_id: key.client_id.as_str(),
+            resource_server_id: key.resource_server_id.as_str(),
+            audience: resource_server.map(|found| found.audience.as_str()),
+            name: &key.name,
+            external_id: key.external_id.as_deref(),
+            metadata: &key.metadata,
+            permissions: verdict.permissions.iter().map(Permission::as_str).collect(),
+            roles: &key.roles,
             limits: verdict.limits.iter().map(LimitStandingView::of).collect(),
             credits: verdict.credits,
             expires_at: key.expires_at.map(rfc3339),
-            max_age_seconds: verdict.max_age_seconds(app.clock.now()),
+            max_age_seconds: verdict.max_age_seconds(now),
             position: verdict.position,
             is_for_address: verdict.is_for_address,
-            retry_after_seconds: Some(verdict.retry_after_seconds(app.clock.now())).filter(|seconds| *seconds > 0),
+            retry_after_seconds: Some(verdict.retry_after_seconds(now)).filter(|seconds| *seconds > 0),
         }
     }
 }
 
-impl LimitStandingView {
-    fn of(LimitStanding { rule, is_of_client, answer }: &LimitStanding) -> Self {
+impl<'a> LimitStandingView<'a> {
+    fn of(LimitStanding { rule, is_of_client, answer }: &'a LimitStanding) -> Self {
         Self {
-            name: rule.name.clone(),
+            name: &rule.name,
             of: if *is_of_client { "client" } else { "key" },
             limit: answer.limit,
             remaining: answer.remaining,

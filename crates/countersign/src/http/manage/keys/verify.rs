@@ -23,7 +23,7 @@ use crate::management::Right;
 
 /// Verify API keys. What is not valid is 200 with `valid: false` and a code
 #[utoipa::path(post, path = "/manage/v1/keys/verify", tag = "keys", request_body = VerificationBody,
-    responses((status = 200, description = "The verdict; of several keys, the verdicts in their order", body = VerificationView)),
+    responses((status = 200, description = "The verdict; of several keys, the verdicts in their order", body = VerificationView<'_>)),
     security(("management" = ["keys:verify"])))]
 pub(in crate::http::manage) async fn verify_keys(State(app): State<Arc<App>>, arrival: Arrival, request: Request) -> Response {
     verify(&app, &arrival, request).await
@@ -50,14 +50,18 @@ async fn answer(app: &Arc<App>, caller: &Caller, parts: &Parts, body: axum::body
     let body = body::read_closed::<VerificationBody>(&parts.headers, body).await?;
     let questions = body.checked(caller.organization());
     let questions = questions.map_err(|field| problem_with(StatusCode::BAD_REQUEST, ErrorCode::FieldInvalid, vec![field]))?;
-    let view = match questions {
-        Questions::One(question) => VerificationView::One(Box::new(VerdictView::of(app, &api_keys::verify(app, question).await?))),
-        Questions::Several(questions) => {
-            let verdicts = all(app, questions).await?;
-            VerificationView::Several { verdicts: verdicts.iter().map(|verdict| VerdictView::of(app, verdict)).collect() }
+    Ok(match questions {
+        Questions::One(question) => {
+            let verdict = api_keys::verify(app, question).await?;
+            uncached(&VerificationView::One(Box::new(VerdictView::of(&app.catalog(), &verdict, app.clock.now()))))
         }
-    };
-    Ok(uncached(&view))
+        Questions::Several(questions) => {
+            let (verdicts, catalog, now) = (all(app, questions).await?, app.catalog(), app.clock.now());
+            uncached(&VerificationView::Several {
+                verdicts: verdicts.iter().map(|verdict| VerdictView::of(&catalog, verdict, now)).collect(),
+            })
+        }
+    })
 }
 
 /// At once, because what they write is committed together.
