@@ -1,8 +1,8 @@
 //! When and whence secrets of keys were used last: in memory until a job writes it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use countersign_protocol::Timestamp;
 
@@ -24,7 +24,7 @@ const WARNED: usize = 8_192;
 pub struct ApiKeyUses {
     pending: [Mutex<HashMap<String, Use>>; SHARDS],
     /// What is to be written next.
-    unwritten: Mutex<Vec<(String, Use)>>,
+    unwritten: Mutex<BTreeMap<String, Use>>,
     writing: tokio::sync::Mutex<()>,
     warned: Option<Table>,
 }
@@ -68,6 +68,10 @@ impl ApiKeyUses {
         }
     }
 
+    fn unwritten(&self) -> MutexGuard<'_, BTreeMap<String, Use>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn note(&self, secret_id: &str, used: Use) {
         let Some(shard) = self.pending.get(shard_of(secret_id)) else { return };
         let mut pending = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,6 +85,19 @@ impl ApiKeyUses {
     }
 }
 
+/// The latest use of each counts.
+fn put(waiting: &mut BTreeMap<String, Use>, rows: impl IntoIterator<Item = (String, Use)>) {
+    for (secret_id, used) in rows {
+        if let Some(known) = waiting.get_mut(&secret_id) {
+            if known.used_at <= used.used_at {
+                *known = used;
+            }
+        } else if waiting.len() < SHARDS * MAX_PENDING {
+            waiting.insert(secret_id, used);
+        }
+    }
+}
+
 /// The end of an id is random.
 fn shard_of(secret_id: &str) -> usize {
     usize::from(secret_id.bytes().next_back().unwrap_or_default()) % SHARDS
@@ -89,26 +106,23 @@ fn shard_of(secret_id: &str) -> usize {
 impl Backlog for ApiKeyUses {
     type Row = (String, Use);
 
-    fn gather(&self) -> usize {
-        let mut waiting = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        for shard in &self.pending {
-            waiting.extend(std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner)));
-        }
-        // The latest of each first.
-        waiting.sort_by(|(a, used), (b, other)| a.cmp(b).then(other.used_at.cmp(&used.used_at)));
-        waiting.dedup_by(|(next, _), (kept, _)| next == kept);
-        waiting.truncate(SHARDS * MAX_PENDING);
+    const PARTS: usize = SHARDS;
+
+    fn gather(&self, part: usize) -> usize {
+        let pending =
+            self.pending.get(part).map(|shard| std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner)));
+        let mut waiting = self.unwritten();
+        put(&mut waiting, pending.into_iter().flatten());
         waiting.len()
     }
 
     fn take(&self, most: usize) -> Vec<Self::Row> {
-        let mut waiting = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = waiting.len().saturating_sub(most);
-        waiting.split_off(rest)
+        let mut waiting = self.unwritten();
+        std::iter::from_fn(|| waiting.pop_first()).take(most).collect()
     }
 
     fn give_back(&self, rows: Vec<Self::Row>) {
-        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).extend(rows);
+        put(&mut self.unwritten(), rows);
     }
 
     fn writing(&self) -> &tokio::sync::Mutex<()> {

@@ -61,7 +61,7 @@ pub enum KeyAudience {
 }
 
 /// The codes of a verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VerdictCode {
     /// The key is valid for what was asked.
     Valid,

@@ -77,7 +77,7 @@ impl CredentialUses {
 impl Backlog for CredentialUses {
     type Row = (CredentialId, CredentialUse);
 
-    fn gather(&self) -> usize {
+    fn gather(&self, _: usize) -> usize {
         let noted = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
         let mut waiting = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.extend(noted);
@@ -131,12 +131,12 @@ mod tests {
         record(&uses, "a", NOW.plus_seconds(2), "two");
         record(&uses, "a", NOW.plus_seconds(1), "older");
         record(&uses, "a", NOW.plus_seconds(3), &"\u{e9}".repeat(300));
-        uses.gather();
+        uses.gather(0);
         let taken = uses.take(9);
         let seen: Vec<_> = taken.iter().map(|(id, used)| (id.as_str(), used.used_at)).collect();
         assert_eq!(seen, [("a", NOW.plus_seconds(3)), ("b", NOW)]);
         assert_eq!(taken[0].1.user_agent, Some("\u{e9}".repeat(200)));
-        assert_eq!((uses.gather(), uses.take(9).len()), (0, 0));
+        assert_eq!((uses.gather(0), uses.take(9).len()), (0, 0));
     }
 
     #[test]
@@ -144,11 +144,11 @@ mod tests {
         let uses = CredentialUses::default();
         record(&uses, "a", NOW, "old");
         record(&uses, "b", NOW, "old");
-        uses.gather();
+        uses.gather(0);
         let taken = uses.take(9);
         record(&uses, "a", NOW.plus_seconds(1), "new");
         uses.give_back(taken);
-        assert_eq!(uses.gather(), 2);
+        assert_eq!(uses.gather(0), 2);
         let agents: Vec<_> = uses.take(9).into_iter().filter_map(|(_, used)| used.user_agent).collect();
         assert_eq!(agents, ["new", "old"]);
     }
@@ -159,7 +159,7 @@ mod tests {
         for id in ["c", "a", "b"] {
             record(&uses, id, NOW, "one");
         }
-        assert_eq!(uses.gather(), 3);
+        assert_eq!(uses.gather(0), 3);
         let pieces: Vec<Vec<_>> = (0..3).map(|_| uses.take(2).into_iter().map(|(id, _)| id.to_string()).collect()).collect();
         assert_eq!(pieces, [vec!["b", "c"], vec!["a"], vec![]]);
     }

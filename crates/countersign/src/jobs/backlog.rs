@@ -17,10 +17,12 @@ const SPREAD: Duration = Duration::from_secs(4);
 pub(crate) trait Backlog: Sync {
     /// What is written.
     type Row: Clone + Send + Sync + 'static;
+    /// In how many parts it gathers: requests get their turn between two of them.
+    const PARTS: usize = 1;
 
-    /// Puts what was counted until now among what waits, in the order in which rows are
+    /// Puts what a part counted until now among what waits, in the order in which rows are
     /// locked; returns how much waits.
-    fn gather(&self) -> usize;
+    fn gather(&self, part: usize) -> usize;
 
     /// Takes at most so many of what waits.
     fn take(&self, most: usize) -> Vec<Self::Row>;
@@ -38,14 +40,21 @@ pub(crate) trait Backlog: Sync {
 /// Writes what was counted until now; what fails is written the next time.
 pub(super) async fn write_now<B: Backlog>(app: &App, backlog: &B) -> Result<(), StoreError> {
     let _writing = backlog.writing().lock().await;
-    backlog.gather();
+    for part in 0..B::PARTS {
+        backlog.gather(part);
+    }
     while write_batch(app, backlog, BATCH).await? {}
     Ok(())
 }
 
 /// The same, a little at a time.
 pub(super) async fn write_evenly<B: Backlog>(app: &App, backlog: &B) -> Result<(), StoreError> {
-    let batches = backlog.gather().div_ceil(SMALL_BATCH);
+    let mut waiting = 0;
+    for part in 0..B::PARTS {
+        waiting = backlog.gather(part);
+        tokio::task::yield_now().await;
+    }
+    let batches = waiting.div_ceil(SMALL_BATCH);
     let pause = SPREAD / u32::try_from(batches.max(1)).unwrap_or(u32::MAX);
     while write_one(app, backlog).await? {
         tokio::time::sleep(pause).await;

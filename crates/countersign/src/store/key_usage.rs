@@ -52,13 +52,13 @@ impl Tx {
     /// Adds to a counter.
     pub(crate) async fn add_key_usage(&mut self, row: &KeyUsageRow) -> Result<(), StoreError> {
         let values = [
-            row.key_id.as_str().into(),
+            (&*row.key_id).into(),
             row.interval.seconds().into(),
             row.started_at.into(),
             row.outcome.as_str().into(),
-            row.tag.as_str().into(),
-            row.client_id.as_str().into(),
-            row.resource_server_id.as_str().into(),
+            (&*row.tag).into(),
+            (&*row.client_id).into(),
+            (&*row.resource_server_id).into(),
             row.sums.requests.into(),
             row.sums.credits.into(),
         ];

@@ -171,7 +171,7 @@ impl UsageCounts {
 impl Backlog for UsageCounts {
     type Row = UsageRow;
 
-    fn gather(&self) -> usize {
+    fn gather(&self, _: usize) -> usize {
         let counted = self.counted();
         let mut waiting = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.extend(counted);

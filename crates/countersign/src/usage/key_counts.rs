@@ -1,8 +1,8 @@
 //! Verdicts about API keys that are counted and not written yet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_protocol::Timestamp;
 use prometheus_client::metrics::counter::Counter;
@@ -14,14 +14,15 @@ use crate::config::UsageConfig;
 use crate::jobs::backlog::Backlog;
 use crate::store::{StoreError, Tx};
 
-/// Parts of the map that are locked one by one.
-const SHARDS: usize = 16;
+/// Parts of the map that are locked, and gathered, one by one.
+const SHARDS: usize = 64;
 /// Most counters of a part that wait to be gathered.
-const MAX_COUNTERS: usize = 16_384;
+const MAX_COUNTERS: usize = 4_096;
 /// The same for a counter of a tag: tags without number take no other key's place.
-const MAX_COUNTERS_WITH_TAGS: usize = 8_192;
-/// Most rows that wait to be written.
-const MAX_UNWRITTEN: usize = 524_288;
+const MAX_COUNTERS_WITH_TAGS: usize = 2_048;
+/// Most rows of an interval that wait to be written: what all parts can hold. Of longer
+/// intervals there are fewer, so while the database is away minutes are lost first.
+const MAX_UNWRITTEN: usize = SHARDS * MAX_COUNTERS;
 /// Most tags of a verification.
 const MAX_TAGS: usize = 20;
 /// Longest tag, in characters.
@@ -31,7 +32,7 @@ const MAX_TAG_CHARS: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyUsageRow {
     /// Which key; empty: none was found.
-    pub key_id: String,
+    pub key_id: Arc<str>,
     /// How long the time is that it is about.
     pub interval: Interval,
     /// When that began.
@@ -39,11 +40,11 @@ pub struct KeyUsageRow {
     /// What the verdicts were.
     pub outcome: VerdictCode,
     /// The tag that the requests had; empty: all requests, whatever their tags.
-    pub tag: String,
+    pub tag: Arc<str>,
     /// Whose key it is.
-    pub client_id: String,
+    pub client_id: Arc<str>,
     /// What the key is for.
-    pub resource_server_id: String,
+    pub resource_server_id: Arc<str>,
     /// How often, and at what cost.
     pub sums: Sums,
 }
@@ -61,13 +62,6 @@ impl Sums {
     const fn add(&mut self, other: Self) {
         self.requests = self.requests.saturating_add(other.requests);
         self.credits = self.credits.saturating_add(other.credits);
-    }
-}
-
-impl KeyUsageRow {
-    /// What two nodes that write at once lock rows in the order of.
-    fn place(&self) -> (Interval, &str, Timestamp, &str, &str) {
-        (self.interval, &self.key_id, self.started_at, self.outcome.as_str(), &self.tag)
     }
 }
 
@@ -90,12 +84,31 @@ pub fn check_tags(tags: &[String]) -> Result<(), InvalidField> {
 pub struct KeyUsageCounts {
     shards: [Mutex<Shard>; SHARDS],
     /// What is to be written next.
-    unwritten: Mutex<Vec<KeyUsageRow>>,
+    unwritten: Mutex<Unwritten>,
     writing: tokio::sync::Mutex<()>,
     kept: UsageConfig,
     metric: Counter,
     /// The same since somebody was told.
     not_told: AtomicU64,
+}
+
+/// Rows by interval and place: two nodes that write at once lock them in one order.
+type Unwritten = BTreeMap<Interval, BTreeMap<Place, Rest>>;
+
+/// What tells the rows of an interval apart.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    key_id: Arc<str>,
+    started_at: Timestamp,
+    outcome: VerdictCode,
+    tag: Arc<str>,
+}
+
+/// What else a row says.
+struct Rest {
+    client_id: Arc<str>,
+    resource_server_id: Arc<str>,
+    sums: Sums,
 }
 
 #[derive(Default)]
@@ -123,7 +136,7 @@ impl KeyUsageCounts {
     /// Nothing counted. `not_counted` counts what there is no room for.
     pub fn new(kept: UsageConfig, not_counted: Counter) -> Self {
         Self {
-            shards: Default::default(),
+            shards: std::array::from_fn(|_| Mutex::default()),
             unwritten: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
             kept,
@@ -191,25 +204,26 @@ impl KeyUsageCounts {
         self.not_told.fetch_add(counts, Ordering::Relaxed);
     }
 
-    /// Takes what was counted, for every interval that is kept.
-    fn counted(&self) -> Vec<KeyUsageRow> {
-        let intervals: Vec<Interval> = Interval::ALL.into_iter().filter(|interval| self.kept.keeps_key_usage(*interval)).collect();
-        let mut rows = Vec::new();
-        for shard in &self.shards {
-            let taken = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
-            for (key_id, of) in taken.keys {
-                of.into_rows(&key_id, &intervals, &mut rows);
-            }
-        }
-        rows
+    fn unwritten(&self) -> MutexGuard<'_, Unwritten> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What does not fit is not counted; minutes first, because hours and days have them too.
-    fn shorten(&self, waiting: &mut Vec<KeyUsageRow>) {
-        let excess = waiting.len().saturating_sub(MAX_UNWRITTEN);
-        let lost: i64 = waiting.drain(..excess).map(|row| row.sums.requests).sum();
+    /// What does not fit is not counted.
+    fn put(&self, waiting: &mut Unwritten, rows: impl IntoIterator<Item = KeyUsageRow>) {
+        let mut lost = 0;
+        for KeyUsageRow { key_id, interval, started_at, outcome, tag, client_id, resource_server_id, sums } in rows {
+            let rows = waiting.entry(interval).or_default();
+            let place = Place { key_id, started_at, outcome, tag };
+            if let Some(known) = rows.get_mut(&place) {
+                known.sums.add(sums);
+            } else if rows.len() < MAX_UNWRITTEN {
+                rows.insert(place, Rest { client_id, resource_server_id, sums });
+            } else {
+                lost += sums.requests.unsigned_abs();
+            }
+        }
         if lost > 0 {
-            self.lose(lost.unsigned_abs());
+            self.lose(lost);
         }
     }
 }
@@ -217,16 +231,19 @@ impl KeyUsageCounts {
 impl OfKey {
     fn into_rows(self, key_id: &str, intervals: &[Interval], rows: &mut Vec<KeyUsageRow>) {
         let Self { client_id, resource_server_id, all, tagged } = self;
+        // Rows of one key share them.
+        let [key_id, client_id, resource_server_id] = [key_id, &client_id, &resource_server_id].map(Arc::<str>::from);
         for (tag, cells) in std::iter::once((String::new(), all)).chain(tagged) {
+            let tag = Arc::<str>::from(tag);
             for cell in cells {
                 rows.extend(intervals.iter().map(|interval| KeyUsageRow {
-                    key_id: key_id.to_owned(),
+                    key_id: Arc::clone(&key_id),
                     interval: *interval,
                     started_at: interval.start_of(cell.minute),
                     outcome: cell.outcome,
-                    tag: tag.clone(),
-                    client_id: client_id.clone(),
-                    resource_server_id: resource_server_id.clone(),
+                    tag: Arc::clone(&tag),
+                    client_id: Arc::clone(&client_id),
+                    resource_server_id: Arc::clone(&resource_server_id),
                     sums: cell.sums,
                 }));
             }
@@ -248,38 +265,40 @@ fn add(cells: &mut Vec<Cell>, new: Cell, counters: &mut usize, most: usize) -> b
     true
 }
 
-/// The end of an id is random.
+/// The end of an id is random; one character of it has five bits.
 fn shard_of(key_id: &str) -> usize {
-    usize::from(key_id.bytes().next_back().unwrap_or_default()) % SHARDS
+    key_id.bytes().rev().take(2).fold(0, |sum, byte| sum * 37 + usize::from(byte)) % SHARDS
 }
 
 impl Backlog for KeyUsageCounts {
     type Row = KeyUsageRow;
+    const PARTS: usize = SHARDS;
 
-    fn gather(&self) -> usize {
-        let counted = self.counted();
-        let mut waiting = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.extend(counted);
-        waiting.sort_by(|a, b| a.place().cmp(&b.place()));
-        waiting.dedup_by(|next, kept| {
-            let is_same = next.place() == kept.place();
-            if is_same {
-                kept.sums.add(next.sums);
-            }
-            is_same
-        });
-        self.shorten(&mut waiting);
-        waiting.len()
+    fn gather(&self, part: usize) -> usize {
+        let counted = self.shards.get(part).map(|shard| std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner)));
+        let intervals: Vec<Interval> = Interval::ALL.into_iter().filter(|interval| self.kept.keeps_key_usage(*interval)).collect();
+        let mut rows = Vec::new();
+        for (key_id, of) in counted.into_iter().flat_map(|shard| shard.keys) {
+            of.into_rows(&key_id, &intervals, &mut rows);
+        }
+        let mut waiting = self.unwritten();
+        self.put(&mut waiting, rows);
+        waiting.values().map(BTreeMap::len).sum()
     }
 
     fn take(&self, most: usize) -> Vec<KeyUsageRow> {
-        let mut waiting = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = waiting.len().saturating_sub(most);
-        waiting.split_off(rest)
+        let mut waiting = self.unwritten();
+        let next = || {
+            let (interval, rows) =
+                waiting.iter_mut().map(|(interval, rows)| (*interval, rows)).find(|(_, rows)| !rows.is_empty())?;
+            let (Place { key_id, started_at, outcome, tag }, Rest { client_id, resource_server_id, sums }) = rows.pop_first()?;
+            Some(KeyUsageRow { key_id, interval, started_at, outcome, tag, client_id, resource_server_id, sums })
+        };
+        std::iter::from_fn(next).take(most).collect()
     }
 
     fn give_back(&self, rows: Vec<KeyUsageRow>) {
-        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).extend(rows);
+        self.put(&mut self.unwritten(), rows);
     }
 
     fn writing(&self) -> &tokio::sync::Mutex<()> {
@@ -306,9 +325,13 @@ mod tests {
         counts.count(&Verdict::not_found(None), &tags, 1, at);
     }
 
+    fn gather(counts: &KeyUsageCounts) -> usize {
+        (0..SHARDS).map(|part| counts.gather(part)).next_back().unwrap()
+    }
+
     fn taken(counts: &KeyUsageCounts) -> Vec<(Interval, String, i64)> {
-        counts.gather();
-        let row = |row: KeyUsageRow| (row.interval, row.tag, row.sums.requests);
+        gather(counts);
+        let row = |row: KeyUsageRow| (row.interval, row.tag.to_string(), row.sums.requests);
         counts.take(usize::MAX).into_iter().map(row).collect()
     }
 
@@ -342,18 +365,18 @@ mod tests {
     fn while_the_database_is_away_the_longer_intervals_are_kept_first() {
         let counts = counts();
         let minute = |number: usize| KeyUsageRow {
-            key_id: format!("key_{number:08}"),
+            key_id: format!("key_{number:08}").into(),
             interval: Interval::Minute,
             started_at: NOW,
             outcome: VerdictCode::Valid,
-            tag: String::new(),
-            client_id: String::new(),
-            resource_server_id: String::new(),
+            tag: Arc::from(""),
+            client_id: Arc::from(""),
+            resource_server_id: Arc::from(""),
             sums: Sums { requests: 1, credits: 0 },
         };
         counts.give_back((0..MAX_UNWRITTEN).map(minute).collect());
         unknown(&counts, &[], NOW);
-        assert_eq!((counts.gather(), counts.take_not_counted()), (MAX_UNWRITTEN, 3));
+        assert_eq!((gather(&counts), counts.take_not_counted()), (MAX_UNWRITTEN + 2, 1));
         let longer = |row: &KeyUsageRow| row.interval != Interval::Minute;
         assert_eq!(counts.take(usize::MAX).into_iter().filter(longer).count(), 2);
     }
@@ -362,7 +385,7 @@ mod tests {
     fn what_is_given_back_is_added_to_what_came_since() {
         let counts = counts();
         unknown(&counts, &[], NOW);
-        counts.gather();
+        gather(&counts);
         let rows = counts.take(usize::MAX);
         unknown(&counts, &[], NOW);
         counts.give_back(rows);

@@ -322,7 +322,7 @@ async fn credits_that_begin_or_end_on_one_node_are_counted_or_free_on_the_other(
 
 /// It accepts connections, and says nothing.
 #[tokio::test]
-async fn counters_that_do_not_answer_are_not_waited_for() {
+async fn r12_counters_that_do_not_answer_are_not_waited_for() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut counters = ValkeyServer::options_at(silent.local_addr().unwrap().port());
     counters.timeout = Duration::from_millis(50);

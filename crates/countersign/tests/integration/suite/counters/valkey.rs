@@ -40,7 +40,7 @@ async fn a_window_ends_by_the_clock_of_the_server_and_leaves_nothing_there() {
 }
 
 #[tokio::test]
-async fn each_limit_says_what_happens_while_the_server_is_dead() {
+async fn r12_each_limit_says_what_happens_while_the_server_is_dead() {
     let Some(mut server) = ValkeyServer::start() else { return };
     let app = app_on(&server).await;
     let [deny, allow, local] =
@@ -74,7 +74,7 @@ async fn each_limit_says_what_happens_while_the_server_is_dead() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_cut_is_made_again_within_the_request() {
+async fn r12_a_connection_that_was_cut_is_made_again_within_the_request() {
     let Some(server) = ValkeyServer::start() else { return };
     let app = app_on(&server).await;
     let a = rule("a", 2, OnUnreachable::Deny);

@@ -1,8 +1,11 @@
 //! How API keys were used: counted on every node, summed up for whoever may see the keys.
 
+use std::sync::Arc;
+
+use countersign::api_keys::{self, VerifyRequest};
 use countersign::config::UsageConfig;
 use countersign::jobs;
-use countersign_protocol::ErrorCode;
+use countersign_protocol::{ErrorCode, Secret};
 use serde_json::{Value, json};
 
 use super::ENGINE;
@@ -98,6 +101,24 @@ async fn the_usage_of_keys_of_all_nodes_adds_up_to_exactly_what_happened() {
     for interval in ["minute", "hour", "day"] {
         assert_eq!(keys.total(&format!("interval={interval}")).await, 12);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verdicts_of_the_same_moment_as_a_write_are_counted_once() {
+    let keys = Keys::start().await;
+    let made = keys.create(json!({})).await;
+    let text = made["key"].as_str().unwrap();
+    let verifications: Vec<_> = (0..64)
+        .map(|_| {
+            let (app, asked) = (Arc::clone(&keys.app.app), VerifyRequest::of(Secret::new(text.to_owned())));
+            tokio::spawn(async move { api_keys::verify(&app, asked).await.unwrap() })
+        })
+        .collect();
+    for verification in verifications {
+        jobs::write_key_usage(&keys.app.app).await.unwrap();
+        assert!(verification.await.unwrap().is_valid());
+    }
+    assert_eq!(keys.total("interval=minute").await, 64);
 }
 
 #[tokio::test]
