@@ -326,7 +326,7 @@ mod tests {
     }
 
     fn gather(counts: &KeyUsageCounts) -> usize {
-        (0..SHARDS).map(|part| counts.gather(part)).next_back().unwrap()
+        (0..SHARDS).fold(0, |_, part| counts.gather(part))
     }
 
     fn taken(counts: &KeyUsageCounts) -> Vec<(Interval, String, i64)> {

@@ -170,13 +170,13 @@ async fn secrets_are_made_only_when_asked_for_and_only_into_a_new_file_of_their_
     let refusal = server.run(&["apply", file, "--yes", "--secrets-file", path]).await.refusal();
     assert!(refusal.contains("must not exist"), "{refusal}");
     assert_eq!(std::fs::read_to_string(&secrets).unwrap(), "mine");
-    assert_eq!(steps(&plan(&server, file, &[]).await).len(), 5, "nothing was done");
+    assert_eq!(steps(&plan(&server, file, &[]).await).len(), 6, "nothing was done");
     std::fs::remove_file(&secrets).unwrap();
 
     // A step that fails leaves no file that would be in the way the next time.
     std::fs::write(file, FILE.replace("scope = \"read\"\n", "scope = \"nothing\"\n")).unwrap();
     let refusal = server.run(&["apply", file, "--yes", "--secrets-file", path]).await.refusal();
-    assert!(refusal.contains("stopped at step 4 of 4") && !secrets.exists(), "{refusal}");
+    assert!(refusal.contains("stopped at step 5 of 5") && !secrets.exists(), "{refusal}");
     std::fs::write(file, format!("{FILE}\n{signer}")).unwrap();
 
     let applied = server.run(&["apply", file, "--yes", "--json", "--secrets-file", path]).await;
