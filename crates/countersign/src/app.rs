@@ -25,6 +25,8 @@ use crate::refusals::Refusals;
 use crate::revocation::Revocations;
 use crate::sealing::MasterKey;
 use crate::signing_keys::{LocalSigners, Signer, Signers};
+use crate::status_feed::StatusFeeds;
+use crate::status_lists::StatusLists;
 use crate::store::{ChangeKind, Store, StoreError, Tx, WorkFuture};
 use crate::timer::Timer;
 use crate::token_keys::{self, TokenKeys};
@@ -96,6 +98,10 @@ pub struct App {
     signers: Arc<dyn Signers>,
     /// What is revoked.
     pub revocations: Revocations,
+    /// The places of new tokens in status lists.
+    pub status_lists: StatusLists,
+    /// What is told of revocations to who follows them.
+    pub status_feeds: StatusFeeds,
     /// What is counted and measured.
     pub metrics: Metrics,
     /// How much one client and one source address may ask for.
@@ -211,6 +217,8 @@ impl App {
             backdate_seconds: parts.backdate_seconds,
             signers,
             revocations,
+            status_lists: StatusLists::default(),
+            status_feeds: StatusFeeds::default(),
             leak_reports: parts.leak_reports,
             slow_hashes: SlowHashes::new(parts.hash_threads),
             client_keys,
@@ -394,13 +402,14 @@ impl App {
         Ok(())
     }
 
-    /// Says that this node has applied every change committed until now, the last of
-    /// them at `position`.
-    pub(crate) fn feed_was_read(&self, position: i64) {
+    /// Says that this node has applied every change committed until `complete_until`, the
+    /// last of them at `position`.
+    pub(crate) fn feed_was_read(&self, position: i64, complete_until: Timestamp) {
         self.metrics.node.at_position(position);
         self.feed_read_at.store(self.clock.now().as_millis(), Ordering::SeqCst);
         let moves = |standing: &mut Option<i64>| standing.replace(position) != Some(position);
         self.feed_position.send_if_modified(moves);
+        self.status_feeds.complete_at(complete_until);
     }
 
     /// The position in the change feed up to which this node has applied every change;

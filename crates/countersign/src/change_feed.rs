@@ -28,9 +28,10 @@ impl Follower {
     /// # Errors
     /// [`CatalogError`] when the feed or what it is about cannot be read now.
     pub async fn start(app: Arc<App>, poll_interval: Duration) -> Result<Self, CatalogError> {
+        let began = app.clock.now();
         let position = head(&app).await?;
         pass_over_broken_rows(app.resync().await)?;
-        app.feed_was_read(position);
+        app.feed_was_read(position, began);
         Ok(Self { app, position, poll_interval, resyncs: 0 })
     }
 
@@ -59,14 +60,14 @@ impl Follower {
     pub async fn catch_up(&mut self) -> Result<Vec<Change>, CatalogError> {
         let mut applied = Vec::new();
         loop {
-            let after = self.position;
+            let (after, began) = (self.position, self.app.clock.now());
             let changes = self.app.store.read(move |session| Box::pin(async move { session.changes_after(after).await })).await?;
             if changes.is_empty() {
                 if self.is_off_the_feed().await? {
                     // The feed went backwards, or jumped: the database was restored.
                     self.start_afresh().await?;
                 }
-                self.app.feed_was_read(self.position);
+                self.app.feed_was_read(self.position, began);
                 return Ok(applied);
             }
             for change in changes {
@@ -75,6 +76,7 @@ impl Follower {
                     break;
                 }
                 pass_over_broken_rows(self.app.apply(change.kind, &change.object_id).await)?;
+                self.app.status_feeds.tell(&self.app, &change);
                 self.position = change.seq;
                 applied.push(change);
             }
@@ -103,6 +105,7 @@ impl Follower {
         let position = head(&self.app).await?;
         tracing::warn!(position, "a gap in the change feed: reading everything again");
         pass_over_broken_rows(self.app.resync().await)?;
+        self.app.status_feeds.begin_anew();
         self.position = position;
         self.resyncs += 1;
         self.app.metrics.node.resynced();

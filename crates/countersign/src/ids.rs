@@ -60,6 +60,10 @@ object_ids! {
     ResourceServerId = "rs";
     /// A signing key; the `kid` of the tokens it signs.
     SigningKeyId = "sk";
+    /// A stream of security events.
+    SsfStreamId = "ssf";
+    /// A key that signs status feeds; the `kid` of their records.
+    StatusFeedKeyId = "st";
     /// A key under which opaque tokens are sealed.
     TokenKeyId = "tk";
 }

@@ -86,6 +86,10 @@ error_codes! {
     ClientRevoked = 1301,
     /// The token was revoked.
     TokenRevoked = 1302,
+    /// What is revoked is not known well enough at the moment; the token was not judged.
+    StatusUnknown = 1303,
+    /// The token names a place in a status list that does not exist.
+    StatusPlaceInvalid = 1304,
     /// The client is unknown, disabled, or its secret is wrong.
     ClientAuthenticationFailed = 2001,
     /// The request does not authenticate a client.
@@ -198,6 +202,10 @@ error_codes! {
     KeyOfAnotherClient = 5045,
     /// The API key is for another audience.
     KeyForAnotherAudience = 5046,
+    /// The status feed does not continue from this position; take a snapshot.
+    StatusFeedGone = 5070,
+    /// Status lists are told as they are now, not as they were.
+    StatusAtTimeUnsupported = 5071,
     /// The API key does not give this scope.
     ScopeNotOfKey = 5047,
     /// The API key is damaged: its checksum does not match.

@@ -26,6 +26,7 @@ mod protected_resource;
 mod revocation;
 mod scope;
 mod secret;
+pub mod status;
 mod time;
 #[cfg(weakened)]
 pub mod weakened;

@@ -59,6 +59,12 @@ pub struct AuthorizationServerMetadata {
     pub response_types_supported: [&'static str; 0],
     /// Required by OpenID Connect Discovery.
     pub subject_types_supported: [&'static str; 1],
+    /// URL of the document that lists the status lists (Token Status List section 9.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_list_aggregation_endpoint: Option<String>,
+    /// URL of the stream of the status feed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub countersign_status_stream_endpoint: Option<String>,
     /// The algorithms of access tokens: some resource-server middlewares check
     /// access tokens against this list.
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
@@ -85,9 +91,20 @@ impl AuthorizationServerMetadata {
             introspection_endpoint_auth_signing_alg_values_supported: auth_algorithms.clone(),
             revocation_endpoint_auth_signing_alg_values_supported: auth_algorithms.clone(),
             token_endpoint_auth_signing_alg_values_supported: auth_algorithms,
+            status_list_aggregation_endpoint: None,
+            countersign_status_stream_endpoint: None,
             response_types_supported: [],
             subject_types_supported: ["public"],
             id_token_signing_alg_values_supported: algorithms,
         }
+    }
+
+    /// The same for an issuer that tells the status of its tokens below `endpoint`, in lists
+    /// too if it `has_lists`.
+    #[must_use]
+    pub fn with_status(mut self, endpoint: &str, has_lists: bool) -> Self {
+        self.status_list_aggregation_endpoint = has_lists.then(|| endpoint.to_owned());
+        self.countersign_status_stream_endpoint = Some(format!("{endpoint}/stream"));
+        self
     }
 }

@@ -25,6 +25,8 @@ use crate::token_cache::TokenCache;
 use crate::trusted_issuer::{KeyLocation, TrustedIssuer};
 use crate::verifier::Inner;
 use crate::{Method, ResourceMetadata, SystemClock, Verifier};
+#[cfg(feature = "status")]
+use crate::{StatusPolicy, StatusSource};
 
 /// Most issuers of one verifier.
 const MAX_ISSUERS: usize = 1_000;
@@ -50,6 +52,8 @@ pub struct VerifierBuilder {
     clock: Option<Arc<dyn Clock>>,
     jitter: Option<Arc<dyn Fn() -> u32 + Send + Sync>>,
     fetch: Option<Arc<dyn Fetch>>,
+    #[cfg(feature = "status")]
+    status_policy: StatusPolicy,
     #[cfg(feature = "http")]
     allow_plain_http: bool,
     #[cfg(feature = "introspection")]
@@ -92,6 +96,11 @@ pub enum BuildError {
     /// The leeway is too long.
     #[error("the leeway is at most {MAX_LEEWAY_SECONDS} seconds")]
     Leeway,
+    /// [`StatusPolicy::FailClosed`] with less than 15 seconds, or [`StatusPolicy`]
+    /// `Introspect` without an introspection.
+    #[cfg(feature = "status")]
+    #[error("status policy: `FailClosed` takes 15 seconds and more, `Introspect` needs an introspection")]
+    StatusPolicy,
     /// The resource of the metadata is no URL.
     #[error("resource metadata: {0}")]
     Resource(InvalidProtectedResource),
@@ -114,6 +123,8 @@ impl VerifierBuilder {
             clock: None,
             jitter: None,
             fetch: None,
+            #[cfg(feature = "status")]
+            status_policy: StatusPolicy::default(),
             #[cfg(feature = "http")]
             allow_plain_http: false,
             #[cfg(feature = "introspection")]
@@ -162,6 +173,20 @@ impl VerifierBuilder {
     /// As [`TrustedIssuer::accept_incomplete_tokens`], for the first issuer.
     pub fn accept_incomplete_tokens(self) -> Self {
         self.first_issuer(TrustedIssuer::accept_incomplete_tokens)
+    }
+
+    /// As [`TrustedIssuer::status`], for the first issuer.
+    #[cfg(feature = "status")]
+    pub fn status(self, source: impl Into<StatusSource>) -> Self {
+        self.first_issuer(|first| first.status(source))
+    }
+
+    /// What is done with good tokens while it is not known what is revoked;
+    /// [`StatusPolicy::BoundedByTtl`] unless said otherwise.
+    #[cfg(feature = "status")]
+    pub const fn status_policy(mut self, policy: StatusPolicy) -> Self {
+        self.status_policy = policy;
+        self
     }
 
     /// As [`TrustedIssuer::allow`], for the first issuer.
@@ -253,6 +278,10 @@ impl VerifierBuilder {
         if self.leeway_seconds > MAX_LEEWAY_SECONDS {
             return Err(BuildError::Leeway);
         }
+        #[cfg(feature = "status")]
+        if !self.has_sound_status_policy() {
+            return Err(BuildError::StatusPolicy);
+        }
         let audience = self.audience.clone().map_err(BuildError::Audience)?;
         let mut trusted = vec![self.first.clone()];
         trusted.append(&mut self.others);
@@ -292,6 +321,8 @@ impl VerifierBuilder {
             metadata,
             tokens: TokenCache::new(self.token_cache_entries),
             clock,
+            #[cfg(feature = "status")]
+            status_policy: self.status_policy,
             #[cfg(feature = "introspection")]
             introspector,
             #[cfg(feature = "api-keys")]
@@ -301,12 +332,24 @@ impl VerifierBuilder {
         }))
     }
 
+    #[cfg(feature = "status")]
+    fn has_sound_status_policy(&self) -> bool {
+        #[cfg(feature = "introspection")]
+        if self.status_policy == StatusPolicy::Introspect && self.introspection.is_none() {
+            return false;
+        }
+        self.status_policy.is_sound()
+    }
+
     /// How to reach the issuers; checks that it leads to each of them.
     #[cfg(feature = "http")]
     fn way(&mut self, trusted: &[TrustedIssuer]) -> Result<Way, BuildError> {
         let asks = trusted.iter().any(|issuer| !matches!(issuer.keys, KeyLocation::Given(_)));
         let needs_fetch = self.fetch.is_none() && asks;
-        #[cfg_attr(not(any(feature = "introspection", feature = "api-keys")), expect(unused_mut, reason = "others ask too"))]
+        #[cfg_attr(
+            not(any(feature = "introspection", feature = "api-keys", feature = "status")),
+            expect(unused_mut, reason = "others ask too")
+        )]
         let mut needs_client = needs_fetch;
         #[cfg(feature = "introspection")]
         {
@@ -315,6 +358,10 @@ impl VerifierBuilder {
         #[cfg(feature = "api-keys")]
         {
             needs_client |= self.api_keys.as_ref().is_some_and(ApiKeys::needs_client);
+        }
+        #[cfg(feature = "status")]
+        {
+            needs_client |= trusted.iter().any(|issuer| issuer.status.is_some());
         }
         let client = if needs_client { Some(self.client()?) } else { None };
         let Some(client) = client.as_ref().filter(|_| needs_fetch) else {
@@ -352,7 +399,7 @@ struct Way {
     fetch: Arc<dyn Fetch>,
     #[cfg(feature = "http")]
     #[cfg_attr(
-        not(any(feature = "introspection", feature = "api-keys")),
+        not(any(feature = "introspection", feature = "api-keys", feature = "status")),
         expect(dead_code, reason = "introspection asks with it")
     )]
     client: Option<crate::HttpClient>,
@@ -407,6 +454,10 @@ impl Making<'_> {
             KeyLocation::At(url) => KeyCache::new(settings(Some(url))),
             KeyLocation::Given(document) => KeyCache::given(settings(None), document).map_err(BuildError::Keys)?,
         };
+        #[cfg(feature = "status")]
+        let status = trusted.status.as_ref();
+        #[cfg(feature = "status")]
+        let status = status.map(|source| source.watch(issuer.as_str(), self.clock, self.way.client.as_ref(), &keys)).transpose()?;
         let policy = Policy {
             issuer,
             audiences: audiences.into_boxed_slice(),
@@ -417,7 +468,12 @@ impl Making<'_> {
             allow: trusted.allow,
             method: Method::Jwt,
         };
-        Ok(TrustedKeys { policy, keys })
+        Ok(TrustedKeys {
+            policy,
+            keys,
+            #[cfg(feature = "status")]
+            status,
+        })
     }
 }
 

@@ -9,12 +9,17 @@ use serde_json::Value;
 
 use crate::keys::KeyCache;
 use crate::policy::Policy;
+#[cfg(feature = "status")]
+use crate::status::StatusWatch;
 
 /// An issuer. Its keys are looked up here and nowhere else, so that a key of one
 /// issuer is never tried on a token of another.
 pub(crate) struct TrustedKeys {
     pub(crate) policy: Policy,
     pub(crate) keys: Arc<KeyCache>,
+    /// Follows what is revoked.
+    #[cfg(feature = "status")]
+    pub(crate) status: Option<StatusWatch>,
 }
 
 /// The issuers of one verifier, in the order in which they were named.

@@ -100,6 +100,54 @@ fn answer(denied: Denied) -> http::Response<String> {
 //! changed; what is counted there is asked each time. [`Verified`] is the same for both:
 //! the key's permissions are its scopes.
 //!
+//! # Status
+//!
+//! With the feature `status` a verifier refuses what the issuer has revoked, without asking it
+//! about each token. It follows the live feed of a Countersign server (`StatusFeed`), or reads
+//! the status lists that tokens name (`StatusLists`, OAuth Token Status List):
+#![cfg_attr(
+    feature = "status",
+    doc = r#"
+```no_run
+use std::time::Duration;
+
+use countersign_verify::{Requirements, StatusFeed, StatusPolicy, Verifier};
+
+# fn main() -> Result<(), countersign_verify::BuildError> {
+let feed = StatusFeed::new("https://auth.example.com", "orders-api", "the client's secret")
+    .cache_file("/var/lib/orders/status");
+let verifier = Verifier::builder("https://auth.example.com/oauth2/default", "https://api.example.com")
+    .status(feed)
+    .status_policy(StatusPolicy::BoundedByTtl)
+    .build()?;
+// Where a revoked token must not pass even while the feed is down:
+let refund = Requirements::all(["refunds:write"]).status_within(Duration::from_secs(30));
+# drop((verifier, refund));
+# Ok(())
+# }
+```
+"#
+)]
+//!
+//! - Over the feed a revocation takes effect within a second, for remembered tokens too: what
+//!   is known is looked at each time, which is a comparison and one bit. Over lists it
+//!   takes as long as the list's `ttl`.
+//! - News are signed and each names the one before. When one is missing everything is read
+//!   anew; nothing that was known to be revoked is taken back.
+//! - Until something is known no token of the issuer is accepted: `verify` waits for it,
+//!   `verify_now` answers 503. With a cache file a verifier that starts while the issuer is
+//!   away goes by what was heard before, once it has asked in vain.
+//! - The feed is a stream; where a proxy holds streams back, one waiting request after the
+//!   other; where neither works, the public lists.
+//! - `Verifier::status` says how old what is known is: fresh up to 15 seconds, stale up to 15
+//!   minutes, then expired. What that means for a good token is a policy, and never a 401:
+//!
+//! | | stale | expired |
+//! |---|---|---|
+//! | `BoundedByTtl` (default) | accepted | accepted if it lives for at most ten minutes, else 503 |
+//! | `Introspect` | the issuer is asked, else as above | the same |
+//! | `FailClosed(max)` | 503 when older than `max` | 503 when older than `max` |
+//!
 //! # Keys
 //!
 //! - They are fetched by use: a request that finds them due (80 % of their time to
@@ -125,10 +173,11 @@ fn answer(denied: Denied) -> http::Response<String> {
 //! | not enough | 403 | `error="insufficient_scope", scope="list:users"` |
 //! | API key used up | 429 | none, `Retry-After` |
 //! | no keys | 503 | none, `Retry-After: 5`: the token was not judged |
+//! | revocations not known well enough | 503 | the same |
 //!
 //! With [`ResourceMetadata`] each challenge also names `resource_metadata`
 //! (RFC 9728 section 5.1). Each answer carries a stable [`ErrorCode`]. A remembered token is accepted for at most
-//! 60 seconds after it was verified.
+//! 60 seconds after it was verified; where a live feed tells what is revoked, for as long as it lives.
 //!
 //! # Features
 //!
@@ -138,6 +187,7 @@ fn answer(denied: Denied) -> http::Response<String> {
 //! | `axum` | extractors, and routes for the metadata |
 //! | `introspection` | asks about tokens that are no JWT (RFC 7662) |
 //! | `api-keys` | also takes API keys, and remembers what the server says of them |
+//! | `status` | refuses what is revoked: the live status feed, or status lists |
 //! | `metrics` | an observer of every decision, and counters |
 //! | `testing` | tokens without a server, good and bad |
 #![warn(missing_docs)]
@@ -162,10 +212,14 @@ mod layer;
 mod metadata_service;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(any(feature = "api-keys", feature = "status"))]
+mod own_token;
 mod policy;
 mod presented;
 mod requirements;
 mod resource_metadata;
+#[cfg(feature = "status")]
+mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -198,6 +252,8 @@ pub use metrics::{Decision, Metrics, Observer, Outcome};
 pub use presented::{CallerAddress, Presented, PresentedError};
 pub use requirements::{Insufficient, Require, Requirements};
 pub use resource_metadata::{PublishedMetadata, ResourceMetadata};
+#[cfg(feature = "status")]
+pub use status::{Freshness, StatusFeed, StatusLists, StatusPolicy, StatusSource, StatusState};
 pub use trusted_issuer::TrustedIssuer;
 pub use verified::{Method, Verified};
 pub use verifier::{NotReady, Verifier};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use countersign_protocol::ErrorCode;
+use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::decision::{Fault, Judgement};
@@ -97,8 +98,13 @@ impl<'a> Watch<'a> {
 
 /// What is refused without looking at a token, or in spite of a good one.
 pub(crate) fn observe_denied(observer: &dyn Observer, denied: &Denied, verified: Option<&Verified>) {
+    let outcome = match verified {
+        _ if denied.status() == StatusCode::SERVICE_UNAVAILABLE => Outcome::NotJudged,
+        Some(_) => Outcome::Insufficient,
+        None => Outcome::Refused,
+    };
     observer.decided(&Decision {
-        outcome: if verified.is_some() { Outcome::Insufficient } else { Outcome::Refused },
+        outcome,
         code: Some(denied.code()),
         issuer: verified.map(Verified::issuer),
         method: verified.map(Verified::method),
@@ -188,6 +194,8 @@ impl Metrics {
                 writeln!(text, "countersign_verify_jwks_age_seconds{{issuer=\"{issuer}\"}} {age}")?;
             }
         }
+        #[cfg(feature = "status")]
+        write_status(text, verifier)?;
         Ok(())
     }
 
@@ -204,6 +212,32 @@ impl Metrics {
         writeln!(text, "countersign_verify_duration_seconds_sum {sum}")?;
         writeln!(text, "countersign_verify_duration_seconds_count {decisions}")
     }
+}
+
+/// What is known of revocations. Nothing is said of what was never heard.
+#[cfg(feature = "status")]
+fn write_status(text: &mut String, verifier: &Verifier) -> fmt::Result {
+    let states: Vec<_> = verifier.status().collect();
+    writeln!(text, "# TYPE countersign_verify_status_staleness_seconds gauge")?;
+    for (issuer, state) in &states {
+        if let Some(staleness) = state.staleness {
+            writeln!(text, "countersign_verify_status_staleness_seconds{{issuer=\"{issuer}\"}} {}", staleness.as_secs_f64())?;
+        }
+    }
+    writeln!(text, "# TYPE countersign_verify_status_delay_seconds gauge")?;
+    for (issuer, state) in &states {
+        if let Some(delay) = state.last_delay {
+            writeln!(text, "countersign_verify_status_delay_seconds{{issuer=\"{issuer}\"}} {}", delay.as_secs_f64())?;
+        }
+    }
+    for (name, count) in [("records", 0), ("snapshots", 1)] {
+        writeln!(text, "# TYPE countersign_verify_status_{name}_total counter")?;
+        for (issuer, state) in &states {
+            let value = if count == 0 { state.records } else { state.snapshots };
+            writeln!(text, "countersign_verify_status_{name}_total{{issuer=\"{issuer}\"}} {value}")?;
+        }
+    }
+    Ok(())
 }
 
 impl Observer for Metrics {

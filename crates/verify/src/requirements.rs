@@ -1,5 +1,8 @@
 //! What a route asks of a token beyond being good.
 
+#[cfg(feature = "status")]
+use std::time::Duration;
+
 use serde_json::Value;
 
 use countersign_protocol::jose::Claims;
@@ -28,9 +31,27 @@ pub struct Requirements {
     /// Each group is satisfied by one of its words; an empty group by nothing.
     groups: Vec<Vec<Box<str>>>,
     claims: Vec<(Box<str>, Value)>,
+    /// How old what was heard of revocations may be.
+    #[cfg(feature = "status")]
+    max_staleness: Option<Duration>,
 }
 
 impl Requirements {
+    /// And that what was heard of the issuer's revocations is at most so old, or the answer is
+    /// 503: [`StatusPolicy::FailClosed`](crate::StatusPolicy::FailClosed) for one route. Less than 15
+    /// seconds is taken for 15: a feed that is heard is that old at times.
+    #[cfg(feature = "status")]
+    #[must_use]
+    pub fn status_within(mut self, max: Duration) -> Self {
+        self.max_staleness = Some(max.max(crate::StatusPolicy::MIN_FAIL_CLOSED));
+        self
+    }
+
+    #[cfg(feature = "status")]
+    pub(crate) const fn max_staleness(&self) -> Option<Duration> {
+        self.max_staleness
+    }
+
     /// Any good token will do.
     #[must_use]
     pub fn none() -> Self {
@@ -146,7 +167,12 @@ pub trait Require {
 /// Any good token.
 impl Require for () {
     fn requirements() -> &'static Requirements {
-        static NONE: Requirements = Requirements { groups: Vec::new(), claims: Vec::new() };
+        static NONE: Requirements = Requirements {
+            groups: Vec::new(),
+            claims: Vec::new(),
+            #[cfg(feature = "status")]
+            max_staleness: None,
+        };
         &NONE
     }
 }

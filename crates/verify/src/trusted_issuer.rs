@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "status")]
+use crate::StatusSource;
 use countersign_protocol::jose::{Algorithm, Claims};
 use countersign_protocol::{Audience, InvalidAudience, InvalidIssuer, Issuer};
 
@@ -31,6 +33,8 @@ pub struct TrustedIssuer {
     pub(crate) accept_untyped: bool,
     pub(crate) accept_incomplete: bool,
     pub(crate) allow: Option<Allow>,
+    #[cfg(feature = "status")]
+    pub(crate) status: Option<StatusSource>,
 }
 
 /// Where an issuer's keys come from.
@@ -56,6 +60,8 @@ impl TrustedIssuer {
             accept_untyped: false,
             accept_incomplete: false,
             allow: None,
+            #[cfg(feature = "status")]
+            status: None,
         }
     }
 
@@ -106,6 +112,14 @@ impl TrustedIssuer {
     /// or `iat`, which RFC 9068 requires.
     pub const fn accept_incomplete_tokens(mut self) -> Self {
         self.accept_incomplete = true;
+        self
+    }
+
+    /// Refuses what the issuer has revoked, as its live feed ([`StatusFeed`](crate::StatusFeed)) or its status lists
+    /// ([`StatusLists`](crate::StatusLists)) tell.
+    #[cfg(feature = "status")]
+    pub fn status(mut self, source: impl Into<StatusSource>) -> Self {
+        self.status = Some(source.into());
         self
     }
 

@@ -25,15 +25,24 @@ use crate::keys::{KeyCache, Need, UnknownKey, Usable};
 #[cfg(feature = "metrics")]
 use crate::metrics::{Observer, Watch};
 use crate::policy;
+#[cfg(feature = "status")]
+use crate::policy::Refused;
 #[cfg(feature = "api-keys")]
 use crate::presented::PresentedError;
 use crate::resource_metadata::PublishedMetadata;
+#[cfg(feature = "status")]
+use crate::status::{Checked, Resort};
 use crate::token_cache::{Life, Origin, TokenCache};
 use crate::{Denied, Presented, Requirements, Verified, VerifierBuilder};
+#[cfg(feature = "status")]
+use crate::{StatusPolicy, StatusState};
 
 /// How many fetches a call waits for: for the first keys, for one that was under
 /// way already, for one of its own, and some to spare.
 const MAX_WAITS: usize = 6;
+/// How long a token waits for what is known of revocations.
+#[cfg(feature = "status")]
+const MAX_WAIT_FOR_STATUS: Duration = Duration::from_secs(10);
 /// Longest life of a remembered token, in seconds: what revocation may cost at most.
 const MAX_REMEMBERED_SECONDS: i64 = 60;
 
@@ -48,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) metadata: Option<PublishedMetadata>,
     pub(crate) tokens: TokenCache<Verified>,
     pub(crate) clock: Arc<dyn Clock>,
+    #[cfg(feature = "status")]
+    pub(crate) status_policy: StatusPolicy,
     #[cfg(feature = "introspection")]
     pub(crate) introspector: Option<Arc<Introspector>>,
     #[cfg(feature = "api-keys")]
@@ -72,6 +83,20 @@ pub(crate) enum Pending {
     /// What the server says of the API key.
     #[cfg(feature = "api-keys")]
     ApiKey(KeyFlight),
+    /// What is revoked.
+    #[cfg(feature = "status")]
+    Status(tokio::sync::watch::Receiver<u64>),
+    /// What the issuer says of a token that is good as far as is known.
+    #[cfg(all(feature = "status", feature = "introspection"))]
+    Confirmation(Flight, Box<Confirmed>),
+}
+
+/// A token that is good as far as is known.
+#[cfg(all(feature = "status", feature = "introspection"))]
+pub(crate) struct Confirmed {
+    verified: Verified,
+    issuer: u16,
+    staleness_millis: i64,
 }
 
 /// What a look at a token brought.
@@ -101,12 +126,22 @@ impl Verifier {
     #[cfg(feature = "introspection")]
     pub(crate) fn of_issuer(policy: policy::Policy, keys: Arc<KeyCache>, audience: Audience, clock: Arc<dyn Clock>) -> Self {
         Self::new(Inner {
-            issuers: Issuers::new(TrustedKeys { policy, keys }, Box::default()),
+            issuers: Issuers::new(
+                TrustedKeys {
+                    policy,
+                    keys,
+                    #[cfg(feature = "status")]
+                    status: None,
+                },
+                Box::default(),
+            ),
             audience,
             challenger: Challenger { realm: String::new(), metadata_url: None },
             metadata: None,
             tokens: TokenCache::new(0),
             clock,
+            #[cfg(feature = "status")]
+            status_policy: StatusPolicy::default(),
             introspector: None,
             #[cfg(feature = "api-keys")]
             api_keys: None,
@@ -212,6 +247,12 @@ impl Verifier {
     /// # Errors
     /// [`Denied`] with status 403 and the scopes that would have been enough.
     pub fn require(&self, verified: &Verified, requirements: &Requirements) -> Result<(), Denied> {
+        #[cfg(feature = "status")]
+        if let Some(max) = requirements.max_staleness()
+            && !self.hears_within(verified, max)
+        {
+            return Err(self.deny(Denied::not_judged(ErrorCode::StatusUnknown), Some(verified)));
+        }
         requirements.check(verified).map_err(|insufficient| {
             let denied = Denied::insufficient(&self.0.challenger, &insufficient);
             self.deny(denied, Some(verified))
@@ -241,6 +282,16 @@ impl Verifier {
                 Look::Wait(Pending::Introspection(flight)) => return (examiner, self.introspected(flight.land().await)),
                 #[cfg(feature = "api-keys")]
                 Look::Wait(Pending::ApiKey(flight)) => return (examiner, self.of_key(flight.land().await)),
+                #[cfg(feature = "status")]
+                Look::Wait(Pending::Status(news)) => {
+                    if !heard(news, tokio::time::Instant::now() + MAX_WAIT_FOR_STATUS).await {
+                        return (examiner, status_unknown(self.0.issuers.first()));
+                    }
+                }
+                #[cfg(all(feature = "status", feature = "introspection"))]
+                Look::Wait(Pending::Confirmation(flight, confirmed)) => {
+                    return (examiner, self.confirmed(flight, *confirmed).await);
+                }
                 Look::Wait(Pending::Keys { issuer, need: waited }) => {
                     need = Some(need.unwrap_or(waited));
                     if let Some(finished) = finished.get_mut(usize::from(issuer)) {
@@ -252,8 +303,9 @@ impl Verifier {
         (EveryCheck::default(), no_keys(self.0.issuers.first()))
     }
 
-    /// Waits until the keys of every issuer are there, for readiness probes. Gives
-    /// up at once when a fetch fails: the probe comes again.
+    /// Waits until the keys of every issuer are there, and what is known of revocations where
+    /// a feed is followed, for readiness probes. Gives up at once when a fetch of keys fails:
+    /// the probe comes again.
     ///
     /// # Errors
     /// [`NotReady`] when a fetch fails or takes longer than `timeout`.
@@ -261,6 +313,12 @@ impl Verifier {
         let all = async {
             for issuer in self.0.issuers.iter() {
                 self.keys_arrived(&issuer.keys).await?;
+                #[cfg(feature = "status")]
+                if let Some(status) = &issuer.status
+                    && !status.ready(timeout).await
+                {
+                    return Err(NotReady);
+                }
             }
             Ok(())
         };
@@ -276,6 +334,23 @@ impl Verifier {
                 Usable::Wait(_) => finished.changed().await.map_err(|_| NotReady)?,
             }
         }
+    }
+
+    /// Whether what was heard of the revocations of the token's issuer is so recent.
+    #[cfg(feature = "status")]
+    fn hears_within(&self, verified: &Verified, max: Duration) -> bool {
+        let issuer = self.0.issuers.find(verified.issuer());
+        let staleness =
+            issuer.and_then(|(_, issuer)| issuer.status.as_ref()).and_then(|status| status.staleness_millis(self.0.clock.now()));
+        staleness.is_some_and(|millis| u128::from(millis.unsigned_abs()) <= max.as_millis())
+    }
+
+    /// What is known of the revocations of each issuer whose feed is followed.
+    #[cfg(feature = "status")]
+    pub fn status(&self) -> impl Iterator<Item = (&Issuer, StatusState)> {
+        let now = self.0.clock.now();
+        let followed = move |issuer: &'_ TrustedKeys| issuer.status.as_ref().and_then(|status| status.state(now));
+        self.0.issuers.iter().filter_map(move |issuer| followed(issuer).map(|state| (&issuer.policy.issuer, state)))
     }
 
     /// How many seconds ago the keys of each issuer were fetched; `None` for keys
@@ -324,10 +399,51 @@ impl Verifier {
             Pending::Introspection(flight) => self.introspected(flight.land().await),
             #[cfg(feature = "api-keys")]
             Pending::ApiKey(flight) => self.of_key(flight.land().await),
+            #[cfg(feature = "status")]
+            Pending::Status(news) => self.judge_after_news(token, news).await,
+            #[cfg(all(feature = "status", feature = "introspection"))]
+            Pending::Confirmation(flight, confirmed) => self.confirmed(flight, *confirmed).await,
         };
         #[cfg(feature = "metrics")]
         watch.stop(&judgement);
         self.conclude(judgement)
+    }
+
+    /// Looks again at each news until something is known, or that takes too long: there may
+    /// be news that say nothing of this token.
+    #[cfg(feature = "status")]
+    async fn judge_after_news(&self, token: &str, mut news: tokio::sync::watch::Receiver<u64>) -> Judgement<'_> {
+        let until = tokio::time::Instant::now() + MAX_WAIT_FOR_STATUS;
+        while heard(news, until).await {
+            match self.look(Presented::bearer(token), None, &mut FirstFailure) {
+                Look::Judged(judgement) => return judgement,
+                Look::Wait(Pending::Status(again)) => news = again,
+                Look::Wait(Pending::Keys { issuer, need }) => return Box::pin(self.judge_after(token, issuer, need)).await,
+                #[cfg(all(feature = "status", feature = "introspection"))]
+                Look::Wait(Pending::Confirmation(flight, confirmed)) => return self.confirmed(flight, *confirmed).await,
+                #[cfg(feature = "introspection")]
+                Look::Wait(Pending::Introspection(flight)) => return self.introspected(flight.land().await),
+                #[cfg(feature = "api-keys")]
+                Look::Wait(Pending::ApiKey(flight)) => return self.of_key(flight.land().await),
+            }
+        }
+        status_unknown(self.0.issuers.first())
+    }
+
+    /// What the issuer says of a token, or else the policy of who cannot ask.
+    #[cfg(all(feature = "status", feature = "introspection"))]
+    async fn confirmed(&self, flight: Flight, confirmed: Confirmed) -> Judgement<'_> {
+        let Confirmed { verified, issuer, staleness_millis } = confirmed;
+        let trusted = self.0.issuers.get(issuer).unwrap_or_else(|| self.0.issuers.first());
+        let name = trusted.policy.issuer.as_str();
+        match flight.land().await {
+            Ok(_) => Judgement::new(name, Ok(verified)),
+            Err(Fault::NotJudged(_)) => match StatusPolicy::bounded_by_ttl(staleness_millis, life_millis(&verified)) {
+                Resort::Accept => Judgement::new(name, Ok(verified)),
+                Resort::Ask | Resort::NotJudged => status_unknown(trusted),
+            },
+            Err(fault) => Judgement::new(name, Err(fault)),
+        }
     }
 
     /// The verdict alone, for who asks on behalf of another token.
@@ -339,6 +455,9 @@ impl Verifier {
             Look::Wait(Pending::Introspection(flight)) => flight.land().await,
             #[cfg(feature = "api-keys")]
             Look::Wait(Pending::ApiKey(flight)) => flight.land().await,
+            // It follows no feed.
+            #[cfg(feature = "status")]
+            Look::Wait(Pending::Status(_) | Pending::Confirmation(..)) => Err(Fault::NotJudged(ErrorCode::StatusUnknown)),
         }
     }
 
@@ -347,8 +466,13 @@ impl Verifier {
         // Subscribed before each look: a fetch that ends in between is not missed.
         let mut finished = trusted.keys.finished();
         for _ in 0..MAX_WAITS {
-            if let Look::Judged(judgement) = self.look(Presented::bearer(token), Some(need), &mut FirstFailure) {
-                return judgement;
+            match self.look(Presented::bearer(token), Some(need), &mut FirstFailure) {
+                Look::Judged(judgement) => return judgement,
+                #[cfg(feature = "status")]
+                Look::Wait(Pending::Status(news)) => return self.judge_after_news(token, news).await,
+                #[cfg(all(feature = "status", feature = "introspection"))]
+                Look::Wait(Pending::Confirmation(flight, confirmed)) => return self.confirmed(flight, *confirmed).await,
+                Look::Wait(_) => {}
             }
             if finished.changed().await.is_err() {
                 break;
@@ -369,9 +493,9 @@ impl Verifier {
         }
         let now = clock.now();
         if E::USES_MEMORY
-            && let Some(judgement) = remembered(issuers, tokens, token, now)
+            && let Some((index, judgement)) = remembered(issuers, tokens, token, now)
         {
-            return Look::Judged(judgement);
+            return self.with_status(index, judgement, token, now, examiner);
         }
         #[cfg(feature = "api-keys")]
         if let Some(keys) = &self.0.api_keys
@@ -439,7 +563,7 @@ impl Verifier {
         (mut now, waited): (Timestamp, Option<Need>),
         examiner: &mut E,
     ) -> Look<'a> {
-        let TrustedKeys { policy, keys } = trusted;
+        let TrustedKeys { policy, keys, .. } = trusted;
         let judged = |verdict| Look::Judged(Judgement::new(policy.issuer.as_str(), verdict));
         let wait = |need| Look::Wait(Pending::Keys { issuer: index, need });
         let key_id = jws.header().key_id.as_deref();
@@ -456,10 +580,11 @@ impl Verifier {
                 let _ = examiner.check(Aspect::Key, Ok(()));
                 let verdict = policy.judge(jws, key, now, examiner);
                 if let (true, Ok(verified)) = (E::USES_MEMORY, &verdict) {
-                    let life = Life::new(now, MAX_REMEMBERED_SECONDS, verified.expires_at());
+                    let life = Life::new(now, trusted.remembered_seconds(now), verified.expires_at());
                     self.0.tokens.insert(token, verified, life, Origin { issuer: index, key_set: at_hand.number() });
                 }
-                return judged(verdict.map_err(Fault::from));
+                let judgement = Judgement::new(policy.issuer.as_str(), verdict.map_err(Fault::from));
+                return self.with_status(index, judgement, token, now, examiner);
             }
             match keys.unknown(key_id, &at_hand, now, waited) {
                 UnknownKey::Again => now = self.0.clock.now(),
@@ -467,6 +592,72 @@ impl Verifier {
                 UnknownKey::Unavailable => return Look::Judged(no_keys(trusted)),
                 UnknownKey::Wait(need) => return wait(need),
             }
+        }
+    }
+
+    /// The verdict together with what is known of revocations.
+    #[cfg(feature = "status")]
+    fn with_status<'a>(
+        &'a self,
+        index: u16,
+        judgement: Judgement<'a>,
+        #[cfg_attr(not(feature = "introspection"), expect(unused_variables, reason = "who asks needs it"))] token: &str,
+        now: Timestamp,
+        examiner: &mut impl Examiner,
+    ) -> Look<'a> {
+        let Some(trusted) = self.0.issuers.get(index) else { return Look::Judged(judgement) };
+        let (Some(status), Ok(verified)) = (&trusted.status, &judgement.verdict) else { return Look::Judged(judgement) };
+        let staleness_millis = match status.check(verified.claims(), verified.key_id(), now) {
+            Checked::Good { staleness_millis } => staleness_millis,
+            Checked::Refused(code) => {
+                let _ = examiner.check(Aspect::Revocation, Err(code));
+                let refused = Refused { code, claims: Some(Box::new(verified.claims().clone())) };
+                return Look::Judged(Judgement { verdict: Err(refused.into()), ..judgement });
+            }
+            Checked::Wait(news) => return Look::Wait(Pending::Status(news)),
+        };
+        let _ = examiner.check(Aspect::Revocation, Ok(()));
+        match self.0.status_policy.resort(staleness_millis, life_millis(verified)) {
+            Resort::Accept => Look::Judged(judgement),
+            Resort::NotJudged => Look::Judged(status_unknown(trusted)),
+            #[cfg(feature = "introspection")]
+            Resort::Ask => self.ask_about(index, judgement, staleness_millis, token, now),
+        }
+    }
+
+    #[cfg(not(feature = "status"))]
+    #[expect(clippy::unused_self, reason = "the same shape as with status")]
+    fn with_status<'a>(&'a self, _: u16, judgement: Judgement<'a>, _: &str, _: Timestamp, _: &mut impl Examiner) -> Look<'a> {
+        Look::Judged(judgement)
+    }
+
+    /// Asks the issuer about a token that is good as far as is known.
+    #[cfg(all(feature = "status", feature = "introspection"))]
+    fn ask_about<'a>(
+        &'a self,
+        index: u16,
+        judgement: Judgement<'a>,
+        staleness_millis: i64,
+        token: &str,
+        now: Timestamp,
+    ) -> Look<'a> {
+        let trusted = self.0.issuers.get(index).unwrap_or_else(|| self.0.issuers.first());
+        let name = trusted.policy.issuer.as_str();
+        // Another issuer knows nothing of it.
+        let introspector = self.0.introspector.as_ref().filter(|introspector| introspector.issuer() == name);
+        let asked = introspector.map(|introspector| introspector.ask(token, now));
+        let Ok(verified) = &judgement.verdict else { return Look::Judged(judgement) };
+        match asked {
+            Some(Asked::Wait(flight)) => {
+                let confirmed = Confirmed { verified: verified.clone(), issuer: index, staleness_millis };
+                Look::Wait(Pending::Confirmation(flight, Box::new(confirmed)))
+            }
+            Some(Asked::Now(Judgement { verdict: Ok(_), .. })) => Look::Judged(judgement),
+            Some(Asked::Now(Judgement { verdict: Err(Fault::NotJudged(_)), .. })) | None => {
+                let resort = StatusPolicy::bounded_by_ttl(staleness_millis, life_millis(verified));
+                Look::Judged(if resort == Resort::Accept { judgement } else { status_unknown(trusted) })
+            }
+            Some(Asked::Now(Judgement { verdict: Err(fault), .. })) => Look::Judged(Judgement { verdict: Err(fault), ..judgement }),
         }
     }
 
@@ -478,6 +669,12 @@ impl Verifier {
             Pending::Introspection(_) => self.introspected(Err(Fault::NotJudged(ErrorCode::IntrospectionUnavailable))),
             #[cfg(feature = "api-keys")]
             Pending::ApiKey(_) => self.of_key(Err(Fault::NotJudged(ErrorCode::IntrospectionUnavailable))),
+            #[cfg(feature = "status")]
+            Pending::Status(_) => status_unknown(self.0.issuers.first()),
+            #[cfg(all(feature = "status", feature = "introspection"))]
+            Pending::Confirmation(_, confirmed) => {
+                status_unknown(self.0.issuers.get(confirmed.issuer).unwrap_or_else(|| self.0.issuers.first()))
+            }
         }
     }
 
@@ -535,13 +732,53 @@ impl Look<'_> {
 }
 
 /// A token that was verified a moment ago, by a key that is still in use.
-fn remembered<'a>(issuers: &'a Issuers, tokens: &TokenCache<Verified>, token: &str, now: Timestamp) -> Option<Judgement<'a>> {
-    let mut issuer = None;
+fn remembered<'a>(
+    issuers: &'a Issuers,
+    tokens: &TokenCache<Verified>,
+    token: &str,
+    now: Timestamp,
+) -> Option<(u16, Judgement<'a>)> {
+    let (mut issuer, mut index) = (None, 0);
     let verified = tokens.find(token, now, |origin| {
+        index = origin.issuer;
         issuer = issuers.get(origin.issuer);
         issuer.is_some_and(|issuer| matches!(issuer.keys.usable(now), Usable::Now(keys) if keys.number() == origin.key_set))
     })?;
-    Some(Judgement { verdict: Ok(verified), issuer: issuer.map(|issuer| issuer.policy.issuer.as_str()), is_remembered: true })
+    let issuer = issuer.map(|issuer| issuer.policy.issuer.as_str());
+    Some((index, Judgement { verdict: Ok(verified), issuer, is_remembered: true }))
+}
+
+impl TrustedKeys {
+    /// For how long a verified token is remembered: for good while its revocation would be heard.
+    #[cfg_attr(not(feature = "status"), expect(clippy::unused_self, reason = "the same shape as with status"))]
+    fn remembered_seconds(
+        &self,
+        #[cfg_attr(not(feature = "status"), expect(unused_variables, reason = "the same"))] now: Timestamp,
+    ) -> i64 {
+        #[cfg(feature = "status")]
+        if self.status.as_ref().is_some_and(|status| status.is_live(now)) {
+            return i64::MAX / 1_000;
+        }
+        MAX_REMEMBERED_SECONDS
+    }
+}
+
+/// Waits for news, but not for ever. Whether there were some.
+#[cfg(feature = "status")]
+async fn heard(mut news: tokio::sync::watch::Receiver<u64>, until: tokio::time::Instant) -> bool {
+    matches!(tokio::time::timeout_at(until, news.changed()).await, Ok(Ok(())))
+}
+
+#[cfg(feature = "status")]
+fn status_unknown(trusted: &TrustedKeys) -> Judgement<'_> {
+    Judgement::new(trusted.policy.issuer.as_str(), Err(Fault::NotJudged(ErrorCode::StatusUnknown)))
+}
+
+/// From `iat` to `exp`; a token that does not say when it was issued lives for ever.
+#[cfg(feature = "status")]
+fn life_millis(verified: &Verified) -> i64 {
+    let claims = verified.claims();
+    claims.issued_at.map_or(i64::MAX, |issued_at| claims.expires_at.millis_since(issued_at))
 }
 
 fn no_keys(trusted: &TrustedKeys) -> Judgement<'_> {

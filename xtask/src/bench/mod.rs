@@ -2,9 +2,11 @@
 
 mod conversation;
 mod credits;
+mod feed;
 mod job;
 mod load;
 mod median;
+mod nodes;
 mod ours;
 mod scale;
 mod servers;
@@ -49,11 +51,12 @@ pub(crate) fn run(options: &BenchOptions) -> Result<()> {
         Some("scale-keys") => return scale::run_keys(options.pairs),
         Some("import") => return scale::run_import(),
         Some("credits") => return credits::run(options.pairs),
+        Some("feed") => return feed::run(options.pairs),
         Some("verify") => return verify::run(options.pairs),
         _ => {}
     }
     let jobs: Vec<&str> = JOBS.into_iter().filter(|job| options.job.as_ref().is_none_or(|only| only == job)).collect();
-    ensure!(!jobs.is_empty(), "there is no such job: {} scale memory verify scale-keys import credits", JOBS.join(" "));
+    ensure!(!jobs.is_empty(), "there is no such job: {} scale memory verify scale-keys import credits feed", JOBS.join(" "));
     let servers = Servers::start()?;
     let mut rows = Vec::new();
     for job in jobs {

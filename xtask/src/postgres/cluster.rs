@@ -140,7 +140,8 @@ fn wait_until_ready(server: &Background) -> Result<()> {
     }
 }
 
-fn free_port() -> Result<u16> {
+/// A port that is free now.
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((HOST, 0)).context("no free port on loopback")?;
     Ok(listener.local_addr()?.port())
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::process;
 
 pub(crate) use account::is_root;
-pub(crate) use cluster::Cluster;
+pub(crate) use cluster::{Cluster, free_port};
 pub(crate) use programs::{NEEDED, Programs};
 
 /// Runs a command beside a cluster, with the variables that the tests read.

@@ -30,6 +30,8 @@ pub struct AuthorizationServer {
     pub signing_alg: Algorithm,
     /// How long a key of it signs until its successor takes over, in seconds.
     pub rotation_interval_seconds: i64,
+    /// Since when its JWTs have a place in a status list; `None`: they have none.
+    pub status_lists_since: Option<Timestamp>,
     /// Counts its changes, from 1.
     pub version: i64,
     /// When it was created.
@@ -63,6 +65,8 @@ pub struct NewAuthorizationServer {
     pub name: String,
     /// See [`AuthorizationServer::signing_alg`].
     pub signing_alg: Algorithm,
+    /// Whether its JWTs have a place in a status list.
+    pub status_lists: bool,
     /// The audience of requests at its own mount that name none.
     pub default_audience: Option<Audience>,
 }
@@ -82,6 +86,7 @@ pub async fn create(app: &App, by: &Actor, new: NewAuthorizationServer) -> Resul
         name: new.name,
         signing_alg: new.signing_alg,
         rotation_interval_seconds: DEFAULT_ROTATION_INTERVAL_SECONDS,
+        status_lists_since: new.status_lists.then_some(now),
         version: 1,
         created_at: now,
         updated_at: now,

@@ -21,6 +21,8 @@ pub struct AuthorizationServerPatch {
     pub signing_alg: Option<Algorithm>,
     /// See [`AuthorizationServer::rotation_interval_seconds`].
     pub rotation_interval_seconds: Option<i64>,
+    /// Whether its JWTs are to have a place in a status list. Tokens that have one keep it.
+    pub status_lists: Option<bool>,
 }
 
 /// Changes an authorization server, if it still has the version `if_version`.
@@ -52,11 +54,15 @@ pub async fn update(
                 server.signing_alg = algorithm;
             }
             server.rotation_interval_seconds = rotation_interval.unwrap_or(server.rotation_interval_seconds);
+            if let Some(wanted) = patch.status_lists {
+                server.status_lists_since = wanted.then(|| server.status_lists_since.unwrap_or(now));
+            }
             server.name = patch.name.unwrap_or(server.name);
             server.updated_at = now;
             server.version = tx.update_authorization_server(&server).await?;
             let event = event.with_detail("name", server.name.as_str()).with_detail("signing_alg", server.signing_alg.as_str());
             let event = event.with_detail("rotation_interval_seconds", server.rotation_interval_seconds);
+            let event = event.with_detail("status_lists", server.status_lists_since.is_some());
             tx.record_event(event, now);
             tx.record_change(ChangeKind::Catalog, id.as_str(), now);
             Ok(server)

@@ -144,6 +144,7 @@ fn assemble(
                     .collect(),
                 resource_servers: own_by_id,
                 signing_alg: server.signing_alg,
+                has_status_lists: server.status_lists_since.is_some(),
                 created_at: server.created_at,
                 id: server.id.clone(),
             };

@@ -45,6 +45,8 @@ pub struct LoadedAuthorizationServer {
     pub id: AuthorizationServerId,
     /// How tokens are signed unless the resource server says otherwise.
     pub signing_alg: Algorithm,
+    /// Whether its JWTs have a place in a status list.
+    pub has_status_lists: bool,
     /// When it was created.
     pub created_at: Timestamp,
     /// Its keys.
@@ -82,6 +84,8 @@ pub struct ResolvedMount {
     pub issuer: Issuer,
     /// The URL of its token endpoint.
     pub token_endpoint: String,
+    /// Below which the status of its tokens is told, without a slash at the end.
+    pub status_endpoint: Arc<str>,
     /// Whose mount it is.
     pub server: Arc<LoadedAuthorizationServer>,
     /// The audience of requests that name none.
@@ -136,7 +140,8 @@ impl ResolvedMount {
         let issuer = base.issuer(path)?;
         let endpoints = if path == "/" { EndpointPaths::ROOT } else { EndpointPaths::NESTED };
         let token_endpoint = issuer.endpoint(endpoints.token);
-        Some(Self { place: (base.clone(), path.to_owned()), issuer, token_endpoint, server, default_audience })
+        let status_endpoint = format!("{}/oauth2/{}/v1/status", base.as_str(), server.id).into();
+        Some(Self { place: (base.clone(), path.to_owned()), issuer, token_endpoint, status_endpoint, server, default_audience })
     }
 }
 

@@ -54,6 +54,9 @@ pub(crate) struct CreateArgs {
     /// How its tokens are signed
     #[arg(long, default_value = "RS256", value_parser = parse_algorithm)]
     signing_alg: Algorithm,
+    /// Give each JWT a place in a status list
+    #[arg(long)]
+    status_lists: bool,
     /// The audience of token requests that name none
     #[arg(long, value_parser = parse_audience)]
     default_audience: Option<Audience>,
@@ -87,6 +90,9 @@ pub(crate) struct UpdateArgs {
     /// authorization server has 90
     #[arg(long, value_name = "DAYS")]
     rotation_interval_days: Option<i64>,
+    /// Whether each new JWT gets a place in a status list; those that have one keep it
+    #[arg(long, value_name = "BOOL")]
+    status_lists: Option<bool>,
     #[command(flatten)]
     version: VersionArgs,
     #[command(flatten)]
@@ -175,6 +181,7 @@ async fn create(arguments: CreateArgs, printer: Printer) -> anyhow::Result<()> {
         .with("id", arguments.id.as_str())
         .with("name", arguments.name.unwrap_or_else(|| arguments.id.to_string()))
         .with("signing_alg", arguments.signing_alg.as_str())
+        .with("status_lists", arguments.status_lists)
         .given("default_audience", arguments.default_audience.map(|audience| audience.to_string()));
     printer.object(&arguments.api.connect()?.post(&Path::of(&["authorization-servers"])?, Some(&body.into_value())).await?);
     Ok(())
@@ -183,7 +190,7 @@ async fn create(arguments: CreateArgs, printer: Printer) -> anyhow::Result<()> {
 async fn update(arguments: UpdateArgs, printer: Printer) -> anyhow::Result<()> {
     let seconds = arguments.rotation_interval_days.map(|days| days.saturating_mul(86_400));
     if let Some(app) = arguments.offline.open().await? {
-        let only = arguments.name.is_none() && arguments.signing_alg.is_none();
+        let only = arguments.name.is_none() && arguments.signing_alg.is_none() && arguments.status_lists.is_none();
         let Some(seconds) = seconds.filter(|_| only) else { bail!("only --rotation-interval-days works on the database") };
         set_rotation_interval(&app, &Actor::command_line(), &arguments.id, seconds).await?;
         let value = json!({ "id": arguments.id.as_str(), "rotation_interval_seconds": seconds });
@@ -193,7 +200,8 @@ async fn update(arguments: UpdateArgs, printer: Printer) -> anyhow::Result<()> {
     let members = Members::default()
         .given("name", arguments.name)
         .given("signing_alg", arguments.signing_alg.map(Algorithm::as_str))
-        .given("rotation_interval_seconds", seconds);
+        .given("rotation_interval_seconds", seconds)
+        .given("status_lists", arguments.status_lists);
     verbs::update(&arguments.api.connect()?, &path(&arguments.id, &[])?, members, &arguments.version, printer).await
 }
 

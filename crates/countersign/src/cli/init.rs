@@ -49,7 +49,13 @@ pub(super) async fn run(arguments: InitArgs, printer: Printer) -> anyhow::Result
     let id = AuthorizationServerId::default_server();
     let made_server = app.catalog().authorization_server(&id).is_none();
     if made_server {
-        let new = NewAuthorizationServer { id, name: "default".to_owned(), signing_alg: Algorithm::RS256, default_audience: None };
+        let new = NewAuthorizationServer {
+            id,
+            name: "default".to_owned(),
+            signing_alg: Algorithm::RS256,
+            status_lists: false,
+            default_audience: None,
+        };
         authorization_servers::create(&app, &Actor::command_line(), new).await?;
     }
     let operator = if has_operator(&app).await? { None } else { Some(create_first_operator(&app).await?) };

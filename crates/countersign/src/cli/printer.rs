@@ -47,6 +47,12 @@ impl Printer {
         self.result(&reply.body, &for_people(reply));
     }
 
+    /// An object as people read it.
+    #[expect(clippy::unused_self, reason = "beside the others")]
+    pub(super) fn object_text(self, reply: &Reply) -> String {
+        for_people(reply)
+    }
+
     /// An object and one that came with it: a member for scripts, below it for people.
     pub(super) fn object_with(self, reply: &Reply, (name, other): (&str, &Reply)) {
         let mut value = reply.body.clone();

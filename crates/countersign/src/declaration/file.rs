@@ -50,6 +50,9 @@ pub struct AuthorizationServer {
     /// How long a key signs until its successor takes over.
     #[serde(default = "rotation_interval")]
     pub rotation_interval_seconds: i64,
+    /// Whether its JWTs have a place in a status list.
+    #[serde(default)]
+    pub status_lists: bool,
 }
 
 /// A resource server.

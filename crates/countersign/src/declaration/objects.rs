@@ -214,6 +214,7 @@ fn authorization_server(found: &Value) -> Known<AuthorizationServer> {
         name: text(found, "name"),
         signing_alg: text(found, "signing_alg"),
         rotation_interval_seconds: found["rotation_interval_seconds"].as_i64().unwrap_or_default(),
+        status_lists: found["status_lists"].as_bool().unwrap_or_default(),
     };
     Known { id: declared.id.clone(), declared }
 }

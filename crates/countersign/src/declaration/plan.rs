@@ -48,7 +48,7 @@ impl Planner<'_> {
         let members = |server: &AuthorizationServer| {
             json!({
                 "name": server.name, "signing_alg": server.signing_alg,
-                "rotation_interval_seconds": server.rotation_interval_seconds,
+                "rotation_interval_seconds": server.rotation_interval_seconds, "status_lists": server.status_lists,
             })
         };
         let found = self.current.authorization_servers.iter().find(|known| known.id == server.id);
@@ -56,7 +56,7 @@ impl Planner<'_> {
         let mut body = members(server);
         if present.is_none() {
             // It begins with the usual interval.
-            body = json!({ "id": server.id, "name": server.name, "signing_alg": server.signing_alg });
+            body = json!({ "id": server.id, "name": server.name, "signing_alg": server.signing_alg, "status_lists": server.status_lists });
         }
         let is_new = present.is_none();
         self.plan.compare(Wanted::new("authorization server", &server.id, "/authorization-servers", body), present);

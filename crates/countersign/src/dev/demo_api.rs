@@ -5,12 +5,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, body::Body};
 use countersign_verify::axum::Token;
-use countersign_verify::{Verifier, scopes};
+use countersign_verify::{StatusFeed, Verifier, scopes};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 
-use super::objects::AUDIENCE;
+use super::objects::{AUDIENCE, STATUS_CLIENT_ID};
 use crate::config::BaseUrl;
 use crate::outbound::Outbound;
 
@@ -31,8 +31,10 @@ impl FromRef<DemoState> for Verifier {
 }
 
 /// `GET /users` needs `list:users`, `GET /users/{id}` needs `read:users`.
-pub(super) fn router(base: &BaseUrl, outbound: &Outbound) -> anyhow::Result<Router> {
-    let verifier = Verifier::builder(format!("{base}/"), AUDIENCE).realm("demo").fetch(outbound.fetch()).build()?;
+/// What is revoked is refused at once: it follows the status feed as [`STATUS_CLIENT_ID`].
+pub(super) fn router(base: &BaseUrl, outbound: &Outbound, status_secret: &str) -> anyhow::Result<Router> {
+    let feed = StatusFeed::new(base.as_str(), STATUS_CLIENT_ID, status_secret);
+    let verifier = Verifier::builder(format!("{base}/"), AUDIENCE).realm("demo").fetch(outbound.fetch()).status(feed).build()?;
     Ok(Router::new().route("/users", get(list_users)).route("/users/{id}", get(read_user)).with_state(DemoState { verifier }))
 }
 

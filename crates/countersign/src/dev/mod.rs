@@ -83,11 +83,18 @@ pub(crate) async fn run(options: DevOptions, announce: impl FnOnce(&Value, &str)
     let previous = EnvFile::read(&env_path).ok();
     let demo_objects = {
         let known = |name| previous.as_ref().and_then(|file| file.find(name));
-        objects::ensure(&app, known("CLIENT_SECRET"), known("MGMT_CLIENT_SECRET"), known("UNKEY_ROOT_KEY")).await?
+        objects::ensure(
+            &app,
+            known("CLIENT_SECRET"),
+            known("MGMT_CLIENT_SECRET"),
+            known("UNKEY_ROOT_KEY"),
+            known("STATUS_CLIENT_SECRET"),
+        )
+        .await?
     };
 
     let stop = stop_signal(Arc::clone(&app)).context("cannot wait for signals")?;
-    let demo_router = demo_api::router(&base, &app.outbound)?;
+    let demo_router = demo_api::router(&base, &app.outbound, demo_objects.status_secret.expose())?;
     let serve_options = ServeOptions::configured(&config.server);
     let demo_api = tokio::spawn(serve(demo, demo_router, serve_options, stop.clone()));
 
@@ -235,6 +242,8 @@ fn env_file(base: &BaseUrl, demo_url: &BaseUrl, metrics_url: &str, demo: &DemoOb
         ("MGMT_CLIENT_ID", objects::OPERATOR_ID),
         ("MGMT_CLIENT_SECRET", demo.operator_secret.expose()),
         ("UNKEY_ROOT_KEY", demo.root_key.expose()),
+        ("STATUS_CLIENT_ID", objects::STATUS_CLIENT_ID),
+        ("STATUS_CLIENT_SECRET", demo.status_secret.expose()),
         ("DEMO_API_URL", demo_url.as_str()),
         ("METRICS_URL", metrics_url),
     ];

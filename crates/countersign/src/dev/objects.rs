@@ -12,7 +12,7 @@ use crate::audit::Actor;
 use crate::authorization_servers::{self, NewAuthorizationServer};
 use crate::clients::{self, Client, CredentialKind, NewClient, NewClientGrant};
 use crate::ids::AuthorizationServerId;
-use crate::management;
+use crate::management::{self, Right};
 use crate::resource_servers::{
     self, DEFAULT_TOKEN_LIFETIME_SECONDS, NewResourceServer, Profile, ResourceServer, ScopeDefinition, TokenFormat,
 };
@@ -27,6 +27,8 @@ pub(super) const OKTA_AUDIENCE: &str = "api://default";
 pub(super) const CLIENT_ID: &str = "demo-client";
 /// The operator.
 pub(super) const OPERATOR_ID: &str = "dev-operator";
+/// What the demo API follows the status feed with.
+pub(super) const STATUS_CLIENT_ID: &str = "demo-api";
 /// Lets a client read the list.
 pub(super) const LIST_USERS: &str = "list:users";
 /// Lets a client read one entry.
@@ -37,6 +39,7 @@ pub(super) struct DemoObjects {
     pub(super) client_secret: Secret<String>,
     pub(super) operator_secret: Secret<String>,
     pub(super) root_key: Secret<String>,
+    pub(super) status_secret: Secret<String>,
 }
 
 /// Makes whatever is missing. A secret that was lost is replaced.
@@ -45,6 +48,7 @@ pub(super) async fn ensure(
     known_secret: Option<&str>,
     known_operator_secret: Option<&str>,
     known_root_key: Option<&str>,
+    known_status_secret: Option<&str>,
 ) -> anyhow::Result<DemoObjects> {
     let server = AuthorizationServerId::default_server();
     if app.catalog().authorization_server(&server).is_none() {
@@ -52,6 +56,7 @@ pub(super) async fn ensure(
             id: server.clone(),
             name: "default".to_owned(),
             signing_alg: Algorithm::RS256,
+            status_lists: true,
             default_audience: Some(Audience::try_from(OKTA_AUDIENCE)?),
         };
         authorization_servers::create(app, &BY, new).await?;
@@ -61,7 +66,7 @@ pub(super) async fn ensure(
     let okta = ensure_resource_server(app, &server, OKTA_AUDIENCE, "Default API", Profile::Okta).await?;
     let client_id = ClientId::try_from(CLIENT_ID)?;
     let client_secret = match app.find_client(&client_id).await? {
-        None => create_client(app, &client_id).await?,
+        None => create_client(app, &client_id, "Demo client").await?,
         Some(client) => match known_secret.filter(|secret| is_live_secret(app, &client, secret)) {
             Some(secret) => Secret::new(secret.to_owned()),
             None => replace_secret(app, &client).await?,
@@ -82,7 +87,28 @@ pub(super) async fn ensure(
     }
     let operator_secret = ensure_operator(app, known_operator_secret).await?;
     let root_key = root_key::ensure(app, &ClientId::try_from(OPERATOR_ID)?, known_root_key).await?;
-    Ok(DemoObjects { client_secret, operator_secret, root_key })
+    let status_secret = ensure_status_client(app, known_status_secret).await?;
+    Ok(DemoObjects { client_secret, operator_secret, root_key, status_secret })
+}
+
+/// What the demo API follows the status feed with.
+async fn ensure_status_client(app: &App, known_secret: Option<&str>) -> anyhow::Result<Secret<String>> {
+    let id = ClientId::try_from(STATUS_CLIENT_ID)?;
+    if let Some(client) = app.find_client(&id).await? {
+        return match known_secret.filter(|secret| is_live_secret(app, &client, secret)) {
+            Some(secret) => Ok(Secret::new(secret.to_owned())),
+            None => replace_secret(app, &client).await,
+        };
+    }
+    let secret = create_client(app, &id, "Demo API").await?;
+    let new = NewClientGrant {
+        client_id: id,
+        resource_server_id: management::resource_server_id(),
+        scope: Scope::from_tokens([Right::StatusRead.scope()])?,
+        token_lifetime_seconds: None,
+    };
+    clients::grant(app, &BY, new).await?;
+    Ok(secret)
 }
 
 async fn ensure_operator(app: &App, known_secret: Option<&str>) -> anyhow::Result<Secret<String>> {
@@ -128,10 +154,10 @@ async fn ensure_resource_server(
     found(app).context("the new resource server is not in the catalog")
 }
 
-async fn create_client(app: &App, id: &ClientId) -> anyhow::Result<Secret<String>> {
+async fn create_client(app: &App, id: &ClientId, name: &str) -> anyhow::Result<Secret<String>> {
     let new = NewClient {
         id: Some(id.clone()),
-        name: "Demo client".to_owned(),
+        name: name.to_owned(),
         auth_method: ClientAuthMethod::ClientSecretBasic,
         auth_method_enforced: false,
         ..NewClient::named("")

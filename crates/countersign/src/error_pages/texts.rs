@@ -172,6 +172,18 @@ pub(super) const fn text_of(code: ErrorCode) -> PageText {
         ErrorCode::TokenRevoked => {
             PageText { why: "This one token was revoked.", see: None, mend: "Request a new token.", section: "RFC 7009 section 2" }
         }
+        ErrorCode::StatusUnknown => PageText {
+            why: "The verifier has not heard what was revoked for longer than it may go on without, or not at all yet: its status feed or status lists cannot be reached.",
+            see: None,
+            mend: "Send the request again after a pause. The API's owner: look at `countersign_verify_status_staleness_seconds`, and whether the verifier's client has `status:read`.",
+            section: "RFC 9110 section 15.6.4",
+        },
+        ErrorCode::StatusPlaceInvalid => PageText {
+            why: "`status.status_list` of the token is no place in a list: another issuer made it, or the list is not the one it was made for.",
+            see: None,
+            mend: "Request a new token.",
+            section: "Token Status List section 8.3",
+        },
         ErrorCode::ClientAuthenticationFailed => PageText {
             why: "The client is unknown, disabled, or the secret is wrong or expired. The answer does not tell which; the server's log does.",
             see: Some("curl -si http://localhost:8787/oauth2/default/v1/token -d grant_type=client_credentials -u nobody:wrong"),
@@ -552,6 +564,18 @@ pub(super) const fn text_of(code: ErrorCode) -> PageText {
             see: None,
             mend: "Wait for the seconds of `Retry-After`; where there are none, give the key credits.",
             section: "RFC 6585 section 4",
+        },
+        ErrorCode::StatusFeedGone => PageText {
+            why: "Each node writes a feed of its own and keeps the last thousand records. The position is of another node, of the node before it was started again, or too long ago.",
+            see: None,
+            mend: "Get `.../v1/status/snapshot` and follow the feed from the position in it; a verifier does so by itself.",
+            section: "RFC 9110 section 15.5.10",
+        },
+        ErrorCode::StatusAtTimeUnsupported => PageText {
+            why: "The request for a status list has the parameter `time`. What a list said in the past is not kept.",
+            see: Some("curl -si 'http://localhost:8787/oauth2/default/v1/status/1?time=0'"),
+            mend: "Leave out `time`.",
+            section: "RFC 9110 section 15.6.2",
         },
         ErrorCode::Internal => PageText {
             why: "Something in the server failed. The request was not refused on its merits.",

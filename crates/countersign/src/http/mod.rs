@@ -22,6 +22,8 @@ mod router;
 mod serve;
 mod site;
 mod source_address;
+mod ssf;
+mod status;
 mod unkey;
 
 pub use acme::challenge_router;

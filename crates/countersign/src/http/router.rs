@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 
 use super::middleware::{self, RequestPolicy};
 use super::site::Site;
-use super::{decoder, error_pages, errors, health, leak_reports, manage, oauth, unkey};
+use super::{decoder, error_pages, errors, health, leak_reports, manage, oauth, ssf, status, unkey};
 use crate::app::App;
 
 /// What the public listeners serve.
@@ -43,6 +43,8 @@ pub fn site(app: &Arc<App>, options: SiteOptions) -> Site {
         // RFC 8414 section 3.1: the well-known segment inserted before the path.
         .route("/.well-known/openid-configuration/oauth2/{server}", get(oauth::metadata::at_server))
         .route("/.well-known/oauth-authorization-server/oauth2/{server}", get(oauth::metadata::at_server))
+        .merge(status::routes())
+        .merge(ssf::routes())
         .route("/leak-reports", post(leak_reports::report))
         .merge(manage::routes())
         .merge(unkey::routes())

@@ -23,6 +23,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::tasks::Tasks;
 use crate::app::App;
 use crate::config::CredentialsConfig;
+use crate::ssf;
 
 pub use api_key_uses::write_api_key_uses;
 pub use credential_expiry::{ExpiryWarning, warn_of_expiry};
@@ -42,6 +43,7 @@ const DELETE_REFUSALS_EVERY: Duration = Duration::from_secs(60);
 const DELETE_JTIS_EVERY: Duration = Duration::from_secs(60);
 const FORGET_REVOCATIONS_EVERY: Duration = Duration::from_secs(60);
 const ROTATE_TOKEN_KEYS_EVERY: Duration = Duration::from_secs(60);
+const PUSH_EVERY: Duration = Duration::from_secs(1);
 const WRITE_USAGE_EVERY: Duration = Duration::from_secs(5);
 const DELETE_USAGE_EVERY: Duration = Duration::from_secs(3_600);
 const WARN_EVERY: Duration = Duration::from_secs(600);
@@ -86,6 +88,12 @@ impl Jobs {
         let failure = "expired revocations are not forgotten";
         let forget = async |app: &App| forget_expired_revocations(app).await;
         jobs.add(failure, repeat(FORGET_REVOCATIONS_EVERY, Arc::clone(&app), failure, forget));
+        let failure = "security events are not sent";
+        let push = async |app: &App| ssf::push_due(app).await;
+        jobs.add(failure, repeat(PUSH_EVERY, Arc::clone(&app), failure, push));
+        let failure = "old security events are not deleted";
+        let delete_events = async |app: &App| ssf::delete_old_events(app).await;
+        jobs.add(failure, repeat(DELETE_USAGE_EVERY, Arc::clone(&app), failure, delete_events));
         let failure = "token keys are due and not moved on";
         let rotate = async |app: &App| rotate_token_keys(app).await;
         jobs.add(failure, repeat(ROTATE_TOKEN_KEYS_EVERY, Arc::clone(&app), failure, rotate));

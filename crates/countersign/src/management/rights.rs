@@ -61,6 +61,8 @@ rights! {
     SigningKeysRead = "signing_keys:read", "Read the state of signing keys and token keys";
     SigningKeysWrite = "signing_keys:write", "Rotate signing keys and token keys";
     TokensRevoke = "tokens:revoke", "Revoke tokens by client, subject, credential, key or audience";
+    StatusRead = "status:read", "Follow what is revoked, as a verifier does";
+    SsfManage = "ssf:manage", "Receive security events: keep a stream of one's own";
     AuditRead = "audit:read", "Read and verify the audit log";
     OperatorsWrite = "operators:write", "Grant rights on this API to clients";
 }

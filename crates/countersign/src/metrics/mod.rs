@@ -12,6 +12,7 @@ mod node;
 mod reference;
 mod refusals;
 mod requests;
+mod status_feed;
 mod store;
 mod tokens;
 mod usage;
@@ -30,6 +31,7 @@ pub use node::NodeMetrics;
 pub use reference::reference_markdown;
 pub use refusals::RefusalMetrics;
 pub use requests::RequestMetrics;
+pub use status_feed::StatusFeedMetrics;
 pub use store::StoreMetrics;
 pub use tokens::TokenMetrics;
 pub use usage::UsageMetrics;
@@ -74,6 +76,8 @@ pub struct Metrics {
     pub usage: UsageMetrics,
     /// Reports of leaked credentials.
     pub leaks: LeakMetrics,
+    /// The status feed.
+    pub status_feed: StatusFeedMetrics,
     /// What expires soon.
     pub expiry: ExpiryMetrics,
     /// Lookups of clients.
@@ -104,6 +108,7 @@ impl Metrics {
         let explanations = RefusalMetrics::new(&mut families);
         let usage = UsageMetrics::new(&mut families);
         let leaks = LeakMetrics::new(&mut families);
+        let status_feed = StatusFeedMetrics::new(&mut families);
         let lookups = Labelled::new(&LOOKUPS, Counter::default);
         families.add_labelled(&lookups);
         let key_lookups = Labelled::new(&KEY_LOOKUPS, Counter::default);
@@ -123,6 +128,7 @@ impl Metrics {
             explanations,
             usage,
             leaks,
+            status_feed,
             expiry,
             client_cache,
             api_key_cache,

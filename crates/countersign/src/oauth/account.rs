@@ -65,7 +65,7 @@ impl Hash for Terms<'_> {
 /// next one is needed.
 fn is_revoked(app: &App, spec: &AccessTokenSpec, before: Timestamp) -> bool {
     let facts = TokenFacts {
-        server: &spec.server.id,
+        server: spec.server.id.as_str(),
         audience: spec.resource_server.audience.as_str(),
         client_id: spec.client_id.as_str(),
         credential_id: spec.credential_id.as_str(),

@@ -86,7 +86,7 @@ impl<'s> Birth<'s> {
     fn mark(&self, app: &App) -> Option<Timestamp> {
         let Self { spec, key } = self;
         let facts = TokenFacts {
-            server: &spec.server.id,
+            server: spec.server.id.as_str(),
             audience: spec.resource_server.audience.as_str(),
             client_id: spec.client_id.as_str(),
             credential_id: spec.credential_id.as_str(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use countersign_protocol::jose::{AccessTokenClaims, Algorithm, SigningInput, SigningKeyError, base64url};
+use countersign_protocol::status::StatusReference;
 use countersign_protocol::{ACCESS_TOKEN_TOKEN_TYPE, ClientId, GrantType, Issuer, Scope, Timestamp, TokenResponse};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -15,6 +16,8 @@ use crate::ids::CredentialId;
 use crate::resource_servers::{Profile, ResourceServer, TokenFormat};
 use crate::sealing::SealingError;
 use crate::signing_keys::SignError;
+use crate::status_lists::Place;
+use crate::store::StoreError;
 use crate::traces::span;
 
 /// The media type of an access token (RFC 9068 section 2.1).
@@ -25,6 +28,8 @@ pub(super) const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 pub struct AccessTokenSpec {
     /// `iss`.
     pub issuer: Issuer,
+    /// Below which the status of its tokens is told.
+    pub status_endpoint: Arc<str>,
     /// Whose keys sign.
     pub server: Arc<LoadedAuthorizationServer>,
     /// For whom: `aud`, and the profile.
@@ -116,6 +121,9 @@ pub enum IssueError {
     /// The signature was not made.
     #[error(transparent)]
     Signing(#[from] SignError),
+    /// No place in a status list can be had.
+    #[error("no place in a status list can be had")]
+    StatusList(#[from] StoreError),
 }
 
 /// A token that was made.
@@ -127,8 +135,12 @@ pub(super) struct NewToken {
 
 /// Makes the access token that `spec` describes.
 pub(super) async fn access_token(app: &App, spec: &AccessTokenSpec) -> Result<NewToken, IssueError> {
-    let (scope, token_id) = (spec.scope.to_string(), base64url::encode(&random::<16>(app.entropy.as_ref())));
-    let claims = claims(app, spec, &scope, &token_id).to_json();
+    let (scope, status) = (spec.scope.to_string(), status_of(app, spec).await?);
+    let token_id = match &status {
+        Some(place) => StatusReference::token_id(place.list_id(), place.index),
+        None => base64url::encode(&random::<16>(app.entropy.as_ref())),
+    };
+    let claims = claims(app, spec, &scope, &token_id, status.as_ref()).to_json();
     let access_token = match spec.resource_server.token_format {
         TokenFormat::Jwt => sign(spec, &claims).await?,
         TokenFormat::Opaque => seal(spec, &claims)?,
@@ -143,12 +155,23 @@ pub(super) async fn access_token(app: &App, spec: &AccessTokenSpec) -> Result<Ne
     Ok(NewToken { response, token_id })
 }
 
+/// A place of its own in a status list, if its authorization server has lists. Opaque
+/// tokens need none: whoever takes one asks us.
+async fn status_of(app: &App, spec: &AccessTokenSpec) -> Result<Option<StatusReference>, IssueError> {
+    if !spec.server.has_status_lists || spec.resource_server.token_format == TokenFormat::Opaque {
+        return Ok(None);
+    }
+    let expires_at = spec.now.plus_seconds(spec.lifetime_seconds);
+    let Place { list_id, index } = app.status_lists.take_place(app, &spec.server.id, expires_at).await?;
+    Ok(Some(StatusReference { index, uri: format!("{}/{list_id}", spec.status_endpoint) }))
+}
+
 async fn sign(spec: &AccessTokenSpec, claims: &str) -> Result<String, IssueError> {
     sign_json(ACCESS_TOKEN_TYPE, &spec.server, spec.signing_alg, claims).await
 }
 
 /// A JWT with the header `typ` of these claims, signed by the active key.
-pub(super) async fn sign_as(
+pub(crate) async fn sign_as(
     typ: &str,
     server: &LoadedAuthorizationServer,
     algorithm: Algorithm,
@@ -166,7 +189,7 @@ async fn sign_json(
 ) -> Result<String, IssueError> {
     let key = server.keys.active(algorithm).ok_or(IssueError::NoSigningKey(algorithm))?;
     let input = SigningInput::of_json(key.algorithm(), key.key_id().as_str(), typ, claims);
-    let signature = key.sign(input.as_str()).instrument(span!("sign", %algorithm)).await?;
+    let signature = key.sign(input.as_str().as_bytes()).instrument(span!("sign", %algorithm)).await?;
     Ok(input.with_signature(&signature))
 }
 
@@ -176,7 +199,13 @@ fn seal(spec: &AccessTokenSpec, claims: &str) -> Result<String, IssueError> {
     Ok(key.seal(&spec.server.id, claims.as_bytes())?)
 }
 
-fn claims<'a>(app: &App, spec: &'a AccessTokenSpec, scope: &'a str, token_id: &'a str) -> AccessTokenClaims<'a> {
+fn claims<'a>(
+    app: &App,
+    spec: &'a AccessTokenSpec,
+    scope: &'a str,
+    token_id: &'a str,
+    status: Option<&'a StatusReference>,
+) -> AccessTokenClaims<'a> {
     let now = spec.now.as_seconds();
     AccessTokenClaims {
         iss: spec.issuer.as_str(),
@@ -188,6 +217,7 @@ fn claims<'a>(app: &App, spec: &'a AccessTokenSpec, scope: &'a str, token_id: &'
         exp: now + spec.lifetime_seconds,
         jti: token_id,
         scope,
+        status,
         profile: added_claims(spec),
     }
 }

@@ -102,7 +102,7 @@ impl IssuedToken {
     /// Whether a mark, or a revocation of its own, is about it.
     pub fn is_revoked(&self, app: &App) -> bool {
         let facts = TokenFacts {
-            server: &self.server.id,
+            server: self.server.id.as_str(),
             audience: self.audience.as_str(),
             client_id: self.client_id.as_str(),
             credential_id: self.credential_id.as_str(),

@@ -29,6 +29,7 @@ pub(crate) use holder::Holder;
 pub use inquiry::{TokenInquiry, TokenInquiryError};
 pub use introspect::introspect;
 pub use introspection_answer::{IntrospectionAnswer, IntrospectionFormat};
+pub(crate) use issue::sign_as;
 pub use issue::{AccessTokenSpec, IssueError, ObtainedBy};
 pub use issued_token::{IssuedToken, read_issued};
 pub use key_auth::{AuthenticatedKey, KeyAuthError};

@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_verify::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched, Limits};
-use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, ETAG, HOST, HeaderName, HeaderValue, IF_NONE_MATCH, USER_AGENT};
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HOST, HeaderName, HeaderValue, IF_NONE_MATCH, USER_AGENT,
+};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -111,15 +113,50 @@ impl GuardedFetch {
         tokio::time::timeout(self.limits.timeout, self.exchange(&target, etag)).await.unwrap_or(Err(GuardedFetchError::Timeout))
     }
 
+    /// Sends `body` to `url` and returns the status of the answer; nothing else of it is read.
+    ///
+    /// # Errors
+    /// [`GuardedFetchError`].
+    pub async fn post(
+        &self,
+        url: &str,
+        content_type: &'static str,
+        authorization: Option<HeaderValue>,
+        body: Bytes,
+    ) -> Result<StatusCode, GuardedFetchError> {
+        let target = Target::parse(url, self.addresses)?;
+        let mut request = target.request(Method::POST, body)?;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(mut authorization) = authorization {
+            authorization.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, authorization);
+        }
+        let exchange = async { Ok(self.send(&target, request).await?.0.status()) };
+        tokio::time::timeout(self.limits.timeout, exchange).await.unwrap_or(Err(GuardedFetchError::Timeout))
+    }
+
     async fn exchange(&self, target: &Target, etag: Option<&str>) -> Result<Fetched, GuardedFetchError> {
-        let request = target.request(etag)?;
+        let mut request = target.request(Method::GET, Bytes::new())?;
+        if let Some(etag) = etag.and_then(|etag| HeaderValue::from_str(etag).ok()) {
+            request.headers_mut().insert(IF_NONE_MATCH, etag);
+        }
+        let (response, _driver) = self.send(target, request).await?;
+        self.read(response).await
+    }
+
+    /// The response, and what drives its connection: dropped, it ends it.
+    async fn send(
+        &self,
+        target: &Target,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, JoinSet<()>), GuardedFetchError> {
         let tcp = TcpStream::connect(&*self.checked_addresses(target).await?).await.map_err(transport)?;
         match &target.server_name {
             Some(name) => {
                 let tls = self.tls.connect(name.clone(), tcp).await.map_err(transport)?;
-                self.ask(tls, request).await
+                ask(tls, request).await
             }
-            None => self.ask(tcp, request).await,
+            None => ask(tcp, request).await,
         }
     }
 
@@ -144,19 +181,6 @@ impl GuardedFetch {
         if addresses.iter().all(is_allowed) { Ok(()) } else { Err(GuardedFetchError::ForbiddenAddress) }
     }
 
-    async fn ask(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        request: Request<Empty<Bytes>>,
-    ) -> Result<Fetched, GuardedFetchError> {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(transport)?;
-        // Dropped, it ends the connection.
-        let mut driver = JoinSet::new();
-        driver.spawn(connection);
-        let response = sender.send_request(request).await.map_err(transport)?;
-        self.read(response).await
-    }
-
     async fn read(&self, response: Response<Incoming>) -> Result<Fetched, GuardedFetchError> {
         let (head, body) = response.into_parts();
         let cache_control = joined(&head.headers, &CACHE_CONTROL);
@@ -172,6 +196,17 @@ impl GuardedFetch {
             other => Err(GuardedFetchError::Status(other)),
         }
     }
+}
+
+async fn ask(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Full<Bytes>>,
+) -> Result<(Response<Incoming>, JoinSet<()>), GuardedFetchError> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(transport)?;
+    let mut driver = JoinSet::new();
+    driver.spawn(async move { drop(connection.await) });
+    let response = sender.send_request(request).await.map_err(transport)?;
+    Ok((response, driver))
 }
 
 impl Fetch for GuardedFetch {
@@ -218,21 +253,20 @@ impl Target {
         }
     }
 
-    fn request(&self, etag: Option<&str>) -> Result<Request<Empty<Bytes>>, GuardedFetchError> {
+    fn request(&self, method: Method, body: Bytes) -> Result<Request<Full<Bytes>>, GuardedFetchError> {
         let path = match self.url.query() {
             Some(query) => format!("{}?{query}", self.url.path()),
             None => self.url.path().to_owned(),
         };
         let host = self.url.port().map_or_else(|| self.host.to_string(), |port| format!("{}:{port}", self.host));
-        let mut request = Request::get(path)
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
             .header(HOST, host)
             .header(ACCEPT, HeaderValue::from_static("application/json"))
             .header(USER_AGENT, HeaderValue::from_static(concat!("countersign/", env!("CARGO_PKG_VERSION"))))
             .header(CONNECTION, HeaderValue::from_static("close"));
-        if let Some(etag) = etag.and_then(|etag| HeaderValue::from_str(etag).ok()) {
-            request = request.header(IF_NONE_MATCH, etag);
-        }
-        request.body(Empty::new()).map_err(transport)
+        request.body(Full::new(body)).map_err(transport)
     }
 }
 

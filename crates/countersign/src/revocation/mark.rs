@@ -3,6 +3,7 @@
 use countersign_protocol::Timestamp;
 
 use super::{MarkName, Marked, StoredMark};
+use crate::ssf::{self, SsfEvent};
 use crate::store::{ChangeKind, StoreError, Tx};
 
 /// Revokes every token that `marked` names and that was issued before the next
@@ -17,6 +18,7 @@ use crate::store::{ChangeKind, StoreError, Tx};
 pub async fn mark(tx: &mut Tx, marked: &Marked, now: Timestamp) -> Result<Timestamp, StoreError> {
     let not_before = tx.upsert_revocation_mark(marked, next_second(now)).await?;
     let mark = StoredMark { name: MarkName::from(marked), not_before };
+    ssf::note(tx, &SsfEvent::of_mark(marked, now)).await?;
     tx.record_change(ChangeKind::RevocationMark, &mark.to_string(), now);
     Ok(not_before)
 }

@@ -5,6 +5,7 @@ mod mark;
 mod marked;
 mod marks;
 mod memory;
+mod places;
 mod revoke;
 mod tokens;
 
@@ -12,10 +13,12 @@ mod tokens;
 /// was set right, has let no revocation be forgotten.
 pub(crate) const KEPT_AFTER_EXPIRY_SECONDS: i64 = 86_400;
 
+pub use countersign_protocol::status::{Mark as StoredMark, MarkName, TokenFacts};
 pub use mark::mark;
-pub use marked::{MarkName, Marked, StoredMark, TokenFacts};
+pub use marked::Marked;
 pub use marks::Marks;
 pub use memory::Revocations;
+pub use places::RevokedPlaces;
 pub(crate) use revoke::{StandingMarks, outlast, revoke_token};
 pub use revoke::{
     list_marks, revoke_all, revoke_any_token, revoke_audience, revoke_client, revoke_key, revoke_subject, revoke_token_key,

@@ -11,6 +11,7 @@ use crate::change::{ChangeError, InvalidField};
 use crate::ids::{AuthorizationServerId, SigningKeyId, TokenKeyId};
 use crate::management::{LockedClient, lock_client};
 use crate::oauth::IssuedToken;
+use crate::ssf::{self, SsfEvent};
 use crate::store::{ChangeKind, StoreError};
 
 /// Times that a mark is moved behind the tokens that were issued while it was being
@@ -161,6 +162,7 @@ pub(crate) async fn revoke_token(app: &App, by: &Actor, token: RevokedToken, cli
     let written = app.write(move |tx| {
         Box::pin(async move {
             if tx.insert_revoked_token(&token, &client, now).await? {
+                ssf::note(tx, &SsfEvent::of_token(&token, now)).await?;
                 tx.record_event(event, now);
                 tx.record_change(ChangeKind::RevokedToken, &token.to_string(), now);
             }

@@ -6,8 +6,11 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{PoisonError, RwLock};
 
 use countersign_protocol::Timestamp;
+use countersign_protocol::status::StatusReference;
 
+use super::RevokedPlaces;
 use crate::ids::AuthorizationServerId;
+use crate::status_lists::is_place;
 
 /// Tokens whose expiries lie in the same span of this many seconds are kept, and
 /// forgotten, together.
@@ -22,6 +25,17 @@ pub struct RevokedToken {
     pub token_id: String,
     /// Its `exp`.
     pub expires_at: Timestamp,
+}
+
+impl RevokedToken {
+    /// List and place, if a status list has a place for the token.
+    pub fn place(&self) -> Option<(&str, u64)> {
+        place_of(&self.token_id)
+    }
+}
+
+fn place_of(token_id: &str) -> Option<(&str, u64)> {
+    StatusReference::parse_token_id(token_id).filter(|(list_id, index)| is_place(list_id, *index))
 }
 
 impl fmt::Display for RevokedToken {
@@ -43,12 +57,14 @@ impl RevokedToken {
     }
 }
 
-/// The revoked tokens: eight bytes each. Tokens are only added, and forgotten once
-/// they have expired. Two tokens of one span that share a hash, one of them revoked,
-/// would be told wrong: with ten million revoked tokens that is one lookup in 10^12,
-/// and nobody can aim at it, because the hash has a random key.
+/// The revoked tokens: one bit for each that has a place in a status list, eight bytes for
+/// any other. Tokens are only added, and forgotten once they have expired. Of those without
+/// a place, two of one span that share a hash, one of them revoked, would be told wrong: with
+/// ten million revoked tokens that is one lookup in 10^12, and nobody can aim at it, because
+/// the hash has a random key.
 #[derive(Default)]
 pub struct RevokedTokens {
+    places: RevokedPlaces,
     by_span: RwLock<BTreeMap<i64, HashSet<u64>>>,
     hasher: RandomState,
 }
@@ -56,18 +72,25 @@ pub struct RevokedTokens {
 impl RevokedTokens {
     /// Adds a token. Doing it twice changes nothing.
     pub fn add(&self, token: &RevokedToken) {
-        let (span, hash) = self.place(&token.server, &token.token_id, token.expires_at);
+        if let Some((list_id, index)) = token.place() {
+            return self.places.add(&token.server, list_id, index, token.expires_at);
+        }
+        let (span, hash) = self.slot(&token.server, &token.token_id, token.expires_at);
         self.by_span.write().unwrap_or_else(PoisonError::into_inner).entry(span).or_default().insert(hash);
     }
 
     /// Whether a token is revoked; `expires_at` is its `exp`.
     pub fn contains(&self, server: &AuthorizationServerId, token_id: &str, expires_at: Timestamp) -> bool {
-        let (span, hash) = self.place(server, token_id, expires_at);
+        if let Some((list_id, index)) = place_of(token_id) {
+            return self.places.contains(server, list_id, index);
+        }
+        let (span, hash) = self.slot(server, token_id, expires_at);
         self.by_span.read().unwrap_or_else(PoisonError::into_inner).get(&span).is_some_and(|hashes| hashes.contains(&hash))
     }
 
     /// Forgets tokens that had expired at `now`, whole spans at a time.
     pub fn forget_expired(&self, now: Timestamp) {
+        self.places.forget_expired(now);
         let current = now.as_seconds().div_euclid(SPAN_SECONDS);
         let mut by_span = self.by_span.write().unwrap_or_else(PoisonError::into_inner);
         let kept = by_span.split_off(&current);
@@ -79,7 +102,13 @@ impl RevokedTokens {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.by_span.read().unwrap_or_else(PoisonError::into_inner).values().map(HashSet::len).sum()
+        let unplaced: usize = self.by_span.read().unwrap_or_else(PoisonError::into_inner).values().map(HashSet::len).sum();
+        unplaced + self.places.len()
+    }
+
+    /// Those with a place in a status list.
+    pub const fn places(&self) -> &RevokedPlaces {
+        &self.places
     }
 
     /// Whether there are none.
@@ -87,7 +116,7 @@ impl RevokedTokens {
         self.len() == 0
     }
 
-    fn place(&self, server: &AuthorizationServerId, token_id: &str, expires_at: Timestamp) -> (i64, u64) {
+    fn slot(&self, server: &AuthorizationServerId, token_id: &str, expires_at: Timestamp) -> (i64, u64) {
         (expires_at.as_seconds().div_euclid(SPAN_SECONDS), self.hasher.hash_one((server.as_str(), token_id)))
     }
 }
@@ -128,6 +157,34 @@ mod tests {
         }
         tokens.forget_expired(Timestamp::from_seconds(900));
         assert!(tokens.is_empty() && !holds(&tokens, &late) && !holds(&tokens, &early));
+    }
+
+    #[test]
+    fn a_token_with_a_place_is_one_bit_until_its_list_ends() {
+        let tokens = RevokedTokens::default();
+        let placed = token("3.721425", 601);
+        for _ in 0..2 {
+            tokens.add(&placed);
+        }
+        assert_eq!((tokens.len(), tokens.places().count(&placed.server, "3")), (1, 1));
+        for other in ["3.721424", "4.721425", "3.721425 "] {
+            assert!(!holds(&tokens, &token(other, 601)), "{other}");
+        }
+        assert!(!holds(&tokens, &RevokedToken { server: AuthorizationServerId::from_stored("other"), ..placed.clone() }));
+        tokens.forget_expired(Timestamp::from_seconds(899));
+        assert!(holds(&tokens, &placed));
+        tokens.forget_expired(Timestamp::from_seconds(900));
+        assert!(tokens.is_empty() && !holds(&tokens, &placed));
+    }
+
+    #[test]
+    fn what_is_no_place_of_ours_is_kept_by_its_whole_id() {
+        let tokens = RevokedTokens::default();
+        for id in ["3.1048576", "x.1", "3.01", "03.1"] {
+            tokens.add(&token(id, 600));
+            assert!(holds(&tokens, &token(id, 600)) && !holds(&tokens, &token("3.1", 600)), "{id}");
+        }
+        assert_eq!(tokens.places().len(), 0);
     }
 
     #[test]

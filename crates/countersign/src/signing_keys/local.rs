@@ -61,16 +61,16 @@ impl Signer for LocalSigner {
         self.key.public_jwk(self.id.as_str())
     }
 
-    fn sign(&self, signing_input: &str) -> Signing {
+    fn sign(&self, message: &[u8]) -> Signing {
         if !self.algorithm().is_slow_to_sign() {
-            return Signing::Done(self.key.sign(signing_input.as_bytes()).map_err(SignError::from));
+            return Signing::Done(self.key.sign(message).map_err(SignError::from));
         }
         let (reply, signature) = oneshot::channel();
-        let (key, signing_input) = (Arc::clone(&self.key), signing_input.to_owned());
+        let (key, message) = (Arc::clone(&self.key), message.to_owned());
         let job = move || {
             // Nobody waits for it if the requester has gone away.
             if !reply.is_closed() {
-                let _ = reply.send(key.sign(signing_input.as_bytes()).map_err(SignError::from));
+                let _ = reply.send(key.sign(&message).map_err(SignError::from));
             }
         };
         match self.pool.run(job) {
@@ -97,7 +97,7 @@ mod tests {
     /// Whether the signature is made by the thread that asks for it.
     fn signs_in_place(algorithm: Algorithm) -> bool {
         // Without threads, what is handed over is never done.
-        let mut signing = signer(0, algorithm).sign("a.b");
+        let mut signing = signer(0, algorithm).sign(b"a.b");
         matches!(std::pin::Pin::new(&mut signing).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(_)))
     }
 
@@ -111,13 +111,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_signature_that_no_thread_takes_is_refused_at_once() {
-        assert_eq!(signer(0, Algorithm::RS256).sign("a.b").await, Err(SignError::Busy));
+        assert_eq!(signer(0, Algorithm::RS256).sign(b"a.b").await, Err(SignError::Busy));
     }
 
     #[tokio::test]
     async fn a_signing_thread_makes_the_signature() {
         let signer = signer(1, Algorithm::RS256);
-        let signature = signer.sign("a.b").await.unwrap();
+        let signature = signer.sign(b"a.b").await.unwrap();
         assert!(VerificationKey::from_jwk(&signer.public_jwk()).unwrap().verifies(b"a.b", &signature));
     }
 }

@@ -19,8 +19,9 @@ pub trait Signer: fmt::Debug + Send + Sync {
     fn key_id(&self) -> &SigningKeyId;
     /// The public half, as it is published.
     fn public_jwk(&self) -> Jwk;
-    /// Signs, in the form that JWS wants (RFC 7515 section 5.1).
-    fn sign(&self, signing_input: &str) -> Signing;
+    /// Signs, in the form that JWS wants (RFC 7515 section 5.1), as COSE does (RFC 9053
+    /// section 2.1).
+    fn sign(&self, message: &[u8]) -> Signing;
 }
 
 /// Makes signers of what is stored about a key.

@@ -12,6 +12,7 @@ use crate::change_feed::Follower;
 use crate::config::{Config, ProcessEnvironment};
 use crate::http::{Endpoint, Listeners, ServeOptions, SiteOptions, challenge_router, metrics_router, serve, serve_all, site};
 use crate::jobs::{Jobs, rotate_signing_keys};
+use crate::status_feed;
 
 /// The sockets of a server.
 pub struct ServerListeners {
@@ -45,6 +46,8 @@ pub async fn serve_app(
     let mut jobs = Jobs::start(Arc::clone(&app), &config.credentials);
     // Without it this node would serve what other nodes have revoked.
     jobs.add("the change feed is not followed", follower.run());
+    jobs.add("the status feed is not written", status_feed::run(Arc::clone(&app)));
+    jobs.add("what verifiers have applied is not written", status_feed::keep_written(Arc::clone(&app)));
     let rotating = rotate_signing_keys::run(Arc::clone(&app), config.signing_keys.check_interval);
     jobs.add("signing keys are not looked after", rotating);
     let options = ServeOptions::configured(&config.server);
@@ -74,6 +77,8 @@ pub async fn serve_app(
         tracing::error!(failure, "stopping");
     }
     service_manager::tell(&ProcessEnvironment, State::Stopping);
+    // A stream would never end by itself.
+    app.status_feeds.close();
     ending.send_replace(true);
     let drained = serving.await;
     jobs.stop().await;

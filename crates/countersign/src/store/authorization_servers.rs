@@ -11,22 +11,24 @@ use crate::authorization_servers::{AuthorizationServer, Mount};
 use crate::ids::AuthorizationServerId;
 
 statements! {
-    INSERT_SERVER = "INSERT INTO authorization_servers (id, name, signing_alg, rotation_interval_seconds, created_at, updated_at) \
-                     VALUES ($1, $2, $3, $4, $5, $5)";
-    ALL_SERVERS = "SELECT id, name, signing_alg, rotation_interval_seconds, version, created_at, updated_at FROM authorization_servers ORDER BY id";
-    FIND_SERVER = "SELECT id, name, signing_alg, rotation_interval_seconds, version, created_at, updated_at FROM authorization_servers WHERE id = $1";
-    PAGE_OF_SERVERS = "SELECT id, name, signing_alg, rotation_interval_seconds, version, created_at, updated_at FROM authorization_servers \
+    INSERT_SERVER = "INSERT INTO authorization_servers (id, name, signing_alg, rotation_interval_seconds, created_at, updated_at, status_lists_at) \
+                     VALUES ($1, $2, $3, $4, $5, $5, $6)";
+    ALL_SERVERS = "SELECT id, name, signing_alg, rotation_interval_seconds, status_lists_at, version, created_at, updated_at FROM authorization_servers ORDER BY id";
+    FIND_SERVER = "SELECT id, name, signing_alg, rotation_interval_seconds, status_lists_at, version, created_at, updated_at FROM authorization_servers WHERE id = $1";
+    PAGE_OF_SERVERS = "SELECT id, name, signing_alg, rotation_interval_seconds, status_lists_at, version, created_at, updated_at FROM authorization_servers \
                        WHERE (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3";
-    PAGE_OF_SERVERS_GRANTED_TO = "SELECT id, name, signing_alg, rotation_interval_seconds, version, created_at, updated_at FROM authorization_servers \
+    PAGE_OF_SERVERS_GRANTED_TO = "SELECT id, name, signing_alg, rotation_interval_seconds, status_lists_at, version, created_at, updated_at FROM authorization_servers \
                        WHERE (created_at, id) > ($1, $2) AND id IN (SELECT authorization_server_id FROM resource_servers \
                        WHERE id IN (SELECT resource_server_id FROM client_grants WHERE client_id = $4)) ORDER BY created_at, id LIMIT $3";
     LOCK_SERVER = "UPDATE authorization_servers SET version = version WHERE id = $1 \
-                   RETURNING id, name, signing_alg, rotation_interval_seconds, version, created_at, updated_at";
+                   RETURNING id, name, signing_alg, rotation_interval_seconds, status_lists_at, version, created_at, updated_at";
     UPDATE_SERVER = "UPDATE authorization_servers SET name = $2, signing_alg = $3, updated_at = $4, rotation_interval_seconds = $5, \
-                     version = version + 1 WHERE id = $1 RETURNING version";
+                     status_lists_at = $6, version = version + 1 WHERE id = $1 RETURNING version";
     HAS_RESOURCE_SERVER = "SELECT id FROM resource_servers WHERE authorization_server_id = $1 LIMIT 1";
     DELETE_MOUNTS = "DELETE FROM mounts WHERE authorization_server_id = $1";
     DELETE_KEYS = "DELETE FROM signing_keys WHERE authorization_server_id = $1";
+    DELETE_STATUS_LISTS = "DELETE FROM status_lists WHERE authorization_server_id = $1";
+    DELETE_STATUS_FEED_KEYS = "DELETE FROM status_feed_keys WHERE authorization_server_id = $1";
     DELETE_SERVER = "DELETE FROM authorization_servers WHERE id = $1";
     SET_ROTATION_INTERVAL = "UPDATE authorization_servers SET rotation_interval_seconds = $2, updated_at = $3, version = version + 1 \
                              WHERE id = $1 RETURNING id";
@@ -46,6 +48,7 @@ impl Tx {
             new.signing_alg.as_str().into(),
             new.rotation_interval_seconds.into(),
             new.created_at.into(),
+            new.status_lists_since.into(),
         ];
         self.query(&INSERT_SERVER, &values).await.map(drop)
     }
@@ -76,6 +79,7 @@ impl Tx {
             new.signing_alg.as_str().into(),
             new.updated_at.into(),
             new.rotation_interval_seconds.into(),
+            new.status_lists_since.into(),
         ];
         let row = self.query_optional(&UPDATE_SERVER, &values).await?;
         row.ok_or_else(|| StoreError::internal("the locked authorization server is gone"))?.integer()
@@ -84,7 +88,7 @@ impl Tx {
     /// Deletes an authorization server that has no resource servers, with everything
     /// that is its own.
     pub(crate) async fn delete_authorization_server(&mut self, id: &AuthorizationServerId) -> Result<(), StoreError> {
-        for statement in [&DELETE_MOUNTS, &DELETE_KEYS, &DELETE_SERVER] {
+        for statement in [&DELETE_MOUNTS, &DELETE_KEYS, &DELETE_STATUS_LISTS, &DELETE_STATUS_FEED_KEYS, &DELETE_SERVER] {
             self.query(statement, &[id.as_str().into()]).await?;
         }
         Ok(())
@@ -157,6 +161,7 @@ fn read_server(mut row: Row) -> Result<AuthorizationServer, StoreError> {
         name: row.text()?,
         signing_alg: Algorithm::from_name(&row.text()?).ok_or_else(|| corrupt("authorization_servers", "signing_alg", &id))?,
         rotation_interval_seconds: row.integer()?,
+        status_lists_since: row.optional_time()?,
         version: row.integer()?,
         created_at: row.time()?,
         updated_at: row.time()?,

@@ -32,6 +32,8 @@ statements! {
               WHERE id = $1 RETURNING version";
     CREDENTIALS_IN_ORDER = "SELECT id FROM credentials WHERE client_id = $1 ORDER BY id";
     DELETE_CREDENTIAL = "DELETE FROM credentials WHERE id = $1";
+    DELETE_SSF_EVENTS = "DELETE FROM ssf_events WHERE stream_id IN (SELECT id FROM ssf_streams WHERE client_id = $1)";
+    DELETE_SSF_STREAM = "DELETE FROM ssf_streams WHERE client_id = $1";
     DELETE_GRANTS = "DELETE FROM client_grants WHERE client_id = $1";
     DELETE = "DELETE FROM clients WHERE id = $1";
     ANY_WITH_ROLE = "SELECT id FROM clients WHERE key_roles LIKE $1 ESCAPE '\\' LIMIT 1";
@@ -110,7 +112,7 @@ impl Tx {
         for mut row in self.query(&CREDENTIALS_IN_ORDER, &[id.as_str().into()]).await? {
             self.query(&DELETE_CREDENTIAL, &[row.text()?.into()]).await?;
         }
-        for statement in [&DELETE_GRANTS, &DELETE] {
+        for statement in [&DELETE_GRANTS, &DELETE_SSF_EVENTS, &DELETE_SSF_STREAM, &DELETE] {
             self.query(statement, &[id.as_str().into()]).await?;
         }
         Ok(())

@@ -48,6 +48,11 @@ pub const TABLES: &[&str] = &[
     "revoked_tokens",
     "roles",
     "signing_keys",
+    "ssf_events",
+    "ssf_streams",
+    "status_feed_keys",
+    "status_followers",
+    "status_lists",
     "token_keys",
     "used_jtis",
 ];

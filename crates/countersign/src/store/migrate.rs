@@ -24,6 +24,10 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (13, include_str!("../../../../migrations/0013_key_policy.sql")),
     (14, include_str!("../../../../migrations/0014_key_usage.sql")),
     (15, include_str!("../../../../migrations/0015_identities.sql")),
+    (16, include_str!("../../../../migrations/0016_status_lists.sql")),
+    (17, include_str!("../../../../migrations/0017_status_feed_keys.sql")),
+    (18, include_str!("../../../../migrations/0018_status_followers.sql")),
+    (19, include_str!("../../../../migrations/0019_ssf.sql")),
 ];
 
 const CREATE_TABLE: &str =

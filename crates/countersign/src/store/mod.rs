@@ -45,7 +45,11 @@ mod sealed;
 mod session;
 mod signing_keys;
 mod sqlite;
+mod ssf;
 mod statement;
+mod status_feed_keys;
+mod status_followers;
+mod status_lists;
 mod token_keys;
 mod tx;
 mod used_jtis;
@@ -101,6 +105,10 @@ pub fn all_statements() -> impl Iterator<Item = &'static Statement> {
         roles::ALL,
         sealed::ALL,
         signing_keys::ALL,
+        ssf::ALL,
+        status_feed_keys::ALL,
+        status_followers::ALL,
+        status_lists::ALL,
         token_keys::ALL,
         used_jtis::ALL,
     ]

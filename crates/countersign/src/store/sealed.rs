@@ -14,6 +14,10 @@ statements! {
     REPLACE_SIGNING_KEY = "UPDATE signing_keys SET sealed_private_key = $2 WHERE id = $1 AND sealed_private_key = $3 RETURNING id";
     TOKEN_KEYS = "SELECT id, sealed_key FROM token_keys WHERE sealed_key <> '' ORDER BY id";
     REPLACE_TOKEN_KEY = "UPDATE token_keys SET sealed_key = $2 WHERE id = $1 AND sealed_key = $3 RETURNING id";
+    STATUS_FEED_KEYS = "SELECT id, sealed_private_key FROM status_feed_keys WHERE sealed_private_key <> '' ORDER BY id";
+    REPLACE_STATUS_FEED_KEY = "UPDATE status_feed_keys SET sealed_private_key = $2 WHERE id = $1 AND sealed_private_key = $3 RETURNING id";
+    SSF_AUTHORIZATIONS = "SELECT id, sealed_authorization FROM ssf_streams WHERE sealed_authorization IS NOT NULL ORDER BY id";
+    REPLACE_SSF_AUTHORIZATION = "UPDATE ssf_streams SET sealed_authorization = $2 WHERE id = $1 AND sealed_authorization = $3 RETURNING id";
     IMPORT_KEYS = "SELECT id, sealed_key FROM import_keys ORDER BY id";
     REPLACE_IMPORT_KEY = "UPDATE import_keys SET sealed_key = $2 WHERE id = $1 AND sealed_key = $3 RETURNING id";
     ACME_ACCOUNTS = "SELECT 'acme_account ' || directory_url, sealed_credentials FROM acme_accounts ORDER BY 1";
@@ -45,6 +49,18 @@ pub static SEALED_COLUMNS: &[SealedColumn] = &[
     SealedColumn { table: "hash_keys", column: "sealed_key", values: &HASH_KEYS, replace: &REPLACE_HASH_KEY },
     SealedColumn { table: "signing_keys", column: "sealed_private_key", values: &SIGNING_KEYS, replace: &REPLACE_SIGNING_KEY },
     SealedColumn { table: "token_keys", column: "sealed_key", values: &TOKEN_KEYS, replace: &REPLACE_TOKEN_KEY },
+    SealedColumn {
+        table: "status_feed_keys",
+        column: "sealed_private_key",
+        values: &STATUS_FEED_KEYS,
+        replace: &REPLACE_STATUS_FEED_KEY,
+    },
+    SealedColumn {
+        table: "ssf_streams",
+        column: "sealed_authorization",
+        values: &SSF_AUTHORIZATIONS,
+        replace: &REPLACE_SSF_AUTHORIZATION,
+    },
     SealedColumn { table: "import_keys", column: "sealed_key", values: &IMPORT_KEYS, replace: &REPLACE_IMPORT_KEY },
     SealedColumn { table: "acme_accounts", column: "sealed_credentials", values: &ACME_ACCOUNTS, replace: &REPLACE_ACME_ACCOUNT },
     SealedColumn {

@@ -7,7 +7,7 @@ use http::StatusCode;
 use crate::support::http::{Connection, get};
 use crate::support::{BINARY, Dev, Process, command, free_port, run};
 
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 20] = [
     "AUDIENCE",
     "BASE_URL",
     "CLIENT_ID",
@@ -23,6 +23,8 @@ const NAMES: [&str; 18] = [
     "OKTA_AUDIENCE",
     "ROOT_ISSUER",
     "SCOPE",
+    "STATUS_CLIENT_ID",
+    "STATUS_CLIENT_SECRET",
     "TEST_CLIENT_ID",
     "TEST_CLIENT_SECRET",
     "UNKEY_ROOT_KEY",
@@ -91,7 +93,7 @@ async fn a_restart_keeps_the_secret_the_keys_and_the_database() {
     second.token().await.token();
     let listed = run(command(BINARY, folder.path()).args(["client", "list", "--json"])).await.json();
     let ids: Vec<&str> = listed["items"].as_array().unwrap().iter().map(|item| item["client_id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["demo-client", "dev-operator", "my-client"]);
+    assert_eq!(ids, ["demo-client", "dev-operator", "demo-api", "my-client"]);
     second.process.stop().await;
 }
 
@@ -109,6 +111,23 @@ async fn a_lost_secret_is_replaced_and_refused_from_then_on() {
     assert_eq!(list_keys(second.port, &second.env["UNKEY_ROOT_KEY"]).await, StatusCode::OK);
     assert_eq!(list_keys(second.port, &first.env["UNKEY_ROOT_KEY"]).await, StatusCode::UNAUTHORIZED);
     second.process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_command_line_revokes_is_refused_by_the_demo_api_when_it_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start(folder.path(), &["--port", "0"]).await;
+    let token = dev.token().await.token();
+    let demo_port = dev.env["DEMO_API_URL"].rsplit_once(':').unwrap().1.parse().unwrap();
+    let ask = async || {
+        let mut demo = Connection::open(demo_port).await.unwrap();
+        demo.send("GET", "/users", &[("authorization", &format!("Bearer {token}"))], "").await.unwrap().status
+    };
+    assert_eq!(ask().await, StatusCode::OK);
+    let said = run(command(BINARY, folder.path()).args(["revoke", "token", &token])).await.success();
+    assert!(said.contains("Applied by 1 of 1 verifiers"), "{said}");
+    assert_eq!(ask().await, StatusCode::UNAUTHORIZED);
+    dev.process.stop().await;
 }
 
 /// What the management API says to a root key.

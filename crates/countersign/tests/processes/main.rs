@@ -33,6 +33,7 @@ mod revocation;
 mod rotation;
 mod secrets;
 mod sizes;
+mod status_feed;
 mod support;
 mod tls;
 mod traces;

@@ -1,9 +1,10 @@
 //! The claims of access tokens (RFC 7519 section 4.1, RFC 9068 section 2.2).
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::json::{JsonError, strict_object};
 use super::json_object::JsonObject;
+use crate::status::StatusReference;
 use crate::{Check, Timestamp};
 
 /// The claims of a JWT access token as Countersign writes them.
@@ -27,6 +28,8 @@ pub struct AccessTokenClaims<'a> {
     pub jti: &'a str,
     /// Space-separated scope; omitted when empty.
     pub scope: &'a str,
+    /// Where the status of the token stands, if a list has a place for it.
+    pub status: Option<&'a StatusReference>,
     /// Members that a profile adds.
     pub profile: Map<String, Value>,
 }
@@ -40,6 +43,9 @@ impl AccessTokenClaims<'_> {
         claims.number("iat", self.iat).number("exp", self.exp).text("jti", self.jti);
         if !self.scope.is_empty() {
             claims.text("scope", self.scope);
+        }
+        if let Some(StatusReference { index, uri }) = self.status {
+            claims.value("status", &json!({ "status_list": { "idx": index, "uri": uri } }));
         }
         for (name, value) in &self.profile {
             claims.value(name, value);

@@ -37,7 +37,7 @@ pub enum JwsError {
     /// Not three parts.
     #[error("not a signed JWT in compact form")]
     NotCompact,
-    /// Longer than [`MAX_TOKEN_BYTES`].
+    /// Longer than [`MAX_TOKEN_BYTES`], or than another limit that was given.
     #[error("longer than {MAX_TOKEN_BYTES} bytes")]
     TooLarge,
 }
@@ -67,7 +67,16 @@ impl<'a> UnverifiedJws<'a> {
     /// # Errors
     /// [`JwsError`] for whatever is not a signed JWT in compact form.
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
-        if Check::Size.is_on() && token.len() > MAX_TOKEN_BYTES {
+        Self::parse_up_to(token, MAX_TOKEN_BYTES)
+    }
+
+    /// As [`UnverifiedJws::parse`], with a limit of `max_bytes`: for documents that are no
+    /// access tokens.
+    ///
+    /// # Errors
+    /// As [`UnverifiedJws::parse`].
+    pub fn parse_up_to(token: &'a str, max_bytes: usize) -> Result<Self, JwsError> {
+        if Check::Size.is_on() && token.len() > max_bytes {
             return Err(JwsError::TooLarge);
         }
         #[cfg(weakened)]

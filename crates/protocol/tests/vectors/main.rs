@@ -17,5 +17,6 @@ mod refused_shapes;
 mod refused_signatures;
 mod rfc_examples;
 mod round_trip;
+mod status_list;
 mod support;
 mod wycheproof_jose;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use ::http::HeaderName;
 use countersign_protocol::{Audience, Clock, Issuer, Secret};
 
+use crate::own_token::Credentials;
 use crate::{BuildError, FetchError, HttpClient};
 
 pub use self::http::HttpKeys;
@@ -90,14 +91,6 @@ pub struct ApiKeys {
 enum Way {
     Http { base: String, credentials: Credentials },
     Given(Arc<dyn AskKeys>),
-}
-
-/// By what a service gets its own access tokens.
-enum Credentials {
-    /// A client with the right `keys:verify` on the management API.
-    Client { id: String, secret: Secret<String> },
-    /// An API key of the management API with the permission `keys:verify`.
-    Key(Secret<String>),
 }
 
 impl ApiKeys {

@@ -289,6 +289,22 @@ impl KeyCache {
         }
     }
 
+    /// Asks the issuer, whose keys are others since, as it says: what is under way may bring
+    /// the former ones.
+    #[cfg(feature = "status")]
+    pub(crate) async fn refresh(self: &Arc<Self>) {
+        if self.is_given {
+            return;
+        }
+        // Subscribed before the look: a fetch that ends in between is not missed.
+        let mut finished = self.finished();
+        if self.under_way().is_some() {
+            let _ = finished.changed().await;
+        }
+        let seen = self.snapshot.load().fetch;
+        let _ = self.start(self.clock.now(), seen);
+    }
+
     /// The runtime of the caller, else the one of an earlier caller.
     fn runtime(&self) -> Option<Handle> {
         match Handle::try_current() {
@@ -436,6 +452,19 @@ mod tests {
         // It ends with the cache.
         drop(cache);
         timer.await.unwrap();
+    }
+
+    #[cfg(feature = "status")]
+    #[tokio::test]
+    async fn a_refresh_is_not_content_with_what_was_asked_before() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
+        let (cache, fetches) = cache(&clock);
+        assert!(matches!(cache.usable(clock.now()), Usable::Wait(_)));
+        let mut finished = cache.finished();
+        cache.refresh().await;
+        finished.borrow_and_update();
+        finished.changed().await.unwrap();
+        assert_eq!(fetches.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]

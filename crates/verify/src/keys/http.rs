@@ -10,6 +10,8 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, USER_AGENT};
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+#[cfg(feature = "status")]
+use hyper::body::Incoming;
 use hyper_rustls::builderstates::WantsSchemes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -136,6 +138,14 @@ impl HttpClient {
             Some("http") => Err(HttpError::PlainHttp),
             Some(_) | None => Err(HttpError::Url),
         }
+    }
+
+    /// Sends one request, once, and leaves the body of the response to be read as it comes.
+    #[cfg(feature = "status")]
+    pub(crate) async fn open(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response<Incoming>, HttpError> {
+        self.check(request.uri())?;
+        let response = tokio::time::timeout(timeout, self.client.request(request.map(Full::new))).await;
+        response.map_err(|_| HttpError::Timeout)?.map_err(|error| HttpError::Transport(error.into()))
     }
 
     /// Sends one request, once, and reads the whole response. A status other than

@@ -36,6 +36,12 @@ mod resource_metadata;
 mod same_answers;
 #[cfg(feature = "http")]
 mod server;
+#[cfg(feature = "status")]
+mod status_feed;
+#[cfg(feature = "status")]
+mod status_lists;
+#[cfg(feature = "status")]
+mod status_server;
 mod support;
 #[cfg(feature = "tower")]
 mod tower_layer;

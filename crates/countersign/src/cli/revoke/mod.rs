@@ -1,9 +1,13 @@
 //! `countersign revoke`.
 
+mod acknowledged;
 mod offline;
 
 use clap::{Args, Subcommand};
 use countersign_protocol::{Audience, ClientId};
+use serde_json::{Value, json};
+
+use self::acknowledged::Acknowledged;
 
 use super::Printer;
 use super::api::{ApiArgs, Path};
@@ -28,12 +32,14 @@ pub(crate) enum RevokeCommand {
     /// A credential for good, and every token it obtained
     Credential(CredentialArgs),
     /// Every token that a signing key signed
+    #[command(visible_alias = "signing-key")]
     Key(KeyArgs),
     /// One token
     Token(TokenArgs),
     /// Every token about a subject
     Subject(SubjectArgs),
     /// Every token for an audience
+    #[command(visible_alias = "resource-server")]
     Audience(AudienceArgs),
     /// Every token
     All(AllArgs),
@@ -130,8 +136,11 @@ pub(super) async fn run(command: RevokeCommand, printer: Printer) -> anyhow::Res
         RevokeCommand::Client(one) => mark(&one.way.api, members("client").with("value", one.id.as_str()), printer).await,
         RevokeCommand::Credential(one) => {
             let path = Path::of(&["clients", one.client_id.as_str(), "credentials", &one.credential_id])?;
-            one.way.api.connect()?.delete(&path, None).await?;
-            offline::done(printer, "credential", &one.credential_id);
+            let api = one.way.api.connect()?;
+            api.delete(&path, None).await?;
+            let revoked = json!({ "revoked": "credential", "id": one.credential_id });
+            let text = format!("revoked credential {}", super::view::clean(&one.credential_id));
+            print(revoked, text, acknowledged::wait(&api).await, printer);
             Ok(())
         }
         RevokeCommand::Key(one) => mark(&one.api, members("kid").with("value", one.id), printer).await,
@@ -165,6 +174,20 @@ fn members(kind: &str) -> Members {
 }
 
 async fn mark(api: &ApiArgs, members: Members, printer: Printer) -> anyhow::Result<()> {
-    printer.object(&api.connect()?.post(&Path::of(&["revocations"])?, Some(&members.into_value())).await?);
+    let api = api.connect()?;
+    let revoked = api.post(&Path::of(&["revocations"])?, Some(&members.into_value())).await?;
+    let text = printer.object_text(&revoked);
+    print(revoked.body, text, acknowledged::wait(&api).await, printer);
     Ok(())
+}
+
+/// What was revoked, and what verifiers say of it.
+fn print(mut revoked: Value, mut text: String, acknowledged: Option<Acknowledged>, printer: Printer) {
+    if let Some(acknowledged) = acknowledged {
+        if let Some(members) = revoked.as_object_mut() {
+            members.insert("acknowledged".to_owned(), acknowledged.to_json());
+        }
+        text = format!("{text}\n\n{}", acknowledged.to_text());
+    }
+    printer.result(&revoked, &text);
 }

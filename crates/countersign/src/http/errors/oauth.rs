@@ -215,6 +215,7 @@ fn assertion_refusal(error: AssertionError) -> OAuthRefusal {
 
 fn issue_fault(error: &IssueError) -> Response {
     let code = match error {
+        IssueError::StatusList(error) => return store_fault(error),
         IssueError::Signing(SignError::Busy | SignError::Unavailable(_)) | IssueError::MarkAhead(_) | IssueError::Overtaken => {
             ErrorCode::Unavailable
         }

@@ -37,6 +37,8 @@ struct AuthorizationServerView {
     signing_alg: &'static str,
     /// How long a key signs until its successor takes over
     rotation_interval_seconds: i64,
+    /// Whether its JWTs have a place in a status list
+    status_lists: bool,
     /// RFC 3339
     created_at: String,
     /// RFC 3339
@@ -50,6 +52,7 @@ impl AuthorizationServerView {
             name: server.name.clone(),
             signing_alg: server.signing_alg.as_str(),
             rotation_interval_seconds: server.rotation_interval_seconds,
+            status_lists: server.status_lists_since.is_some(),
             created_at: rfc3339(server.created_at),
             updated_at: rfc3339(server.updated_at),
         }
@@ -68,6 +71,9 @@ pub(super) struct NewAuthorizationServerBody {
     /// How its tokens are signed; `RS256` unless given
     #[serde(default)]
     signing_alg: Option<String>,
+    /// Whether its JWTs have a place in a status list; `false` unless given
+    #[serde(default)]
+    status_lists: Option<bool>,
     /// The audience of token requests at its mount that name none
     #[serde(default)]
     default_audience: Option<String>,
@@ -80,6 +86,7 @@ impl NewAuthorizationServerBody {
             id: AuthorizationServerId::parse(&self.id).ok_or_else(|| InvalidField::new("id", self.id.escape_debug(), accepted))?,
             name: self.name,
             signing_alg: self.signing_alg.as_deref().map_or(Ok(Algorithm::RS256), parse_algorithm)?,
+            status_lists: self.status_lists.unwrap_or_default(),
             default_audience: self.default_audience.as_deref().map(|text| parse_audience("default_audience", text)).transpose()?,
         })
     }
@@ -102,6 +109,10 @@ pub(super) struct AuthorizationServerPatchBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = i64, required = false)]
     rotation_interval_seconds: Option<i64>,
+    /// Whether its JWTs are to have a place in a status list; those that have one keep it
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = bool, required = false)]
+    status_lists: Option<bool>,
 }
 
 /// List authorization servers
@@ -175,6 +186,7 @@ pub(super) async fn update_authorization_server(
         name: body.value.name,
         signing_alg: body.value.signing_alg.as_deref().map(parse_algorithm).transpose()?,
         rotation_interval_seconds: body.value.rotation_interval_seconds,
+        status_lists: body.value.status_lists,
     };
     let id = AuthorizationServerId::from_stored(&id);
     let changed = authorization_servers::update(&app, &caller.actor(None), &id, patch, version).await?;

@@ -23,7 +23,10 @@ use crate::ids::{ApiKeyId, AuthorizationServerId, CredentialId, OrganizationId};
 use crate::management::{Right, resource_server_id};
 use crate::oauth::{Holder, IssuedToken, read_issued};
 use crate::source_address::SourceAddress;
+use crate::store::StoreError;
 
+/// For how long somebody with an API key goes on with what it began.
+const KEY_GOES_ON_SECONDS: i64 = 600;
 /// The realm of the challenges.
 const REALM: &str = "countersign management";
 
@@ -123,6 +126,25 @@ impl Caller {
         let refused = problem(StatusCode::FORBIDDEN, ErrorCode::LimitedToOrganization);
         let detail = format!("the operation is about the whole instance; the caller belongs to organization {organization}");
         Err(self.named(explained(refused, detail)).into())
+    }
+
+    /// Until when it may go on with what it began now: its access token's `exp`.
+    pub(in crate::http) fn may_go_on_until(&self, now: Timestamp) -> Timestamp {
+        match &self.proof {
+            Proof::Token(token) => token.claims.expires_at,
+            Proof::Key { .. } => now.plus_seconds(KEY_GOES_ON_SECONDS),
+        }
+    }
+
+    /// Whether a token it came with is still good. That of an API key is asked once: each
+    /// question counts.
+    pub(in crate::http) async fn is_still_let_in(&self, app: &App) -> Result<bool, StoreError> {
+        let Proof::Token(token) = &self.proof else { return Ok(true) };
+        if token.is_revoked(app) || token.claims.expires_at <= app.clock.now() {
+            return Ok(false);
+        }
+        let holder = Holder::of(app, token).await?;
+        Ok(holder.is_some_and(|holder| is_live(app, &holder, token)))
     }
 
     /// The organization that this caller is limited to.

@@ -29,6 +29,7 @@ mod revocations;
 mod roles;
 mod router;
 mod signing_keys;
+mod status_feed;
 mod time;
 mod token_keys;
 mod usage;

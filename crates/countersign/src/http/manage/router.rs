@@ -10,7 +10,8 @@ use utoipa_axum::routes;
 
 use super::{
     audit, authorization_servers, caller, clients, credentials, grants, import_keys, introspection_clients, key_import, key_usage,
-    keys, mounts, openapi, organizations, refusals, resource_servers, revocations, roles, signing_keys, token_keys, usage,
+    keys, mounts, openapi, organizations, refusals, resource_servers, revocations, roles, signing_keys, status_feed, token_keys,
+    usage,
 };
 use crate::app::App;
 
@@ -74,6 +75,7 @@ pub(super) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(import_keys::list_import_keys, import_keys::create_import_key))
         .routes(routes!(import_keys::show_import_key, import_keys::delete_import_key))
         .routes(routes!(revocations::list_revocations, revocations::create_revocation))
+        .routes(routes!(status_feed::show_status_feed))
         .routes(routes!(refusals::list_refusals))
         .routes(routes!(refusals::show_refusal))
         .routes(routes!(audit::list_audit_events))

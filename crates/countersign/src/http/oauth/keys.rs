@@ -58,7 +58,7 @@ fn respond(document: &KeySetDocument, request: &HeaderMap) -> Response {
 }
 
 /// RFC 9110 section 13.1.2: `*`, or a list of tags compared weakly.
-fn names_tag(tags: &[u8], etag: &str) -> bool {
+pub(in crate::http) fn names_tag(tags: &[u8], etag: &str) -> bool {
     let Ok(tags) = std::str::from_utf8(tags) else { return false };
     tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }

@@ -25,7 +25,8 @@ pub(in crate::http) async fn at_server(State(app): State<Arc<App>>, NestedMount(
 
 fn metadata(app: &App, path: &str, endpoints: EndpointPaths, base: &ArrivedAt) -> Response {
     let Some(mount) = resolve(app, base, path) else { return unknown_path() };
-    let document = AuthorizationServerMetadata::new(&mount.issuer, endpoints, &mount.server.keys.algorithms());
+    let document = AuthorizationServerMetadata::new(&mount.issuer, endpoints, &mount.server.keys.algorithms())
+        .with_status(&mount.status_endpoint, mount.server.has_status_lists);
     let mut response = json(StatusCode::OK, &document);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     allow_any_origin(response.headers_mut());

@@ -56,6 +56,7 @@ pub fn decide(
     };
     Ok(AccessTokenSpec {
         issuer: mount.issuer.clone(),
+        status_endpoint: Arc::clone(&mount.status_endpoint),
         server: Arc::clone(&mount.server),
         signing_alg: resource_server.signing_alg.unwrap_or(mount.server.signing_alg),
         client_id: client.client().id.clone(),

@@ -56,6 +56,7 @@ pub fn decide(
     let scope = scope_of(key, grant, ask.scope.as_ref())?;
     Ok(AccessTokenSpec {
         issuer: mount.issuer.clone(),
+        status_endpoint: Arc::clone(&mount.status_endpoint),
         server: Arc::clone(&mount.server),
         signing_alg: resource_server.signing_alg.unwrap_or(mount.server.signing_alg),
         client_id: key.client().id.clone(),

@@ -19,6 +19,7 @@ mod objects;
 mod refusals;
 mod signing_keys;
 mod sources;
+mod ssf;
 mod store;
 mod traces;
 mod unkey;

@@ -82,7 +82,8 @@ pub(crate) fn scope(text: &str) -> Scope {
 impl TestApp {
     pub(crate) async fn authorization_server(&self, id: &str, signing_alg: Algorithm, default_audience: Option<&str>) {
         let default_audience = default_audience.map(|audience| Audience::try_from(audience).unwrap());
-        let new = NewAuthorizationServer { id: issuer_id(id), name: id.to_owned(), signing_alg, default_audience };
+        let new =
+            NewAuthorizationServer { id: issuer_id(id), name: id.to_owned(), signing_alg, status_lists: false, default_audience };
         authorization_servers::create(&self.app, &Actor::command_line(), new).await.unwrap();
     }
 

@@ -62,15 +62,15 @@ impl Signer for RemoteSigner {
         self.key.public_jwk(self.id.as_str())
     }
 
-    fn sign(&self, signing_input: &str) -> Signing {
-        let (key, input, service) = (Arc::clone(&self.key), signing_input.to_owned(), Arc::clone(&self.service));
+    fn sign(&self, message: &[u8]) -> Signing {
+        let (key, input, service) = (Arc::clone(&self.key), message.to_owned(), Arc::clone(&self.service));
         Signing::Elsewhere(Box::pin(async move {
             service.send_modify(|(_, asked)| *asked += 1);
             let mut state = service.subscribe();
             tokio::task::yield_now().await;
             match state.wait_for(|(service, _)| *service != Service::Holds).await.unwrap().0 {
                 Service::Fails => Err(SignError::Unavailable("connection refused by 192.0.2.9".to_owned())),
-                Service::Answers | Service::Holds => Ok(key.sign(input.as_bytes())?),
+                Service::Answers | Service::Holds => Ok(key.sign(&input)?),
             }
         }))
     }

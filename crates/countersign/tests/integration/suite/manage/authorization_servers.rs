@@ -21,7 +21,7 @@ async fn one_is_created_shown_listed_changed_and_deleted() {
     assert_eq!(
         object,
         json!({
-            "id": "second", "name": "Second", "signing_alg": "ES256", "rotation_interval_seconds": 7_776_000,
+            "id": "second", "name": "Second", "signing_alg": "ES256", "rotation_interval_seconds": 7_776_000, "status_lists": false,
             "created_at": "2027-01-15T08:00:00.750Z", "updated_at": "2027-01-15T08:00:00.750Z",
         })
     );

@@ -166,6 +166,7 @@ impl World {
             without_body("list_import_keys", "/import-keys"),
             without_body("show_import_key", &import_key),
             without_body("list_revocations", "/revocations"),
+            without_body("show_status_feed", "/status-feed"),
             without_body("show_refusal", &format!("/refusals/{}", self.refused)),
             without_body("list_audit_events", "/audit/events"),
             without_body("verify_audit_log", "/audit/verification"),

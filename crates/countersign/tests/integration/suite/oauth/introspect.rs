@@ -254,7 +254,7 @@ async fn a_jwt_of_another_kind_signed_by_the_same_key_is_inactive() {
             claims.insert((*name).to_owned(), value.clone());
         }
         let input = SigningInput::new(key.algorithm(), key.key_id().as_str(), typ, &claims).unwrap();
-        let signature = key.sign(input.as_str()).await.unwrap();
+        let signature = key.sign(input.as_str().as_bytes()).await.unwrap();
         input.with_signature(&signature)
     };
     assert!(app.is_active(&a, &sign("at+jwt", &[]).await).await);

@@ -4,3 +4,5 @@ use super::ENGINE;
 
 mod hosts;
 mod mounts;
+mod status_feed;
+mod status_lists;

@@ -23,6 +23,7 @@ async fn what_exists_already_is_said_by_kind_and_name() {
         id: issuer_id("default"),
         name: "again".to_owned(),
         signing_alg: Algorithm::ES256,
+        status_lists: false,
         default_audience: None,
     };
     let server = authorization_servers::create(app, &Actor::command_line(), new).await.unwrap_err();

@@ -57,6 +57,7 @@ async fn names_and_labels_are_refused_with_control_characters_and_wrong_lengths(
             id: issuer_id("other"),
             name: name.to_owned(),
             signing_alg: Algorithm::ES256,
+            status_lists: false,
             default_audience: None,
         };
         let mut resource_server = api("https://named.test", "s");

@@ -146,6 +146,7 @@ async fn keys_that_are_made_meanwhile_are_sealed_by_the_new_key_or_not_at_all() 
                 id: crate::support::issuer_id(&format!("as-{number}")),
                 name: "made meanwhile".to_owned(),
                 signing_alg: countersign_protocol::jose::Algorithm::EdDSA,
+                status_lists: false,
                 default_audience: None,
             };
             tokio::spawn(async move { countersign::authorization_servers::create(&app, &Actor::command_line(), new).await })

@@ -28,10 +28,12 @@ fn nested(server: &str) -> [String; 4] {
 }
 
 fn expected(issuer: &str, token: &str, keys: &str, alg: &str) -> Value {
+    let server = issuer.strip_prefix("https://as.test/oauth2/").unwrap_or("default");
     let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
     let algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
     json!({
         "issuer": issuer,
+        "countersign_status_stream_endpoint": format!("https://as.test/oauth2/{server}/v1/status/stream"),
         "token_endpoint": token,
         "jwks_uri": keys,
         "introspection_endpoint": token.replace("token", "introspect"),
@@ -176,6 +178,9 @@ async fn g108_everything_advertised_works() {
         assert_eq!(advertised, algs);
         assert_eq!(list("response_types_supported"), Vec::<String>::new());
         let urls: Vec<&String> = metadata.as_object().unwrap().keys().filter(|name| name.ends_with("_endpoint")).collect();
-        assert_eq!(urls, ["introspection_endpoint", "revocation_endpoint", "token_endpoint"]);
+        assert_eq!(urls, ["countersign_status_stream_endpoint", "introspection_endpoint", "revocation_endpoint", "token_endpoint"]);
+        // It is there, for who may follow it.
+        let stream = app.get(metadata["countersign_status_stream_endpoint"].as_str().unwrap()).send().await;
+        assert_eq!(stream.status, 401);
     }
 }
