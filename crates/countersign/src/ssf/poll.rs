@@ -27,7 +27,7 @@ pub struct Polled {
 /// there is none.
 ///
 /// # Errors
-/// [`StoreError`], [`TransmitterError`].
+/// [`PollError`].
 pub async fn poll(
     app: &App,
     stream: &SsfStream,
