@@ -376,6 +376,8 @@ impl App {
             Some(ChangeKind::RevocationMark) if self.revocations.apply_mark(object_id) => Ok(()),
             Some(ChangeKind::RevokedToken) if self.revocations.apply_token(object_id) => Ok(()),
             Some(ChangeKind::RevocationMark | ChangeKind::RevokedToken) | None => self.resync().await,
+            // Nothing of it is in memory but in the feed itself.
+            Some(ChangeKind::StatusFeedKey) => Ok(()),
         }
     }
 

@@ -279,7 +279,7 @@ impl VerifierBuilder {
             return Err(BuildError::Leeway);
         }
         #[cfg(feature = "status")]
-        if !self.has_sound_status_policy() {
+        if !self.status_policy.is_sound(self.can_ask()) {
             return Err(BuildError::StatusPolicy);
         }
         let audience = self.audience.clone().map_err(BuildError::Audience)?;
@@ -314,31 +314,34 @@ impl VerifierBuilder {
         }
         let metadata = self.metadata.take().map(|metadata| metadata.publish(named)).transpose().map_err(BuildError::Resource)?;
         start_fetching(&issuers, &*clock, is_real_time);
-        Ok(Verifier::new(Inner {
+        let verifier = Verifier::new(Inner {
             issuers,
             audience,
             challenger: Challenger { realm: self.realm, metadata_url: metadata.as_ref().map(|own| own.url().to_owned()) },
             metadata,
             tokens: TokenCache::new(self.token_cache_entries),
             clock,
-            #[cfg(feature = "status")]
-            status_policy: self.status_policy,
             #[cfg(feature = "introspection")]
             introspector,
             #[cfg(feature = "api-keys")]
             api_keys,
             #[cfg(feature = "metrics")]
             observer: self.observer,
-        }))
+        });
+        #[cfg(feature = "status")]
+        let verifier = verifier.with_status_policy(self.status_policy)?;
+        Ok(verifier)
     }
 
-    #[cfg(feature = "status")]
-    fn has_sound_status_policy(&self) -> bool {
-        #[cfg(feature = "introspection")]
-        if self.status_policy == StatusPolicy::Introspect && self.introspection.is_none() {
-            return false;
-        }
-        self.status_policy.is_sound()
+    #[cfg(all(feature = "status", feature = "introspection"))]
+    const fn can_ask(&self) -> bool {
+        self.introspection.is_some()
+    }
+
+    #[cfg(all(feature = "status", not(feature = "introspection")))]
+    #[expect(clippy::unused_self, reason = "the same shape as with introspection")]
+    const fn can_ask(&self) -> bool {
+        false
     }
 
     /// How to reach the issuers; checks that it leads to each of them.

@@ -156,6 +156,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ),
     ),
     scenario(
+        29,
+        "a node is cut off from the database, and by that from the other nodes",
+        "its verifiers grow stale in the documented time; what was revoked elsewhere reaches them once it is back",
+        Whole,
+    ),
+    scenario(
         30,
         "64 requests at once for what may happen once",
         "exactly one succeeds",

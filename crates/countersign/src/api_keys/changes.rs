@@ -108,7 +108,7 @@ impl KeyChanges {
                 Err(_) => self.everything = true,
             },
             Some(ChangeKind::Catalog) | None => self.everything = true,
-            Some(ChangeKind::RevocationMark | ChangeKind::RevokedToken) => {}
+            Some(ChangeKind::RevocationMark | ChangeKind::RevokedToken | ChangeKind::StatusFeedKey) => {}
         }
     }
 }

@@ -30,7 +30,8 @@ pub struct Withdrawn {
 /// signs from now on, however young it is: verifiers that have not heard of it refuse
 /// good tokens until they ask again, 60 seconds at most, and the other choice is that
 /// all of them accept forged ones. With `also_successor` the successor is withdrawn
-/// too, for whoever got the one may have got the other; new keys take both places.
+/// too, for whoever got the one may have got the other; new keys take both places. So it may
+/// be with the key of the status feed, which is replaced in any case.
 ///
 /// # Errors
 /// [`ChangeError::NotFound`]; [`ChangeError::State`] when the key is retired, or was
@@ -63,6 +64,8 @@ pub async fn replace_compromised(
                 let not_before = mark(tx, &marked, now).await?;
                 standing.push((marked, not_before));
             }
+            tx.delete_status_feed_key(&compromised.authorization_server_id).await?;
+            tx.record_change(ChangeKind::StatusFeedKey, compromised.authorization_server_id.as_str(), now);
             let names: Vec<&str> = withdrawn.iter().map(SigningKeyId::as_str).collect();
             let event = by
                 .event("signing_key.withdrawn", "signing_key", id.as_str())

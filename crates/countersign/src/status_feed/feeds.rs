@@ -1,7 +1,7 @@
 //! The feeds of this node.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use countersign_protocol::Timestamp;
@@ -37,6 +37,8 @@ pub enum FeedError {
 #[derive(Debug)]
 pub struct StatusFeeds {
     feeds: RwLock<HashMap<AuthorizationServerId, Arc<Feed>>>,
+    /// How often a key that signs one was replaced.
+    replaced_keys: AtomicU64,
     /// Until when this node knows of every change, in milliseconds.
     complete_until: AtomicI64,
     /// Whether something was told that nobody was woken for.
@@ -55,6 +57,7 @@ impl Default for StatusFeeds {
         let closed = watch::Sender::new(false);
         Self {
             feeds: RwLock::default(),
+            replaced_keys: AtomicU64::new(0),
             complete_until: AtomicI64::new(0),
             has_news: AtomicBool::new(false),
             news: Notify::new(),
@@ -75,15 +78,21 @@ impl StatusFeeds {
         if app.feed_position().is_none() || app.is_behind() {
             return Err(FeedError::Behind);
         }
-        if let Some(feed) = self.find(&server.id) {
-            return Ok(feed);
+        loop {
+            if let Some(feed) = self.find(&server.id) {
+                return Ok(feed);
+            }
+            let replaced_keys = self.replaced_keys.load(Ordering::SeqCst);
+            let key = FeedKey::of(app, &server.id).await?;
+            let epoch = u64::from_be_bytes(random::<8>(app.entropy.as_ref()));
+            let tag = server.keys.document().etag.clone();
+            let feed = Arc::new(Feed::new(server.id.clone(), key, epoch, tag, self.complete_until()));
+            let mut feeds = self.feeds.write().unwrap_or_else(PoisonError::into_inner);
+            // The key may have been replaced since it was read, before there was a feed to end.
+            if self.replaced_keys.load(Ordering::SeqCst) == replaced_keys {
+                return Ok(Arc::clone(feeds.entry(server.id.clone()).or_insert(feed)));
+            }
         }
-        let key = FeedKey::of(app, &server.id).await?;
-        let epoch = u64::from_be_bytes(random::<8>(app.entropy.as_ref()));
-        let tag = server.keys.document().etag.clone();
-        let feed = Arc::new(Feed::new(server.id.clone(), key, epoch, tag, self.complete_until()));
-        let mut feeds = self.feeds.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::clone(feeds.entry(server.id.clone()).or_insert(feed)))
     }
 
     fn find(&self, server: &AuthorizationServerId) -> Option<Arc<Feed>> {
@@ -97,6 +106,9 @@ impl StatusFeeds {
 
     /// Tells followers of a change that this node has applied to its memory.
     pub(crate) fn tell(&self, app: &App, change: &Change) {
+        if change.kind == Some(ChangeKind::StatusFeedKey) {
+            return self.replace_key(&change.object_id);
+        }
         for feed in self.all() {
             let server =
                 (change.kind == Some(ChangeKind::Catalog)).then(|| app.catalog().authorization_server(&feed.server).cloned());
@@ -109,6 +121,16 @@ impl StatusFeeds {
     pub(crate) fn begin_anew(&self) {
         let ended = std::mem::take(&mut *self.feeds.write().unwrap_or_else(PoisonError::into_inner));
         ended.values().for_each(|feed| feed.end());
+    }
+
+    /// What the former key signed is worth nothing any more: whoever follows takes a snapshot.
+    fn replace_key(&self, server: &str) {
+        let ended = {
+            let mut feeds = self.feeds.write().unwrap_or_else(PoisonError::into_inner);
+            self.replaced_keys.fetch_add(1, Ordering::SeqCst);
+            AuthorizationServerId::parse(server).and_then(|server| feeds.remove(&server))
+        };
+        ended.inspect(|feed| feed.end());
     }
 
     /// One feed begins anew.

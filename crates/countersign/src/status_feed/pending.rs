@@ -45,6 +45,8 @@ impl Pending {
             Some(ChangeKind::Client) => self.add_key(format!("client {id}")),
             // A resource server may be gone, and its keys with it.
             Some(ChangeKind::Catalog) | None => self.add_key(EVERY_KEY.to_owned()),
+            // Its feed ends.
+            Some(ChangeKind::StatusFeedKey) => {}
         }
     }
 

@@ -26,10 +26,13 @@ pub enum ChangeKind {
     RevocationMark,
     /// A revoked token, which the object id spells out.
     RevokedToken,
+    /// The key that signs the status feed of an authorization server, whose id it is.
+    StatusFeedKey,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 5] = [Self::ApiKey, Self::Catalog, Self::Client, Self::RevocationMark, Self::RevokedToken];
+    const ALL: [Self; 6] =
+        [Self::ApiKey, Self::Catalog, Self::Client, Self::RevocationMark, Self::RevokedToken, Self::StatusFeedKey];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -38,6 +41,7 @@ impl ChangeKind {
             Self::Client => "client",
             Self::RevocationMark => "revocation_mark",
             Self::RevokedToken => "revoked_token",
+            Self::StatusFeedKey => "status_feed_key",
         }
     }
 }

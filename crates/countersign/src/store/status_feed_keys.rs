@@ -11,7 +11,8 @@ use crate::status_feed::StoredFeedKey;
 statements! {
     INSERT = "INSERT INTO status_feed_keys (id, authorization_server_id, sealed_private_key, created_at) VALUES ($1, $2, $3, $4) \
               ON CONFLICT DO NOTHING";
-    SIGNING = "SELECT id, sealed_private_key FROM status_feed_keys WHERE authorization_server_id = $1 AND retired_at IS NULL";
+    SIGNING = "SELECT id, sealed_private_key FROM status_feed_keys WHERE authorization_server_id = $1";
+    DELETE = "DELETE FROM status_feed_keys WHERE authorization_server_id = $1";
 }
 
 impl Tx {
@@ -26,6 +27,13 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let values = [key.id.as_str().into(), server.as_str().into(), key.sealed_private_key.as_str().into(), now.into()];
         self.query(&INSERT, &values).await.map(drop)
+    }
+}
+
+impl Tx {
+    /// The feed of an authorization server is signed by another key from now on, if by any.
+    pub(crate) async fn delete_status_feed_key(&mut self, server: &AuthorizationServerId) -> Result<(), StoreError> {
+        self.query(&DELETE, &[server.as_str().into()]).await.map(drop)
     }
 }
 

@@ -13,11 +13,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::faults::report;
 use crate::support::http::Connection;
-use crate::support::{AUDIENCE, Client, Database, Instance, Server, alone, eventually, free_port, until};
+use crate::support::{AUDIENCE, Client, Database, Instance, Server, Wire, alone, eventually, free_port, until};
 
 /// A revocation is refused by every verifier this long after it was acknowledged.
 const BOUND: Duration = Duration::from_secs(1);
+/// After a node was cut off, this long after its database answers again.
+const AFTER_A_PARTITION: Duration = Duration::from_secs(5);
 /// Many tokens and failures in a row.
 const WITHOUT_BUDGETS: [&str; 2] = ["budgets.client_failures_per_minute=0", "budgets.source_failures_per_minute=0"];
 
@@ -162,6 +165,58 @@ async fn a_verifier_goes_on_at_another_node_when_its_own_is_gone() {
     assert_eq!(verifier.status().next().unwrap().1.snapshots, 2);
     b.process.stop().await;
     database.drop_it().await;
+}
+
+/// What is known of revocations is fresh for this long, and so is a node that is cut off.
+const FRESH: Duration = Duration::from_secs(15);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r29_a_node_that_is_cut_off_passes_for_fresh_no_longer_than_documented() {
+    let _alone = alone().await;
+    let database = Database::create().await;
+    let wire = Wire::to_database(&database).await;
+    let instance = Instance::postgres(&database).init().await;
+    let (front, port_a, port_b) = (free_port(), free_port(), free_port());
+    let balancer = Balancer::start(front, port_a).await;
+    let mut a = instance.serve_as(front, port_a, &WITHOUT_BUDGETS).await;
+    let over_the_wire = format!("storage.url={}", wire.url_of(&database));
+    let mut b = instance.serve_as(front, port_b, &[&WITHOUT_BUDGETS[..], &[&over_the_wire]].concat()).await;
+    let own = prepare(&a).await;
+    let client = partner(&a, "partner").await;
+    let token = a.token(&client).await.token();
+    let operator = a.operator_token().await;
+    balancer.target.send_replace(port_b);
+    let strict = following(&a.base, feed(&a.base, &own)).await;
+    let bounded = strict.with_status_policy(StatusPolicy::BoundedByTtl).unwrap();
+    wire.falls_silent();
+    let cut = Instant::now();
+    revoke(port_a, &operator, &json!({ "kind": "token", "value": token })).await;
+    // Nobody told it. It is the age of what it knows that gives it away.
+    let denied = loop {
+        match strict.verify_token(&token).await {
+            Ok(_) => assert!(cut.elapsed() < FRESH + BOUND, "still fresh after {:?}", cut.elapsed()),
+            Err(denied) => break denied,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((denied.status().as_u16(), denied.code()), (503, ErrorCode::StatusUnknown));
+    let stale_after = cut.elapsed();
+    bounded.verify_token(&token).await.unwrap();
+    wire.works_again();
+    let after = refused(&bounded, &token, Instant::now()).await;
+    assert!(after <= AFTER_A_PARTITION, "{after:?}");
+    a.process.stop().await;
+    b.process.stop().await;
+    database.drop_it().await;
+    report(
+        "r29",
+        &format!(
+            "a node was cut off: who fails closed judged nothing after {} ms, and {} ms after the wire worked again its \
+             verifiers refused what the other node had revoked",
+            stale_after.as_millis(),
+            after.as_millis()
+        ),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,9 +42,15 @@ impl StatusPolicy {
     /// The shortest time that [`StatusPolicy::FailClosed`] takes.
     pub const MIN_FAIL_CLOSED: Duration = Duration::from_secs(15);
 
-    /// Whether a time is one that the policy can keep.
-    pub(crate) fn is_sound(self) -> bool {
-        !matches!(self, Self::FailClosed(max) if max < Self::MIN_FAIL_CLOSED)
+    /// Whether the policy can be kept, by a verifier that can ask the issuer or not.
+    #[cfg_attr(not(feature = "introspection"), expect(unused_variables, reason = "nobody asks"))]
+    pub(crate) fn is_sound(self, can_ask: bool) -> bool {
+        match self {
+            Self::BoundedByTtl => true,
+            #[cfg(feature = "introspection")]
+            Self::Introspect => can_ask,
+            Self::FailClosed(max) => max >= Self::MIN_FAIL_CLOSED,
+        }
     }
 
     /// What to do with a good token that lives for `life_millis`, what was heard being
@@ -101,7 +107,7 @@ mod tests {
 
     #[test]
     fn less_than_three_heartbeats_is_no_bound() {
-        assert!(!StatusPolicy::FailClosed(Duration::from_millis(14_999)).is_sound());
-        assert!(StatusPolicy::FailClosed(Duration::from_secs(15)).is_sound() && StatusPolicy::BoundedByTtl.is_sound());
+        let closed = |millis| StatusPolicy::FailClosed(Duration::from_millis(millis)).is_sound(true);
+        assert!(!closed(14_999) && closed(15_000) && StatusPolicy::BoundedByTtl.is_sound(false));
     }
 }

@@ -282,6 +282,26 @@ async fn without_news_each_policy_does_as_documented() {
 }
 
 #[tokio::test]
+async fn a_route_may_have_a_policy_of_its_own() {
+    let feed = Feed::new().await;
+    let strict = feed.verifier.with_status_policy(StatusPolicy::FailClosed(Duration::from_secs(20))).unwrap();
+    let token = feed.token(1);
+    // What one of them remembers is judged anew by the other.
+    feed.verifier.verify_token(&token).await.unwrap();
+    feed.advance(20);
+    strict.verify_token(&token).await.unwrap();
+    feed.advance(1);
+    assert_eq!(strict.verify_token(&token).await.unwrap_err().code(), ErrorCode::StatusUnknown);
+    feed.verifier.verify_token(&token).await.unwrap();
+    // Both hear the same.
+    feed.server.revoke(1);
+    feed.is_refused(&token, REVOKED).await;
+    assert_eq!(strict.verify_token(&token).await.unwrap_err().code(), ErrorCode::TokenRevoked);
+    let flaps = StatusPolicy::FailClosed(Duration::from_secs(14));
+    assert!(matches!(feed.verifier.with_status_policy(flaps), Err(BuildError::StatusPolicy)));
+}
+
+#[tokio::test]
 async fn policies_that_cannot_be_kept_are_refused() {
     let (key, server) = (new_key(Algorithm::EdDSA), StatusServer::start(new_key(Algorithm::EdDSA)).await);
     let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(NOW)));
@@ -337,6 +357,11 @@ mod introspected {
         assert_eq!(feed.refusal(&token).await, ("CS-1016", 401));
         *answer.lock().unwrap() = Some(true);
         feed.verifier.verify_token(&token).await.unwrap();
+        // A route for which this is too much.
+        let bounded = feed.verifier.with_status_policy(StatusPolicy::BoundedByTtl).unwrap();
+        *answer.lock().unwrap() = Some(false);
+        bounded.verify_token(&token).await.unwrap();
+        bounded.with_status_policy(StatusPolicy::Introspect).unwrap().verify_token(&token).await.unwrap_err();
         // Nobody answers: as the default.
         *answer.lock().unwrap() = None;
         feed.verifier.verify_token(&token).await.unwrap();

@@ -6,7 +6,7 @@ use countersign_protocol::jose::SigningKey;
 use countersign_verify::{Algorithm, ManualClock, StatusLists, StatusPolicy, Timestamp, Verifier};
 use serde_json::{Value, json};
 
-use crate::status_server::{LIST_LIFE, StatusServer, TTL};
+use crate::status_server::{Forged, LIST_LIFE, StatusServer, TTL};
 use crate::support::{AUDIENCE, NOW, key_set, new_key, refusal, token_of};
 
 const UNKNOWN: (&str, u16) = ("CS-1303", 503);
@@ -53,6 +53,12 @@ impl Lists {
         refusal(self.verifier.verify_token(token).await)
     }
 
+    /// As without a list: what lives for at most ten minutes expires soon enough.
+    async fn has_none(&self, why: &str) {
+        assert!(self.accepts(&self.token(1, 600)).await, "{why}");
+        assert_eq!(self.refusal(&self.token(1, 601)).await, UNKNOWN, "{why}");
+    }
+
     fn advance(&self, seconds: i64) {
         self.clock.advance_seconds(seconds);
         self.server.lock().now = Timestamp::from_seconds(countersign_verify::Clock::now(&*self.clock).as_seconds());
@@ -84,7 +90,7 @@ async fn a_list_is_asked_for_once_before_its_time_to_live_is_over() {
 }
 
 #[tokio::test]
-async fn a_place_that_does_not_exist_is_no_place() {
+async fn f101_a_place_that_does_not_exist_is_no_place() {
     let lists = Lists::new().await;
     let elsewhere = "https://elsewhere.test/oauth2/default/v1/status/3f";
     let beside = format!("{}1/oauth2/default/v1/status/3f", lists.server.base);
@@ -105,7 +111,7 @@ async fn a_place_that_does_not_exist_is_no_place() {
 }
 
 #[tokio::test]
-async fn what_the_issuer_did_not_sign_for_this_url_and_now_is_no_list() {
+async fn f101_what_the_issuer_did_not_sign_for_this_url_and_now_is_no_list() {
     for fault in ["key", "expired", "future"] {
         let lists = Lists::new().await;
         match fault {
@@ -113,9 +119,12 @@ async fn what_the_issuer_did_not_sign_for_this_url_and_now_is_no_list() {
             "expired" => lists.server.lock().now = Timestamp::from_seconds(NOW - LIST_LIFE),
             _ => lists.server.lock().now = Timestamp::from_seconds(NOW + 6),
         }
-        // As without a list: what lives for at most ten minutes expires soon enough.
-        assert!(lists.accepts(&lists.token(1, 600)).await, "{fault}");
-        assert_eq!(lists.refusal(&lists.token(1, 601)).await, UNKNOWN, "{fault}");
+        lists.has_none(fault).await;
+    }
+    for forged in [Forged::Type, Forged::Url, Forged::Bits, Forged::NoZlib, Forged::Bomb, Forged::NoTtl] {
+        let lists = Lists::new().await;
+        lists.server.lock().list_forged = Some(forged);
+        lists.has_none(&format!("{forged:?}")).await;
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) fails_with: Option<u16>,
     /// The key that lists are signed with.
     pub(crate) list_key: SigningKey,
+    /// What else is in a list than should be.
+    pub(crate) list_forged: Option<Forged>,
     pub(crate) now: Timestamp,
     list: StatusList,
     position: Position,
@@ -54,6 +56,18 @@ pub(crate) struct StatusServer {
     pub(crate) base: String,
     state: Arc<Mutex<State>>,
     feed_key: Arc<SigningKey>,
+}
+
+/// How a list that is rightly signed is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forged {
+    Type,
+    Url,
+    Bits,
+    NoZlib,
+    /// Much more than a list may be, in a few kilobytes.
+    Bomb,
+    NoTtl,
 }
 
 /// A body that is whole, or comes as it is written.
@@ -82,6 +96,7 @@ impl StatusServer {
             asked: Vec::new(),
             fails_with: None,
             list_key,
+            list_forged: None,
             now: Timestamp::from_seconds(NOW),
             list: StatusList::new(PLACES),
             position: Position { epoch: 1, seq: 0 },
@@ -188,8 +203,7 @@ impl StatusServer {
             "/keys" => whole(json!({ "keys": [self.feed_key.public_jwk("f1")] }).to_string()),
             "/3f" => {
                 let url = self.list_url();
-                let claims = StatusListClaims::new(&state.list, &url, "https://as.test", state.now, TTL, LIST_LIFE);
-                whole(sign_jwt(&state.list_key, "k1", "statuslist+jwt", &claims).unwrap())
+                whole(signed_list(state, &url))
             }
             _ if asked.headers["authorization"] != "Bearer own" => (401, Answer::Whole(None)),
             "/snapshot" => whole(self.snapshot(state)),
@@ -222,6 +236,22 @@ impl StatusServer {
         };
         snapshot.sign(&self.feed_key, "f1").unwrap()
     }
+}
+
+fn signed_list(state: &State, url: &str) -> String {
+    let claims = StatusListClaims::new(&state.list, url, "https://as.test", state.now, TTL, LIST_LIFE);
+    let mut claims = serde_json::to_value(claims).unwrap();
+    let list = &mut claims["status_list"];
+    match state.list_forged {
+        Some(Forged::Url) => claims["sub"] = json!(format!("{url}1")),
+        Some(Forged::Bits) => list["bits"] = json!(3),
+        Some(Forged::NoZlib) => list["lst"] = json!("AAAA"),
+        Some(Forged::Bomb) => list["lst"] = json!(StatusList::new(8 * 16 * 1024 * 1024).to_lst()),
+        Some(Forged::NoTtl) => claims["ttl"] = json!(0),
+        Some(Forged::Type) | None => {}
+    }
+    let kind = if state.list_forged == Some(Forged::Type) { "at+jwt" } else { "statuslist+jwt" };
+    sign_jwt(&state.list_key, "k1", kind, &claims).unwrap()
 }
 
 fn event_of(position: Position, token: &str) -> String {

@@ -15,7 +15,6 @@ mod r20_slow_clients;
 mod r22_restart;
 mod r32_log;
 pub(crate) mod size;
-mod wire;
 
 /// Says what a scenario counted, in the words of the report.
 pub(crate) fn report(scenario: &str, counted: &str) {

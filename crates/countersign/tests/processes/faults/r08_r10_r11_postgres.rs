@@ -13,9 +13,8 @@ use super::ledger::Writer;
 use super::load::{Load, Protocol};
 use super::report;
 use super::size::{DATABASE_RESTARTS, FLAPS, PARALLEL_ROUNDS, SILENT_REQUESTS};
-use super::wire::Wire;
 use crate::support::http::Connection;
-use crate::support::{AUDIENCE, Cluster, Database, Instance, Server, alone, eventually};
+use crate::support::{AUDIENCE, Cluster, Database, Instance, Server, Wire, alone, eventually};
 
 /// The longest that a request waits for a database that does not answer.
 const BOUND: Duration = Duration::from_secs(3);
@@ -80,10 +79,8 @@ async fn r08_postgresql_restarts_and_everything_goes_on() {
 async fn r10_a_database_that_falls_silent_costs_bounded_waits() {
     let _alone = alone().await;
     let mut database = Database::create().await;
-    let (before, after) = database.url.rsplit_once(':').map(|(before, after)| (before.to_owned(), after.to_owned())).unwrap();
-    let (port, name) = after.split_once('/').unwrap();
-    let wire = Wire::to(port.parse().unwrap()).await;
-    database.url = format!("{before}:{}/{name}", wire.port);
+    let wire = Wire::to_database(&database).await;
+    database.url = wire.url_of(&database);
     let instance = Instance::postgres(&database).init().await;
     let client = instance.client("steady-client").await;
     let mut server = instance.serve(&["storage.timeout_ms=1000", "storage.max_connections=5"]).await;

@@ -10,6 +10,7 @@ mod process;
 mod programs;
 mod proxy;
 pub(crate) mod tls;
+mod wire;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,7 @@ pub(crate) use postgres::Database;
 pub(crate) use process::{Finished, Process, command, run, run_with_input};
 pub(crate) use programs::{example, shared_object};
 pub(crate) use proxy::{Fault, Proxy};
+pub(crate) use wire::Wire;
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_countersign");

@@ -197,6 +197,25 @@ async fn a_gap_in_the_change_feed_begins_the_feed_anew() {
 }
 
 #[tokio::test]
+async fn an_emergency_rotation_replaces_the_key_of_the_feed_too() {
+    let mut world = World::start().await;
+    let (before, keys) = (world.snapshot().await, world.get("keys").send().await.text().to_owned());
+    let app = Arc::clone(&world.app().app);
+    let compromised = {
+        let catalog = app.catalog();
+        catalog.authorization_server(&issuer_id("default")).unwrap().keys.active(Algorithm::ES256).unwrap().key_id().clone()
+    };
+    countersign::signing_keys::replace_compromised(&app, &by(), &compromised, false).await.unwrap();
+    world.tell(false).await;
+    world.get(&format!("deltas?after={}", before.position)).send().await.assert_problem(409, ErrorCode::StatusFeedGone);
+    assert_ne!(world.get("keys").send().await.text(), keys);
+    // It is signed by the new key, and has the mark of the old signing key.
+    let after = world.snapshot().await;
+    assert!(after.marks.iter().any(|mark| mark.to_string().contains(compromised.as_str())), "{:?}", after.marks);
+    assert_eq!(world.app().database.count("SELECT count(*) FROM status_feed_keys").await, 1);
+}
+
+#[tokio::test]
 async fn only_who_may_read_the_status_follows_it() {
     let world = World::start().await;
     let nobody = world.app().caller("nobody", "clients:read", None).await;

@@ -6,15 +6,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub(super) struct Wire {
-    pub(super) port: u16,
+use super::Database;
+
+pub(crate) struct Wire {
+    port: u16,
     works: watch::Sender<bool>,
     _accepting: JoinSet<()>,
 }
 
 impl Wire {
     /// Leads to a port on this machine.
-    pub(super) async fn to(target: u16) -> Self {
+    async fn to(target: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let works = watch::Sender::new(true);
@@ -29,11 +31,23 @@ impl Wire {
         Self { port, works, _accepting: accepting }
     }
 
-    pub(super) fn falls_silent(&self) {
+    /// Leads to the database's server.
+    pub(crate) async fn to_database(database: &Database) -> Self {
+        let (_, after) = database.url.rsplit_once(':').unwrap();
+        Self::to(after.split_once('/').unwrap().0.parse().unwrap()).await
+    }
+
+    /// The database as it is found through this wire.
+    pub(crate) fn url_of(&self, database: &Database) -> String {
+        let (before, after) = database.url.rsplit_once(':').unwrap();
+        format!("{before}:{}/{}", self.port, after.split_once('/').unwrap().1)
+    }
+
+    pub(crate) fn falls_silent(&self) {
         self.works.send_replace(false);
     }
 
-    pub(super) fn works_again(&self) {
+    pub(crate) fn works_again(&self) {
         self.works.send_replace(true);
     }
 }
