@@ -78,7 +78,7 @@ impl TestApp {
 
     pub(crate) async fn start_with(engine: Engine, setup: Setup) -> Self {
         CapturedLog::prepare();
-        let database = Arc::new(Database::create(engine).await);
+        let database = Arc::new(Database::with_schema(engine).await);
         // Not a whole second: rounding shows.
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_750)));
         Self::try_start(database, clock, setup, master_key(1)).await.unwrap()

@@ -28,6 +28,14 @@ impl Database {
         }
     }
 
+    /// One that a node need not migrate first. SQLite's is made faster than it is copied.
+    pub(super) async fn with_schema(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::Sqlite(SqliteDatabase::create()),
+            Engine::Postgres => Self::Postgres(PostgresDatabase::with_schema().await),
+        }
+    }
+
     pub(crate) fn options(&self, timeout: Duration, listen: bool) -> ConnectOptions {
         match self {
             Self::Sqlite(database) => database.options(),

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use countersign::store::ConnectOptions;
+use countersign::store::{ConnectOptions, Store};
 use countersign_protocol::Secret;
+use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 
 pub(crate) struct PostgresDatabase {
@@ -13,9 +14,25 @@ pub(crate) struct PostgresDatabase {
 
 impl PostgresDatabase {
     pub(super) async fn create() -> Self {
+        Self::create_by("").await
+    }
+
+    /// With the schema of now, copied from a database that was migrated once.
+    pub(super) async fn with_schema() -> Self {
+        static MIGRATED: OnceCell<PostgresDatabase> = OnceCell::const_new();
+        let migrated = MIGRATED.get_or_init(async || {
+            let database = Self::create().await;
+            Store::open(database.options(Duration::from_secs(30), false)).await.unwrap();
+            database
+        });
+        let options = format!("TEMPLATE {} STRATEGY file_copy", migrated.await.name);
+        Self::create_by(&options).await
+    }
+
+    async fn create_by(options: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("integration_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        connect(&server().0).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        connect(&server().0).await.batch_execute(&format!("CREATE DATABASE {name} {options}")).await.unwrap();
         Self { name }
     }
 

@@ -207,6 +207,8 @@ async fn an_emergency_rotation_replaces_the_key_of_the_feed_too() {
     };
     countersign::signing_keys::replace_compromised(&app, &by(), &compromised, false).await.unwrap();
     world.tell(false).await;
+    // Its own access token was signed by the old signing key.
+    world.verifier = world.app().caller("orders-api-2", "status:read", None).await;
     world.get(&format!("deltas?after={}", before.position)).send().await.assert_problem(409, ErrorCode::StatusFeedGone);
     assert_ne!(world.get("keys").send().await.text(), keys);
     // It is signed by the new key, and has the mark of the old signing key.
