@@ -106,7 +106,7 @@ impl Instance<'_> {
         let client = |id: &str| self.credential(&mut command(&["client", "create", id, "--id", id]));
         run(&["authorization-server", "update", "default", "--status-lists", "true"])?;
         run(&["resource-server", "create", AUDIENCE, "--scope", "list:users"])?;
-        let (partner, api) = (client("partner")?, client("api")?);
+        let (partner, api) = (client("partner")?, client("orders-api")?);
         run(&["grant", "create", &partner.id, AUDIENCE])?;
         run(&["grant", "create", &api.id, &management, "--scope", "status:read"])?;
         let credentials = [("CLIENT", &partner), ("STATUS_CLIENT", &api), ("MGMT_CLIENT", operator)];
