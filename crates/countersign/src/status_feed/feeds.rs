@@ -106,6 +106,10 @@ impl StatusFeeds {
 
     /// Tells followers of a change that this node has applied to its memory.
     pub(crate) fn tell(&self, app: &App, change: &Change) {
+        if change.kind.is_none() {
+            // A newer node knows what that means to followers; this one read everything anew.
+            return self.begin_anew();
+        }
         if change.kind == Some(ChangeKind::StatusFeedKey) {
             return self.replace_key(&change.object_id);
         }

@@ -48,6 +48,9 @@ pub enum ListError {
     /// There is no such list, or all of its tokens have expired.
     #[error("there is no such status list")]
     NotFound,
+    /// This node may not know what was revoked.
+    #[error("the change feed was not read for too long")]
+    Behind,
     /// It cannot be signed.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -116,6 +119,9 @@ pub async fn publish(
     number: ListNumber,
     format: ListFormat,
 ) -> Result<PublishedList, ListError> {
+    if app.is_behind() {
+        return Err(ListError::Behind);
+    }
     let (now, uri, list_id) = (app.clock.now(), format!("{status_endpoint}/{number}"), number.to_string());
     let key = server.keys.active(server.signing_alg).ok_or(IssueError::NoSigningKey(server.signing_alg))?;
     let places = app.revocations.tokens.places();

@@ -6,7 +6,7 @@ use coset::{
     TaggedCborSerializable as _, iana,
 };
 
-use super::list_token::check_times;
+use super::list_token::{check_times, check_ttl};
 use super::{StatusList, StatusListError, StatusListToken};
 use crate::Timestamp;
 use crate::jose::{Algorithm, JwkSet};
@@ -117,6 +117,7 @@ impl StatusListToken {
         check_times(issued_at, expires_at, now)?;
         let list = find(claims, &Value::from(STATUS_LIST))?.and_then(Value::as_map);
         let list = read_list(list.ok_or(StatusListError::Claim("status_list"))?)?;
+        check_ttl(ttl_seconds)?;
         Ok(Self { issued_at, expires_at, ttl_seconds, list })
     }
 }

@@ -80,6 +80,7 @@ impl StatusListToken {
         let issued_at = Timestamp::from_seconds(seconds("iat")?.ok_or(StatusListError::Claim("iat"))?);
         let (expires_at, ttl_seconds) = (seconds("exp")?.map(Timestamp::from_seconds), seconds("ttl")?);
         check_times(issued_at, expires_at, now)?;
+        check_ttl(ttl_seconds)?;
         let list = claims.get("status_list").ok_or(StatusListError::Claim("status_list"))?;
         Ok(Self { issued_at, expires_at, ttl_seconds, list: read_list(list)? })
     }
@@ -93,6 +94,11 @@ pub(super) fn check_times(issued_at: Timestamp, expires_at: Option<Timestamp>, n
         return Err(StatusListError::Expired);
     }
     Ok(())
+}
+
+/// Section 5.1: a positive number.
+pub(super) fn check_ttl(ttl_seconds: Option<i64>) -> Result<(), StatusListError> {
+    if ttl_seconds == Some(0) { Err(StatusListError::Claim("ttl")) } else { Ok(()) }
 }
 
 fn read_list(list: &Value) -> Result<StatusList, StatusListError> {

@@ -95,7 +95,8 @@ pub(super) async fn applied(
 
 /// The feed, for a caller that may follow it.
 pub(super) async fn followed(app: &Arc<App>, mount: &crate::catalog::ResolvedMount, caller: &Caller) -> Result<Arc<Feed>, Refusal> {
-    caller.require(Right::StatusRead)?;
+    // Marks name clients of every organization.
+    caller.require_for_instance(Right::StatusRead)?;
     app.status_feeds.of(app, &mount.server).await.map_err(|error| refuse(&error).into())
 }
 

@@ -63,6 +63,7 @@ pub(super) async fn one(
     match publish(&app, &mount.server, &mount.status_endpoint, number, format).await {
         Ok(list) => respond(list, format, &headers),
         Err(ListError::NotFound) => unknown_path(),
+        Err(error @ ListError::Behind) => fault(ErrorCode::Unavailable, error.to_string()),
         Err(ListError::Issue(error)) => fault(ErrorCode::Unavailable, chain(&error)),
         Err(ListError::List(error)) => fault(ErrorCode::Internal, chain(&error)),
         Err(ListError::Store(error)) => store_fault(&error),

@@ -160,10 +160,13 @@ impl Instance {
         self.serve_as(port, port, settings).await
     }
 
+    /// A setting of the instance gives way to one of the same name.
     pub(crate) fn flags(&self, more: &[&str]) -> Vec<String> {
+        let name = |setting: &str| setting.split_once('=').map(|(name, _)| name.to_owned());
         self.settings
             .iter()
             .map(String::as_str)
+            .filter(|own| !more.iter().any(|set| name(set) == name(own)))
             .chain(more.iter().copied())
             .flat_map(|set| ["--set".to_owned(), set.to_owned()])
             .collect()

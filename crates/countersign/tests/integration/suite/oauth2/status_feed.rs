@@ -166,6 +166,17 @@ async fn other_signing_keys_are_told_and_other_changes_of_the_catalog_are_not() 
 }
 
 #[tokio::test]
+async fn a_change_that_only_a_newer_node_understands_begins_the_feed_anew() {
+    let mut world = World::start().await;
+    let before = world.snapshot().await;
+    let newer = "UPDATE feed_head SET seq = seq + 1; \
+                 INSERT INTO changes (seq, changed_at, kind, object_id) SELECT seq, 0, 'a newer one', 'x' FROM feed_head";
+    world.app().database.execute(newer).await;
+    world.tell(false).await;
+    world.get(&format!("deltas?after={}", before.position)).send().await.assert_problem(409, ErrorCode::StatusFeedGone);
+}
+
+#[tokio::test]
 async fn a_position_that_cannot_be_continued_asks_for_a_snapshot() {
     let mut world = World::start().await;
     let position = world.snapshot().await.position;
@@ -228,6 +239,10 @@ async fn only_who_may_read_the_status_follows_it() {
         assert_code(&refused, 403, ErrorCode::InsufficientScope);
         assert!(refused.header("www-authenticate").unwrap().contains(r#"scope="status:read""#));
     }
+    // Marks name clients of every organization.
+    let organization = world.app().organization("Acme").await;
+    let limited = world.app().caller("limited-api", "status:read", Some(&organization)).await;
+    assert_code(&follow(world.app(), &limited, "snapshot").send().await, 403, ErrorCode::LimitedToOrganization);
     assert_eq!(world.app().get(&format!("{STATUS}/keys")).send().await.status, 200);
     let applied =
         world.app().post(&format!("{STATUS}/applied")).json(&json!({ "position": position.to_string(), "applied_ms": 1 }));

@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 use std::io::Read as _;
+use std::sync::Arc;
+use std::time::Duration;
 
 use countersign::authorization_servers::{self, AuthorizationServerPatch};
+use countersign::change_feed::Follower;
 use countersign::jobs;
 use countersign::resource_servers::{NewResourceServer, TokenFormat};
 use countersign_protocol::jose::{JwkSet, UnverifiedJws};
@@ -203,6 +206,18 @@ async fn what_is_not_offered_is_refused_by_its_reason() {
         assert_eq!(accepts(accept).await.status, 200, "{accept}");
     }
     accepts("text/html").await.assert_problem(406, ErrorCode::ContentTypeUnsupported);
+}
+
+#[tokio::test]
+async fn a_node_that_may_not_know_what_was_revoked_signs_no_list() {
+    let Fixture { app, a, .. } = start().await;
+    let mut follower = Follower::start(Arc::clone(&app.app), Duration::from_secs(1)).await.unwrap();
+    let place = reference(&token(&app, &a).await);
+    assert_eq!(app.get(path(&place)).send().await.status, 200);
+    app.clock.advance_seconds(31);
+    app.get(path(&place)).send().await.assert_problem(503, ErrorCode::Unavailable);
+    follower.catch_up().await.unwrap();
+    assert_eq!(app.get(path(&place)).send().await.status, 200);
 }
 
 #[tokio::test]
