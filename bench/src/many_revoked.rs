@@ -128,7 +128,7 @@ fn token(issuer: &TestIssuer, number: usize) -> String {
     let list = number as u64 % LISTS + 1;
     // No list has a revoked token at a place that ends in the digit after its own.
     let index = (number as u64 * 10 + list % 10 + 1) % REVOKED_OF_EACH;
-    let status = json!({ "status_list": { "idx": index, "uri": format!("https://a.test/status/{list:x}") } });
+    let status = json!({ "status_list": { "idx": index, "uri": format!("https://a.test/oauth2/default/v1/status/{list:x}") } });
     let token = issuer.token(AUDIENCE).algorithm(Algorithm::ES256).client("svc").scope("list:users");
     token.claim("jti", format!("{list:x}.{index}")).claim("status", status).expires_in(86_400).sign()
 }

@@ -28,7 +28,7 @@ pub(crate) fn run(options: &TestOptions) -> ExitCode {
 /// Stops at the first step without which the following ones cannot run: it is in the report as a failure.
 fn run_steps(report: &mut Report, options: &TestOptions) -> Option<()> {
     let tools = report.step("setup", || setup::run(options.install))?;
-    let cluster = report.step("PostgreSQL", || Cluster::start(&tools.postgres))?;
+    let cluster = report.step("PostgreSQL", || Cluster::start_in_memory(&tools.postgres))?;
     let binary = report.step("build", binary::build)?;
     report.tests("cargo test", || cargo_test(options.filter.as_deref(), &cluster));
     if options.filter.is_none() {

@@ -39,7 +39,9 @@ pub struct Requirements {
 impl Requirements {
     /// And that what was heard of the issuer's revocations is at most so old, or the answer is
     /// 503: [`StatusPolicy::FailClosed`](crate::StatusPolicy::FailClosed) for one route. Less than 15
-    /// seconds is taken for 15: a feed that is heard is that old at times.
+    /// seconds is taken for 15: a feed that is heard is that old at times. Of status lists it is the
+    /// age of the token's list. [`Verifier::require`](crate::Verifier::require) and the layers look
+    /// at it; [`Requirements::check`] sees the token alone.
     #[cfg(feature = "status")]
     #[must_use]
     pub fn status_within(mut self, max: Duration) -> Self {

@@ -40,8 +40,16 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Creates a cluster, starts its server and creates the database; returns once a client got in by password.
     pub(crate) fn start(programs: &Programs) -> Result<Self> {
+        Self::start_in(programs, TempFolder::create("postgres")?)
+    }
+
+    /// The same in memory, for the hundreds of databases of the tests.
+    pub(crate) fn start_in_memory(programs: &Programs) -> Result<Self> {
+        Self::start_in(programs, TempFolder::create_in_memory("postgres")?)
+    }
+
+    fn start_in(programs: &Programs, folder: TempFolder) -> Result<Self> {
         let account = Account::choose()?;
-        let folder = TempFolder::create("postgres")?;
         account.own(folder.path())?;
         let password = temp_folder::random_hex()?;
         let data = initialise(programs, account, folder.path(), &password)?;

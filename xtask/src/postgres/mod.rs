@@ -18,6 +18,6 @@ pub(crate) use programs::{NEEDED, Programs};
 pub(crate) fn with_cluster(command: &[String]) -> Result<()> {
     let (program, arguments) = command.split_first().context("no command")?;
     let programs = Programs::find().map_err(|problem| anyhow::anyhow!("{NEEDED}: {problem}"))?;
-    let cluster = Cluster::start(&programs)?;
+    let cluster = Cluster::start_in_memory(&programs)?;
     process::run(Command::new(program).args(arguments).envs(cluster.variables()))
 }

@@ -48,7 +48,9 @@ pub async fn restore(
         .await?;
     store.settle().await?;
     drop(store);
-    Store::open(options).await?;
+    let store = Store::open(options).await?;
+    // Places that were leased since the backup was taken are not given again.
+    store.write(|tx| Box::pin(async move { tx.fill_status_lists().await })).await?;
     Ok(Exposed { from: Timestamp::from_millis(header.taken_at), until: now })
 }
 

@@ -15,9 +15,9 @@ use http::{StatusCode, Uri};
 use serde_json::{Map, Value, json};
 
 use super::body::read_bounded;
-use super::errors::{fault, json, problem_saying, store_fault};
+use super::errors::{fault, json, problem, problem_saying, store_fault};
 use super::manage::{Caller, Refusal};
-use super::middleware::forbid_storing;
+use super::middleware::{LongestWait, forbid_storing};
 use crate::app::App;
 use crate::change::ChangeError;
 use crate::log::chain;
@@ -26,15 +26,12 @@ use crate::ssf::{
     self, Delivery, EVENTS_SUPPORTED, NewDelivery, NewStream, PollError, SsfStream, StreamStatus, StreamUpdate, Transmitter,
 };
 
-/// Longest wait of a poll: shorter than what a proxy lets pass.
-const MAX_WAIT: Duration = Duration::from_secs(25);
-
 /// The routes.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/.well-known/ssf-configuration", get(configuration))
         .route("/.well-known/ssf-configuration/oauth2/default", get(configuration))
-        .route("/ssf/v1/stream", get(show).post(create).patch(update).delete(delete))
+        .route("/ssf/v1/stream", get(show).post(create).patch(update).put(replace).delete(delete))
         .route("/ssf/v1/status", get(show_status).post(set_status))
         .route("/ssf/v1/verify", post(verify))
         .route("/ssf/v1/poll/{stream}", post(poll))
@@ -92,6 +89,17 @@ async fn update(State(app): State<Arc<App>>, caller: Caller, request: Request) -
     Ok(answer(&caller, StatusCode::OK, &view(&app, &stream)?))
 }
 
+/// What is not named is as in a new stream (SSF 1.0 section 8.1.1.4).
+async fn replace(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Refusal> {
+    let members = allowed_body(&caller, request).await?;
+    let change = StreamUpdate {
+        delivery: Some(read_delivery(&members)?),
+        events_requested: Some(texts(&members, "events_requested")?.unwrap_or_default()),
+    };
+    let stream = ssf::update(&app, &caller.actor(None), &caller.client().id, &required(&members, "stream_id")?, change).await?;
+    Ok(answer(&caller, StatusCode::OK, &view(&app, &stream)?))
+}
+
 async fn delete(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Result<Response, Refusal> {
     caller.require_for_instance(Right::SsfManage)?;
     let id = stream_id_of(&uri).ok_or_else(|| invalid("`stream_id` is missing"))?;
@@ -124,14 +132,20 @@ async fn verify(State(app): State<Arc<App>>, caller: Caller, request: Request) -
 }
 
 /// RFC 8936 section 2.2.
-async fn poll(State(app): State<Arc<App>>, Path(id): Path<String>, caller: Caller, request: Request) -> Result<Response, Refusal> {
+async fn poll(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    caller: Caller,
+    longest: LongestWait,
+    request: Request,
+) -> Result<Response, Refusal> {
     let members = allowed_body(&caller, request).await?;
     let stream = ssf::find(&app, &caller.client().id, Some(&id)).await?;
     let mut acknowledged = texts(&members, "ack")?.unwrap_or_default();
     if let Some(errors) = members.get("setErrs") {
         let errors = errors.as_object().ok_or_else(|| invalid("`setErrs` is no object"))?;
         for (jti, error) in errors {
-            let code = error.get("err").and_then(Value::as_str).unwrap_or_default();
+            let code = error.get("err").and_then(Value::as_str).unwrap_or_default().escape_debug().to_string();
             tracing::warn!(stream_id = %stream.id, jti, code, "a receiver refused a security event; it is dropped");
             acknowledged.push(jti.clone());
         }
@@ -140,12 +154,16 @@ async fn poll(State(app): State<Arc<App>>, Path(id): Path<String>, caller: Calle
         None => false,
         Some(wanted) => wanted.as_bool().ok_or_else(|| invalid("`returnImmediately` is neither true nor false"))?,
     };
-    let wait = if returns_at_once { Duration::ZERO } else { MAX_WAIT };
+    let wait = if returns_at_once { Duration::ZERO } else { longest.0 };
     let most = match members.get("maxEvents") {
         None => None,
         Some(most) => Some(most.as_i64().filter(|most| *most >= 0).ok_or_else(|| invalid("`maxEvents` is no number from 0 on"))?),
     };
     let polled = ssf::poll(&app, &stream, acknowledged, most, wait).await.map_err(|error| not_polled(&error))?;
+    // Who was shut out while waiting is told nothing more; the events wait.
+    if !caller.is_still_let_in(&app).await? {
+        return Err(problem(StatusCode::FORBIDDEN, ErrorCode::InsufficientScope).into());
+    }
     let sets: Map<String, Value> = polled.sets.into_iter().map(|(jti, set)| (jti, Value::from(set))).collect();
     let mut body = json!({ "sets": sets });
     if let (true, Some(members)) = (polled.more_available, body.as_object_mut()) {

@@ -89,7 +89,8 @@ impl Jobs {
         let forget = async |app: &App| forget_expired_revocations(app).await;
         jobs.add(failure, repeat(FORGET_REVOCATIONS_EVERY, Arc::clone(&app), failure, forget));
         let failure = "security events are not sent";
-        let push = async |app: &App| ssf::push_due(app).await;
+        let sender = Arc::clone(&app);
+        let push = async move |_: &App| ssf::push_due(&sender).await;
         jobs.add(failure, repeat(PUSH_EVERY, Arc::clone(&app), failure, push));
         let failure = "old security events are not deleted";
         let delete_events = async |app: &App| ssf::delete_old_events(app).await;

@@ -22,8 +22,7 @@ pub async fn forget_expired_revocations(app: &App) -> Result<(), StoreError> {
     let marked_before = expired_before.plus_seconds(-MAX_TOKEN_LIFETIME_SECONDS - MAX_BACKDATE_SECONDS);
     app.revocations.marks.forget_before(marked_before);
     app.store.write(move |tx| Box::pin(async move { tx.delete_revocation_marks(marked_before).await })).await?;
-    let ended_before = app.clock.now().plus_seconds(-MAX_LEEWAY_SECONDS);
-    app.store.write(move |tx| Box::pin(async move { tx.delete_status_lists(ended_before).await })).await?;
+    app.store.write(move |tx| Box::pin(async move { tx.delete_status_lists(expired_before).await })).await?;
     loop {
         let deleted = app.store.write(move |tx| Box::pin(async move { tx.delete_revoked_tokens(expired_before, BATCH).await }));
         let deleted = deleted.await.map_err(|error: StoreError| error)?;

@@ -162,7 +162,7 @@ async fn status_of(app: &App, spec: &AccessTokenSpec) -> Result<Option<StatusRef
         return Ok(None);
     }
     let expires_at = spec.now.plus_seconds(spec.lifetime_seconds);
-    let Place { list_id, index } = app.status_lists.take_place(app, &spec.server.id, expires_at).await?;
+    let Place { list_id, index } = app.status_lists.take_place(app, &spec.server, expires_at).await?;
     Ok(Some(StatusReference { index, uri: format!("{}/{list_id}", spec.status_endpoint) }))
 }
 
@@ -181,7 +181,11 @@ pub(crate) async fn sign_as(
     sign_json(typ, server, algorithm, &claims).await
 }
 
-async fn sign_json(
+/// The same for claims that are JSON already.
+///
+/// # Errors
+/// [`IssueError`].
+pub(crate) async fn sign_json(
     typ: &str,
     server: &LoadedAuthorizationServer,
     algorithm: Algorithm,

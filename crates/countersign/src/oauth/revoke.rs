@@ -7,7 +7,7 @@ use super::issued_token::read_of_mount;
 use crate::app::App;
 use crate::audit::Actor;
 use crate::catalog::ResolvedMount;
-use crate::revocation::{RevokedToken, revoke_token};
+use crate::revocation::revoke_token;
 use crate::source_address::SourceAddress;
 
 /// Revokes a token of the client that asks. Whatever else is presented (another
@@ -41,9 +41,7 @@ async fn revoke_own(
     if token.client_id != *client {
         return Ok(());
     }
-    let revoked =
-        RevokedToken { server: mount.server.id.clone(), token_id: token.token_id.clone(), expires_at: token.claims.expires_at };
-    revoke_token(app, &by(token.client_id.clone()), revoked, &token.client_id).await?;
+    revoke_token(app, &by(token.client_id.clone()), &token).await?;
     // Whoever gives a token back may ask for another.
     app.habits.forget(&token.credential_id);
     Ok(())

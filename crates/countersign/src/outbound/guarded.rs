@@ -14,7 +14,7 @@ use http::header::{
     ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HOST, HeaderName, HeaderValue, IF_NONE_MATCH, USER_AGENT,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Collected, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -29,6 +29,8 @@ use super::addresses::AddressPolicy;
 
 /// Longest URL that is tried.
 const MAX_URL_BYTES: usize = 2_000;
+/// Longest reason of a refusal that is read.
+const MAX_REFUSAL_BYTES: usize = 4_096;
 
 /// Gets one document per connection over https: no redirects, no proxy, a limit on
 /// time and size. A name is resolved once; unless every address it has is allowed,
@@ -39,6 +41,15 @@ pub struct GuardedFetch {
     addresses: AddressPolicy,
     resolver: Arc<dyn Resolve>,
     limits: Limits,
+}
+
+/// What came of a POST.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The status.
+    pub status: StatusCode,
+    /// Why not: the body that came with 400, as far as there is one of a few KiB.
+    pub body: Bytes,
 }
 
 /// Why a document was not fetched. Its texts name no address that the URL itself
@@ -113,7 +124,7 @@ impl GuardedFetch {
         tokio::time::timeout(self.limits.timeout, self.exchange(&target, etag)).await.unwrap_or(Err(GuardedFetchError::Timeout))
     }
 
-    /// Sends `body` to `url` and returns the status of the answer; nothing else of it is read.
+    /// Sends `body` to `url`.
     ///
     /// # Errors
     /// [`GuardedFetchError`].
@@ -123,7 +134,7 @@ impl GuardedFetch {
         content_type: &'static str,
         authorization: Option<HeaderValue>,
         body: Bytes,
-    ) -> Result<StatusCode, GuardedFetchError> {
+    ) -> Result<Answered, GuardedFetchError> {
         let target = Target::parse(url, self.addresses)?;
         let mut request = target.request(Method::POST, body)?;
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -131,7 +142,15 @@ impl GuardedFetch {
             authorization.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, authorization);
         }
-        let exchange = async { Ok(self.send(&target, request).await?.0.status()) };
+        let exchange = async {
+            let (response, _driver) = self.send(&target, request).await?;
+            let (head, body) = response.into_parts();
+            let body = match head.status {
+                StatusCode::BAD_REQUEST => Limited::new(body, MAX_REFUSAL_BYTES).collect().await.ok(),
+                _ => None,
+            };
+            Ok(Answered { status: head.status, body: body.map(Collected::to_bytes).unwrap_or_default() })
+        };
         tokio::time::timeout(self.limits.timeout, exchange).await.unwrap_or(Err(GuardedFetchError::Timeout))
     }
 

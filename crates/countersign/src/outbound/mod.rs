@@ -26,7 +26,7 @@ use tokio_rustls::TlsConnector;
 pub use acme::AcmeHttp;
 use addresses::AddressPolicy;
 pub use collector::{Collector, CollectorError};
-pub use guarded::{GuardedFetch, GuardedFetchError};
+pub use guarded::{Answered, GuardedFetch, GuardedFetchError};
 
 use crate::tls::{public_roots, tls_config};
 

@@ -55,11 +55,11 @@ impl RevokedPlaces {
         by_server.get(server).and_then(|lists| lists.get(list_id)).map_or(0, |list| list.revoked)
     }
 
-    /// Every list of an authorization server that has a revoked token.
-    pub fn lists(&self, server: &AuthorizationServerId) -> BTreeMap<String, SnapshotList> {
+    /// Every list of an authorization server that has a revoked token and ends after `ended_before`.
+    pub fn lists(&self, server: &AuthorizationServerId, ended_before: Timestamp) -> BTreeMap<String, SnapshotList> {
         let by_server = self.by_server.read().unwrap_or_else(PoisonError::into_inner);
         let copied = |list: &PlacedList| SnapshotList { expires_at: list.expires_at, list: list.list.clone() };
-        let lists = by_server.get(server).into_iter().flatten();
+        let lists = by_server.get(server).into_iter().flatten().filter(|(_, list)| list.expires_at > ended_before);
         lists.map(|(id, list)| (id.to_string(), copied(list))).collect()
     }
 

@@ -138,31 +138,31 @@ pub async fn revoke_any_token(app: &App, by: &Actor, token: &str) -> Result<Revo
     let catalog = app.catalog();
     let found = catalog.authorization_servers().find_map(|server| IssuedToken::read(server, token).ok());
     let own = found.ok_or_else(|| ChangeError::State("no key of this instance signed this token".to_owned()))?;
-    let revoked = RevokedToken { server: own.server.id.clone(), token_id: own.token_id, expires_at: own.claims.expires_at };
+    let revoked = RevokedToken::of(&own);
     if revoked.expires_at <= app.clock.now() {
         return Err(ChangeError::State("the token has expired".to_owned()));
     }
-    revoke_token(app, by, revoked.clone(), &own.client_id).await?;
+    revoke_token(app, by, &own).await?;
     app.habits.forget(&own.credential_id);
     Ok(revoked)
 }
 
-/// Revokes one token of `client`. Doing it again changes nothing, and neither does an
+/// Revokes a token that was `issued`. Doing it again changes nothing, and neither does an
 /// expired one: it is dead already.
 ///
 /// # Errors
 /// [`StoreError`].
-pub(crate) async fn revoke_token(app: &App, by: &Actor, token: RevokedToken, client: &ClientId) -> Result<(), StoreError> {
-    let now = app.clock.now();
+pub(crate) async fn revoke_token(app: &App, by: &Actor, issued: &IssuedToken) -> Result<(), StoreError> {
+    let (token, now) = (RevokedToken::of(issued), app.clock.now());
     if token.expires_at <= now || app.revocations.tokens.contains(&token.server, &token.token_id, token.expires_at) {
         return Ok(());
     }
-    let (client, revoked) = (client.clone(), token.clone());
+    let (client, issuer, revoked) = (issued.client_id.clone(), issued.claims.issuer.clone(), token.clone());
     let event = by.event("token.revoked", "token", &token.token_id).with_detail("client_id", client.as_str());
     let written = app.write(move |tx| {
         Box::pin(async move {
             if tx.insert_revoked_token(&token, &client, now).await? {
-                ssf::note(tx, &SsfEvent::of_token(&token, now)).await?;
+                ssf::note(tx, &SsfEvent::of_token(&token, &issuer, now)).await?;
                 tx.record_event(event, now);
                 tx.record_change(ChangeKind::RevokedToken, &token.to_string(), now);
             }

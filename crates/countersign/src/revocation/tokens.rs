@@ -10,6 +10,7 @@ use countersign_protocol::status::StatusReference;
 
 use super::RevokedPlaces;
 use crate::ids::AuthorizationServerId;
+use crate::oauth::IssuedToken;
 use crate::status_lists::is_place;
 
 /// Tokens whose expiries lie in the same span of this many seconds are kept, and
@@ -28,6 +29,11 @@ pub struct RevokedToken {
 }
 
 impl RevokedToken {
+    /// What is kept of a token that is revoked.
+    pub(crate) fn of(issued: &IssuedToken) -> Self {
+        Self { server: issued.server.id.clone(), token_id: issued.token_id.clone(), expires_at: issued.claims.expires_at }
+    }
+
     /// List and place, if a status list has a place for the token.
     pub fn place(&self) -> Option<(&str, u64)> {
         place_of(&self.token_id)

@@ -57,9 +57,9 @@ impl SsfEvent {
         Self::new(event_type, &subject, more, now)
     }
 
-    /// A token was revoked.
-    pub(crate) fn of_token(token: &RevokedToken, now: Timestamp) -> Self {
-        let subject = json!({ "format": "jwt_id", "jti": token.token_id, "authorization_server": token.server.as_str() });
+    /// A token of `issuer` was revoked.
+    pub(crate) fn of_token(token: &RevokedToken, issuer: &str, now: Timestamp) -> Self {
+        let subject = json!({ "format": "jwt_id", "iss": issuer, "jti": token.token_id });
         Self::new(SESSION_REVOKED, &subject, json!({}), now)
     }
 

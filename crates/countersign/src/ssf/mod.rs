@@ -12,7 +12,7 @@ pub use poll::{PollError, Polled, poll};
 pub use push::{delete_old_events, push_due};
 pub(crate) use streams::note;
 pub use streams::{
-    Delivery, NewDelivery, NewStream, RETENTION_SECONDS, SsfError, SsfStream, StreamStatus, StreamUpdate, create, delete, find,
-    set_status, update, verify,
+    Delivery, LeasedSsfStream, NewDelivery, NewStream, RETENTION_SECONDS, SsfError, SsfStream, StreamStatus, StreamUpdate, create,
+    delete, find, set_status, update, verify,
 };
 pub(crate) use transmitter::{Transmitter, TransmitterError};

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use countersign_protocol::Timestamp;
 
-use super::streams::StreamStatus;
 use super::{SsfEvent, SsfStream, Transmitter, TransmitterError};
 use crate::app::App;
 use crate::store::StoreError;
 
 /// Most events of one answer.
-pub(super) const MAX_EVENTS: i64 = 100;
+const MAX_EVENTS: i64 = 100;
 /// The change feed wakes who waits; this is for what it does not tell of.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -37,13 +36,10 @@ pub async fn poll(
 ) -> Result<Polled, PollError> {
     if !acknowledged.is_empty() {
         let id = stream.id.clone();
-        let deleted = app.store.write(move |tx| Box::pin(async move { tx.delete_ssf_events(&id, &acknowledged).await }));
-        deleted.await.map_err(|error: StoreError| error)?;
+        app.store.write(move |tx| Box::pin(async move { tx.delete_ssf_events(&id, &acknowledged).await })).await?;
     }
     let most = most.unwrap_or(MAX_EVENTS).clamp(0, MAX_EVENTS);
-    if most == 0 || stream.status != StreamStatus::Enabled {
-        // Who waits for events of a paused stream is not to ask again at once.
-        tokio::time::sleep(if most == 0 { Duration::ZERO } else { wait }).await;
+    if most == 0 {
         return Ok(Polled::default());
     }
     let mut feed = app.watch_feed();
@@ -83,13 +79,14 @@ pub enum PollError {
     Transmitter(#[from] TransmitterError),
 }
 
-/// What waits for the receiver, in its order.
-pub(super) async fn waiting_events(app: &App, stream: &SsfStream, most: i64) -> Result<Vec<SsfEvent>, StoreError> {
+/// What waits for the receiver, in its order; nothing unless the stream is enabled by now.
+async fn waiting_events(app: &App, stream: &SsfStream, most: i64) -> Result<Vec<SsfEvent>, StoreError> {
     let (id, kept_since) = (stream.id.clone(), kept_since(app));
     let events = app.store.read(move |session| Box::pin(async move { session.ssf_events(&id, kept_since, most).await }));
     events.await
 }
 
-fn kept_since(app: &App) -> Timestamp {
+/// Older events are as good as deleted.
+pub(super) fn kept_since(app: &App) -> Timestamp {
     app.clock.now().plus_seconds(-super::RETENTION_SECONDS)
 }

@@ -36,6 +36,15 @@ pub struct SsfStream {
     pub created_at: Timestamp,
 }
 
+/// A stream that is one node's for a while.
+#[derive(Clone, Debug)]
+pub struct LeasedSsfStream {
+    /// The stream as it is.
+    pub stream: SsfStream,
+    /// Until when.
+    pub until: Timestamp,
+}
+
 /// How events are delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -194,24 +203,37 @@ pub async fn find(app: &App, client_id: &ClientId, id: Option<&str>) -> Result<S
 ///
 /// # Errors
 /// [`ChangeError::Invalid`], [`ChangeError::NotFound`].
-pub async fn update(app: &App, by: &Actor, client_id: &ClientId, id: &str, change: StreamUpdate) -> Result<SsfStream, SsfError> {
-    let mut stream = find(app, client_id, Some(id)).await?;
-    if let Some(wanted) = change.delivery {
-        stream.delivery = delivery_of(app, &stream.id, wanted)?;
-    }
-    if let Some(requested) = change.events_requested {
-        stream.events_requested = supported(requested);
-    }
-    let (stored, master_key, now) = (stream.clone(), app.master_key.clone(), app.clock.now());
-    let event = event(by, "ssf_stream.updated", &stream.id).with_detail("delivery_method", stream.delivery.method());
-    let updated = app.write(move |tx| {
+pub async fn update(
+    app: &App,
+    by: &Actor,
+    client_id: &ClientId,
+    stream_id: &str,
+    change: StreamUpdate,
+) -> Result<SsfStream, SsfError> {
+    let stream = find(app, client_id, Some(stream_id)).await?;
+    let delivery = change.delivery.map(|wanted| delivery_of(app, &stream.id, wanted)).transpose()?;
+    let requested = change.events_requested.map(supported);
+    let (id, master_key, now) = (stream.id, app.master_key.clone(), app.clock.now());
+    let event = event(by, "ssf_stream.updated", &id);
+    let event = match &delivery {
+        Some(delivery) => event.with_detail("delivery_method", delivery.method()),
+        None => event,
+    };
+    app.write(move |tx| {
         Box::pin(async move {
             let held = hold_master_key::<ChangeError>(tx, &master_key).await?;
+            if let Some(delivery) = &delivery {
+                tx.set_ssf_delivery(&held, &id, delivery).await?;
+            }
+            if let Some(requested) = &requested {
+                tx.set_ssf_events(&id, requested).await?;
+            }
             tx.record_event(event, now);
-            Ok::<_, ChangeError>(tx.update_ssf_stream(&held, &stored).await?)
+            Ok::<_, ChangeError>(())
         })
-    });
-    if updated.await? { Ok(stream) } else { Err(ChangeError::NotFound { kind: "stream", id: id.to_owned() }) }
+    })
+    .await?;
+    find(app, client_id, Some(stream_id)).await
 }
 
 /// Deletes a stream, and what waits for its receiver.
@@ -261,7 +283,8 @@ pub async fn set_status(
     Ok(changed)
 }
 
-/// Sends a verification event with the receiver's `state` (SSF 1.0 section 8.1.4).
+/// Sends a verification event with the receiver's `state` (SSF 1.0 section 8.1.4). One that
+/// waits is replaced: who asks often makes nothing grow.
 ///
 /// # Errors
 /// [`ChangeError::Invalid`], [`ChangeError::NotFound`].
@@ -271,7 +294,8 @@ pub async fn verify(app: &App, client_id: &ClientId, id: &str, state: Option<&st
     }
     let stream = find(app, client_id, Some(id)).await?;
     let event = SsfEvent::verification(stream.id.as_str(), state, app.clock.now());
-    app.write(move |tx| Box::pin(async move { tx.insert_ssf_event_for(&stream.id, &event).await.map_err(ChangeError::from) })).await
+    app.write(move |tx| Box::pin(async move { tx.replace_ssf_event_for(&stream.id, &event).await.map_err(ChangeError::from) }))
+        .await
 }
 
 /// Lets an event wait for every receiver that is to hear of it.

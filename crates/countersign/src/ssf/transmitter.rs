@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{SsfEvent, SsfStream};
 use crate::app::App;
-use crate::catalog::{Catalog, ResolvedMount};
-use crate::config::BaseUrl;
+use crate::catalog::ResolvedMount;
 use crate::ids::AuthorizationServerId;
 use crate::oauth::{IssueError, sign_as};
 
@@ -28,23 +27,14 @@ pub enum TransmitterError {
 /// Signs events as one issuer.
 pub(crate) struct Transmitter {
     mount: Arc<ResolvedMount>,
-    catalog: Arc<Catalog>,
-    base: BaseUrl,
 }
 
 impl Transmitter {
     /// The mount of `default` below the first base URL.
     pub(crate) fn of(app: &App) -> Result<Self, TransmitterError> {
-        let (catalog, base) = (app.catalog(), app.bases.first().cloned().ok_or(TransmitterError::Missing)?);
-        let mount = catalog.mount(&base, &path_of(AuthorizationServerId::DEFAULT)).ok_or(TransmitterError::Missing)?;
-        Ok(Self { mount, catalog, base })
-    }
-
-    /// The issuer of the tokens of an authorization server.
-    fn issuer_of(&self, server: Option<&Value>) -> String {
-        let server = server.and_then(Value::as_str).unwrap_or(AuthorizationServerId::DEFAULT);
-        let mount = self.catalog.mount(&self.base, &path_of(server));
-        mount.map_or_else(|| self.issuer().to_owned(), |mount| mount.issuer.to_string())
+        let base = app.bases.first().ok_or(TransmitterError::Missing)?;
+        let path = format!("/oauth2/{}", AuthorizationServerId::DEFAULT);
+        Ok(Self { mount: app.catalog().mount(base, &path).ok_or(TransmitterError::Missing)? })
     }
 
     /// The `iss` of its events.
@@ -66,10 +56,11 @@ impl Transmitter {
     fn claims(&self, stream: &SsfStream, event: &SsfEvent) -> Value {
         let member = |name: &str| event.claims.get(name).cloned().unwrap_or_default();
         let mut subject = member("sub_id");
-        let names_issuer = matches!(subject.get("format").and_then(Value::as_str), Some("iss_sub" | "jwt_id"));
-        if let (true, Some(members)) = (names_issuer, subject.as_object_mut()) {
-            let issuer = self.issuer_of(members.remove("authorization_server").as_ref());
-            members.insert("iss".to_owned(), json!(issuer));
+        // A subject is one of every issuer of the instance: it is named by the transmitter's.
+        if let (Some("iss_sub"), Some(members)) =
+            (subject.get("format").and_then(Value::as_str).map(str::to_owned).as_deref(), subject.as_object_mut())
+        {
+            members.insert("iss".to_owned(), json!(self.issuer()));
         }
         let mut events = Map::new();
         events.insert(event.event_type.clone(), member("event"));
@@ -78,8 +69,4 @@ impl Transmitter {
             "sub_id": subject, "events": events,
         })
     }
-}
-
-fn path_of(server: &str) -> String {
-    format!("/oauth2/{server}")
 }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::FeedKey;
 use super::pending::Pending;
+use super::seats::Seat;
 use crate::ids::AuthorizationServerId;
 use crate::store::Change;
 
@@ -32,7 +33,7 @@ pub struct Feed {
     key_set_tag: Mutex<String>,
     followers: AtomicUsize,
     /// The snapshot that was taken last: the records since then continue it.
-    pub(super) snapshot: tokio::sync::Mutex<Option<TakenSnapshot>>,
+    pub(super) snapshot: Arc<tokio::sync::Mutex<Option<TakenSnapshot>>>,
 }
 
 #[derive(Debug)]
@@ -103,7 +104,7 @@ impl Feed {
             head: watch::Sender::new(position),
             key_set_tag: Mutex::new(key_set_tag),
             followers: AtomicUsize::new(0),
-            snapshot: tokio::sync::Mutex::new(None),
+            snapshot: Arc::default(),
         }
     }
 
@@ -216,9 +217,9 @@ impl Feed {
     }
 
     /// Counts a follower until what is returned is dropped.
-    pub fn follow(self: &Arc<Self>) -> Following {
+    pub(super) fn follow(self: &Arc<Self>, seat: Seat) -> Following {
         self.followers.fetch_add(1, Ordering::SeqCst);
-        Following(Arc::clone(self))
+        Following { feed: Arc::clone(self), _seat: seat }
     }
 
     /// How many follow this feed by a stream, or wait for its next record.
@@ -229,10 +230,13 @@ impl Feed {
 
 /// Somebody follows a feed.
 #[derive(Debug)]
-pub struct Following(Arc<Feed>);
+pub struct Following {
+    feed: Arc<Feed>,
+    _seat: Seat,
+}
 
 impl Drop for Following {
     fn drop(&mut self) {
-        self.0.followers.fetch_sub(1, Ordering::SeqCst);
+        self.feed.followers.fetch_sub(1, Ordering::SeqCst);
     }
 }

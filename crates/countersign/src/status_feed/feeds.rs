@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use countersign_protocol::Timestamp;
 use countersign_protocol::jose::{SigningKeyError, base64url};
+use countersign_protocol::{ClientId, Timestamp};
 use tokio::sync::{Notify, watch};
 
+use super::feed::Following;
+use super::seats::{SeatError, Seats};
 use super::{Feed, FeedKey, NodeFollowers, SignedRecord};
 use crate::app::App;
 use crate::catalog::LoadedAuthorizationServer;
@@ -50,6 +52,7 @@ pub struct StatusFeeds {
     pub(super) applied: Notify,
     node_id: OnceLock<String>,
     closed: watch::Sender<bool>,
+    seats: Arc<Seats>,
 }
 
 impl Default for StatusFeeds {
@@ -65,6 +68,7 @@ impl Default for StatusFeeds {
             applied: Notify::new(),
             node_id: OnceLock::new(),
             closed,
+            seats: Arc::default(),
         }
     }
 }
@@ -170,6 +174,14 @@ impl StatusFeeds {
     /// Hears of [`StatusFeeds::close`].
     pub(crate) fn watch_close(&self) -> watch::Receiver<bool> {
         self.closed.subscribe()
+    }
+
+    /// Counts a verifier of `client` that follows a feed, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// [`SeatError`].
+    pub(crate) fn follow(&self, feed: &Arc<Feed>, client: &ClientId) -> Result<Following, SeatError> {
+        Ok(feed.follow(self.seats.take(client)?))
     }
 
     /// Somebody begins to follow: that is said before anything is revoked.

@@ -8,12 +8,14 @@ mod followers;
 mod keys;
 mod pending;
 mod run;
+mod seats;
 mod snapshot;
 
-pub use feed::{Feed, FeedGone, SignedRecord};
+pub use feed::{Feed, FeedGone, Following, SignedRecord};
 pub use feeds::{FeedError, StatusFeeds};
 pub(crate) use followers::keep_written;
 pub use followers::{NodeFollowers, followers, write_followers};
 pub use keys::{FeedKey, StoredFeedKey};
 pub(crate) use run::run;
+pub use seats::SeatError;
 pub use snapshot::snapshot;

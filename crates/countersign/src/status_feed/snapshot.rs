@@ -25,15 +25,20 @@ const MAX_LEEWAY_SECONDS: i64 = 300;
 ///
 /// # Errors
 /// [`FeedError`].
-pub async fn snapshot(app: &App, feed: &Feed) -> Result<Bytes, FeedError> {
-    let mut last = feed.snapshot.lock().await;
-    let now = app.clock.now();
-    if let Some(taken) = last.as_ref().filter(|taken| (0..KEPT_MILLIS).contains(&now.millis_since(taken.at))) {
+pub async fn snapshot(app: &Arc<App>, feed: &Arc<Feed>) -> Result<Bytes, FeedError> {
+    let mut last = Arc::clone(&feed.snapshot).lock_owned().await;
+    if let Some(taken) = last.as_ref().filter(|taken| (0..KEPT_MILLIS).contains(&app.clock.now().millis_since(taken.at))) {
         return Ok(taken.token.clone());
     }
-    let token = Bytes::from(take(app, feed).await?);
-    *last = Some(TakenSnapshot { at: now, token: token.clone() });
-    Ok(token)
+    let (app, feed) = (Arc::clone(app), Arc::clone(feed));
+    // Whoever asked may be gone before it is there; the next one finds it.
+    let taking = tokio::spawn(async move {
+        let token = Bytes::from(take(&app, &feed).await?);
+        // From when it is there: a large one takes a while.
+        *last = Some(TakenSnapshot { at: app.clock.now(), token: token.clone() });
+        Ok::<_, FeedError>(token)
+    });
+    taking.await.map_err(StoreError::internal)?
 }
 
 async fn take(app: &App, feed: &Feed) -> Result<String, FeedError> {
@@ -42,9 +47,7 @@ async fn take(app: &App, feed: &Feed) -> Result<String, FeedError> {
     let tokens = tokens_without_list(app, &feed.server).await?;
     let marks = app.revocations.marks.all();
     let marks = marks.iter().filter_map(|mark| as_told(&feed.server, mark));
-    let mut lists = app.revocations.tokens.places().lists(&feed.server);
-    let ended_before = oldest_accepted(app.clock.now());
-    lists.retain(|_, list| list.expires_at > ended_before);
+    let lists = app.revocations.tokens.places().lists(&feed.server, oldest_accepted(app.clock.now()));
     let snapshot = Snapshot {
         authorization_server: feed.server.to_string(),
         as_of: head.as_of,

@@ -10,6 +10,7 @@ use super::permutation::Permutation;
 use super::publish::SignedLists;
 use super::{BLOCK_PLACES, LeasedBlock, list_end};
 use crate::app::App;
+use crate::catalog::LoadedAuthorizationServer;
 use crate::ids::AuthorizationServerId;
 use crate::store::StoreError;
 
@@ -25,15 +26,25 @@ pub struct Place {
 /// The blocks that this node has leased, and the lists that it has signed lately.
 #[derive(Default)]
 pub struct StatusLists {
-    leases: Mutex<HashMap<AuthorizationServerId, HashMap<Timestamp, Lease>>>,
+    leases: Mutex<HashMap<AuthorizationServerId, ServerLeases>>,
     /// Held while a block is leased: whoever waits for it finds it there.
     leasing: tokio::sync::Mutex<()>,
     pub(super) signed: SignedLists,
+    /// Held while a list is signed: whoever waits for it finds it there. Each is for some of
+    /// the lists.
+    pub(super) signing: [tokio::sync::Mutex<()>; 16],
+}
+
+/// The blocks of an authorization server, by the end of their lists.
+struct ServerLeases {
+    /// When it was created: another one of the same name has lists of its own.
+    created_at: Timestamp,
+    by_end: HashMap<Timestamp, Lease>,
 }
 
 struct Lease {
     list_id: Arc<str>,
-    permutation: Permutation,
+    permutation: Arc<Permutation>,
     next: u32,
     end: u32,
 }
@@ -46,15 +57,15 @@ impl Lease {
     }
 }
 
-impl From<LeasedBlock> for Lease {
-    fn from(block: LeasedBlock) -> Self {
-        let first = u32::try_from(block.first).unwrap_or(u32::MAX);
-        Self {
-            list_id: block.number.to_string().into(),
-            permutation: Permutation::new(&block.permutation_key),
-            next: first,
-            end: first.saturating_add(BLOCK_PLACES),
-        }
+impl Lease {
+    /// `former`: the block before, mostly of the same list. To make a permutation takes
+    /// as long as thousands of places.
+    fn new(block: LeasedBlock, former: Option<(Arc<str>, Arc<Permutation>)>) -> Self {
+        let (list_id, first) = (block.number.to_string(), u32::try_from(block.first).unwrap_or(u32::MAX));
+        let (list_id, permutation) = former
+            .filter(|(former_id, _)| **former_id == *list_id)
+            .unwrap_or_else(|| (list_id.into(), Arc::new(Permutation::new(&block.permutation_key))));
+        Self { list_id, permutation, next: first, end: first.saturating_add(BLOCK_PLACES) }
     }
 }
 
@@ -67,7 +78,7 @@ impl StatusLists {
     pub(crate) async fn take_place(
         &self,
         app: &App,
-        server: &AuthorizationServerId,
+        server: &LoadedAuthorizationServer,
         expires_at: Timestamp,
     ) -> Result<Place, StoreError> {
         let end = list_end(expires_at);
@@ -78,31 +89,46 @@ impl StatusLists {
         if let Some(place) = self.take(server, end) {
             return Ok(place);
         }
-        let mut lease = Lease::from(lease_block(app, server, end).await?);
+        let former = self.former(server, end);
+        let mut lease = Lease::new(lease_block(app, &server.id, end).await?, former);
         let place = lease.take().ok_or_else(|| StoreError::internal("a new block of places is empty"))?;
         self.keep(server, end, lease, app.clock.now());
         Ok(place)
     }
 
-    fn take(&self, server: &AuthorizationServerId, end: Timestamp) -> Option<Place> {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner).get_mut(server)?.get_mut(&end)?.take()
+    /// List and permutation of the block before.
+    fn former(&self, server: &LoadedAuthorizationServer, end: Timestamp) -> Option<(Arc<str>, Arc<Permutation>)> {
+        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let leases = leases.get(&server.id).filter(|leases| leases.created_at == server.created_at)?;
+        let lease = leases.by_end.get(&end)?;
+        Some((Arc::clone(&lease.list_id), Arc::clone(&lease.permutation)))
     }
 
-    fn keep(&self, server: &AuthorizationServerId, end: Timestamp, lease: Lease, now: Timestamp) {
+    fn take(&self, server: &LoadedAuthorizationServer, end: Timestamp) -> Option<Place> {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_server = leases.entry(server.clone()).or_default();
-        of_server.retain(|end, _| *end > now);
-        of_server.insert(end, lease);
+        let leases = leases.get_mut(&server.id).filter(|leases| leases.created_at == server.created_at)?;
+        leases.by_end.get_mut(&end)?.take()
+    }
+
+    fn keep(&self, server: &LoadedAuthorizationServer, end: Timestamp, lease: Lease, now: Timestamp) {
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || ServerLeases { created_at: server.created_at, by_end: HashMap::new() };
+        let leases = leases.entry(server.id.clone()).or_insert_with(new);
+        if leases.created_at != server.created_at {
+            *leases = new();
+        }
+        leases.by_end.retain(|end, _| *end > now);
+        leases.by_end.insert(end, lease);
     }
 }
 
 async fn lease_block(app: &App, server: &AuthorizationServerId, end: Timestamp) -> Result<LeasedBlock, StoreError> {
-    let (server, new_key) = (server.clone(), Permutation::new_key(app.entropy.as_ref()));
+    let (server, new_key, now) = (server.clone(), Permutation::new_key(app.entropy.as_ref()), app.clock.now());
     let leased = app.store.write(move |tx| {
         Box::pin(async move {
             match tx.lease_status_block(&server, end).await? {
                 Some(block) => Ok(block),
-                None => tx.insert_status_list(&server, end, &new_key).await,
+                None => tx.insert_status_list(&server, end, &new_key, now).await,
             }
         })
     });

@@ -17,7 +17,8 @@ use super::{ListNumber, StatusLists};
 use crate::app::App;
 use crate::catalog::LoadedAuthorizationServer;
 use crate::ids::AuthorizationServerId;
-use crate::oauth::{IssueError, sign_as};
+use crate::oauth::{IssueError, sign_json};
+use crate::signing_keys::Signer;
 use crate::store::StoreError;
 
 /// For how long a list may be used before it is asked for again.
@@ -122,33 +123,91 @@ pub async fn publish(
     if app.is_behind() {
         return Err(ListError::Behind);
     }
-    let (now, uri, list_id) = (app.clock.now(), format!("{status_endpoint}/{number}"), number.to_string());
-    let key = server.keys.active(server.signing_alg).ok_or(IssueError::NoSigningKey(server.signing_alg))?;
-    let places = app.revocations.tokens.places();
-    if let Some(signed) = app.status_lists.signed.find(format, &uri) {
-        let is_current = signed.revoked == places.count(&server.id, &list_id) && *signed.key_id == *key.key_id().as_str();
-        if is_current && !signed.is_old(now) {
-            return Ok(signed.published.clone());
+    let list = Listed { app, server, number, format, uri: format!("{status_endpoint}/{number}"), status_endpoint };
+    if let Some(current) = list.find_current()? {
+        return Ok(current);
+    }
+    let _signing = app.status_lists.signing_of(number).lock().await;
+    match list.find_current()? {
+        Some(current) => Ok(current),
+        None => list.sign().await,
+    }
+}
+
+/// A list that is asked for.
+struct Listed<'a> {
+    app: &'a App,
+    server: &'a LoadedAuthorizationServer,
+    number: ListNumber,
+    format: ListFormat,
+    uri: String,
+    status_endpoint: &'a str,
+}
+
+impl Listed<'_> {
+    /// What was signed lately, if it still is how the list is.
+    fn find_current(&self) -> Result<Option<PublishedList>, ListError> {
+        let Some(signed) = self.app.status_lists.signed.find(self.format, &self.uri) else { return Ok(None) };
+        let revoked = self.app.revocations.tokens.places().count(&self.server.id, &self.number.to_string());
+        let is_current = signed.revoked == revoked && *signed.key_id == *self.key()?.key_id().as_str();
+        Ok((is_current && !signed.is_old(self.app.clock.now())).then(|| signed.published.clone()))
+    }
+
+    fn key(&self) -> Result<&Arc<dyn Signer>, IssueError> {
+        self.server.keys.active(self.server.signing_alg).ok_or(IssueError::NoSigningKey(self.server.signing_alg))
+    }
+
+    async fn sign(&self) -> Result<PublishedList, ListError> {
+        let Self { app, server, .. } = self;
+        let now = app.clock.now();
+        let end = find_end(app, &server.id, self.number).await?.ok_or(ListError::NotFound)?;
+        let expires_at = end.plus_seconds(MAX_LEEWAY_SECONDS);
+        if expires_at <= now {
+            return Err(ListError::NotFound);
         }
+        let (list, revoked) = app.revocations.tokens.places().list(&server.id, &self.number.to_string());
+        let published = match self.format {
+            ListFormat::Jwt => self.sign_jwt(list, now).await?,
+            ListFormat::Cwt => PublishedList::of(self.sign_cwt(list, now).await?, None),
+        };
+        let key_id = self.key()?.key_id().as_str().into();
+        let signed = Signed { published: published.clone(), revoked, key_id, signed_at: now, expires_at };
+        app.status_lists.signed.keep(self.format, &self.uri, Arc::new(signed), now);
+        Ok(published)
     }
-    let end = find_end(app, &server.id, number).await?.ok_or(ListError::NotFound)?;
-    if end.plus_seconds(MAX_LEEWAY_SECONDS) <= now {
-        return Err(ListError::NotFound);
-    }
-    let (list, revoked) = places.list(&server.id, &list_id);
-    let published = match format {
-        ListFormat::Jwt => {
-            let claims = StatusListClaims::new(&list, &uri, status_endpoint, now, TTL_SECONDS, LIFETIME_SECONDS);
-            let token = sign_as(STATUS_LIST_JWT_TYPE, server, server.signing_alg, &claims).await?.into_bytes();
+
+    async fn sign_jwt(&self, list: StatusList, now: Timestamp) -> Result<PublishedList, ListError> {
+        let (uri, aggregation_uri) = (self.uri.clone(), self.status_endpoint.to_owned());
+        let claims = beside(move || {
+            let claims = StatusListClaims::new(&list, &uri, &aggregation_uri, now, TTL_SECONDS, LIFETIME_SECONDS);
+            serde_json::to_string(&claims)
+        });
+        let claims = claims.await?.map_err(StoreError::internal)?;
+        let token = sign_json(STATUS_LIST_JWT_TYPE, self.server, self.server.signing_alg, &claims).await?.into_bytes();
+        Ok(beside(move || {
             let gzip = Some(compressed(&token));
             PublishedList::of(token, gzip)
-        }
-        ListFormat::Cwt => PublishedList::of(sign_cwt(server, &list, (&uri, status_endpoint), now).await?, None),
-    };
-    let expires_at = end.plus_seconds(MAX_LEEWAY_SECONDS);
-    let signed = Signed { published: published.clone(), revoked, key_id: key.key_id().as_str().into(), signed_at: now, expires_at };
-    app.status_lists.signed.keep(format, &uri, Arc::new(signed), now);
-    Ok(published)
+        })
+        .await?)
+    }
+
+    async fn sign_cwt(&self, list: StatusList, now: Timestamp) -> Result<Vec<u8>, ListError> {
+        let key = self.key()?;
+        let (uri, aggregation_uri) = (self.uri.clone(), self.status_endpoint.to_owned());
+        let (algorithm, key_id) = (key.algorithm(), key.key_id().to_string());
+        let cwt = beside(move || {
+            let lifetimes = (TTL_SECONDS, LIFETIME_SECONDS);
+            StatusListCwt::new(&list, (&uri, &aggregation_uri), now, lifetimes, (algorithm, &key_id))
+        });
+        let cwt = cwt.await??;
+        let signature = key.sign(&cwt.to_be_signed()).await.map_err(IssueError::from)?;
+        Ok(cwt.with_signature(signature)?)
+    }
+}
+
+/// Does what takes milliseconds of a processor where nobody waits for it.
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(StoreError::internal)
 }
 
 async fn find_end(app: &App, server: &AuthorizationServerId, number: ListNumber) -> Result<Option<Timestamp>, StoreError> {
@@ -179,17 +238,12 @@ fn compressed(token: &[u8]) -> Bytes {
     encoder.finish().unwrap_or_default().into()
 }
 
-async fn sign_cwt(
-    server: &LoadedAuthorizationServer,
-    list: &StatusList,
-    uris: (&str, &str),
-    now: Timestamp,
-) -> Result<Vec<u8>, ListError> {
-    let key = server.keys.active(server.signing_alg).ok_or(IssueError::NoSigningKey(server.signing_alg))?;
-    let signed_by = (key.algorithm(), key.key_id().as_str());
-    let cwt = StatusListCwt::new(list, uris, now, (TTL_SECONDS, LIFETIME_SECONDS), signed_by)?;
-    let signature = key.sign(&cwt.to_be_signed()).await.map_err(IssueError::from)?;
-    Ok(cwt.with_signature(signature)?)
+impl StatusLists {
+    fn signing_of(&self, number: ListNumber) -> &tokio::sync::Mutex<()> {
+        let [first, ..] = &self.signing;
+        let place = usize::try_from(number.0).unwrap_or_default() % self.signing.len();
+        self.signing.get(place).unwrap_or(first)
+    }
 }
 
 impl std::fmt::Debug for StatusLists {

@@ -8,29 +8,37 @@ use super::value::Row;
 use super::{Session, StoreError, Tx};
 use crate::ids::SsfStreamId;
 use crate::instance::HeldMasterKey;
-use crate::ssf::{Delivery, EVENTS_SUPPORTED, SsfEvent, SsfStream, StreamStatus};
+use crate::management::resource_server_id;
+use crate::ssf::{Delivery, EVENTS_SUPPORTED, LeasedSsfStream, SsfEvent, SsfStream, StreamStatus};
 
 statements! {
     INSERT = "INSERT INTO ssf_streams (id, client_id, delivery_method, endpoint_url, sealed_authorization, events_requested, status, reason, \
               created_at, leased_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)";
-    UPDATE = "UPDATE ssf_streams SET delivery_method = $2, endpoint_url = $3, sealed_authorization = $4, events_requested = $5 \
-              WHERE id = $1 RETURNING id";
+    SET_DELIVERY = "UPDATE ssf_streams SET delivery_method = $2, endpoint_url = $3, sealed_authorization = $4 WHERE id = $1";
+    SET_EVENTS = "UPDATE ssf_streams SET events_requested = $2 WHERE id = $1";
     SET_STATUS = "UPDATE ssf_streams SET status = $2, reason = $3 WHERE id = $1";
     DELETE_EVENTS_OF = "DELETE FROM ssf_events WHERE stream_id = $1";
     DELETE = "DELETE FROM ssf_streams WHERE id = $1";
     OF_CLIENT = "SELECT id, client_id, delivery_method, endpoint_url, sealed_authorization, events_requested, status, reason, created_at \
                  FROM ssf_streams WHERE client_id = $1";
-    PUSHED = "SELECT id, client_id, delivery_method, endpoint_url, sealed_authorization, events_requested, status, reason, created_at \
-              FROM ssf_streams WHERE status = 'enabled' AND endpoint_url IS NOT NULL \
-              AND client_id IN (SELECT id FROM clients WHERE disabled_at IS NULL) ORDER BY id";
-    LEASE = "UPDATE ssf_streams SET leased_until = $3 WHERE id = $1 AND leased_until <= $2 RETURNING id";
-    RELEASE = "UPDATE ssf_streams SET leased_until = $2 WHERE id = $1";
+    // Who was disabled, or is not allowed to receive any more, is sent nothing.
+    TO_PUSH = "SELECT id FROM ssf_streams WHERE status = 'enabled' AND endpoint_url IS NOT NULL AND leased_until <= $1 \
+               AND EXISTS (SELECT 1 FROM ssf_events WHERE stream_id = ssf_streams.id AND created_at > $2) ORDER BY id";
+    LEASE = "UPDATE ssf_streams SET leased_until = $3 WHERE id = $1 AND leased_until <= $2 AND status = 'enabled' AND endpoint_url IS NOT NULL \
+             AND EXISTS (SELECT 1 FROM clients WHERE id = ssf_streams.client_id AND disabled_at IS NULL AND organization_id IS NULL) \
+             AND (EXISTS (SELECT 1 FROM client_grants WHERE client_id = ssf_streams.client_id AND resource_server_id = $4 \
+                          AND ' ' || scope || ' ' LIKE '% ssf:manage %') \
+                  OR EXISTS (SELECT 1 FROM api_keys WHERE client_id = ssf_streams.client_id AND resource_server_id = $4 \
+                             AND disabled_at IS NULL AND revoked_at IS NULL)) \
+             RETURNING id, client_id, delivery_method, endpoint_url, sealed_authorization, events_requested, status, reason, created_at";
+    RELEASE = "UPDATE ssf_streams SET leased_until = $3 WHERE id = $1 AND leased_until = $2";
     INSERT_EVENT = "INSERT INTO ssf_events (stream_id, jti, number, event_type, claims, created_at) \
                     SELECT id, $1, $2, $3, $4, $2 FROM ssf_streams WHERE status <> 'disabled' \
                     AND ' ' || events_requested || ' ' LIKE '% ' || $3 || ' %' ON CONFLICT DO NOTHING";
     INSERT_EVENT_FOR = "INSERT INTO ssf_events (stream_id, jti, number, event_type, claims, created_at) VALUES ($1, $2, $3, $4, $5, $3) \
                         ON CONFLICT DO NOTHING";
-    EVENTS = "SELECT jti, event_type, claims, created_at FROM ssf_events WHERE stream_id = $1 AND created_at > $2 ORDER BY number, jti LIMIT $3";
+    EVENTS = "SELECT jti, event_type, claims, created_at FROM ssf_events WHERE stream_id = $1 AND created_at > $2 \
+              AND EXISTS (SELECT 1 FROM ssf_streams WHERE id = $1 AND status = 'enabled') ORDER BY number, jti LIMIT $3";
     DELETE_EVENTS_OF_TYPE = "DELETE FROM ssf_events WHERE stream_id = $1 AND event_type = $2";
     DELETE_EVENT = "DELETE FROM ssf_events WHERE stream_id = $1 AND jti = $2";
     DELETE_OLD_EVENTS = "DELETE FROM ssf_events WHERE created_at <= $1";
@@ -54,20 +62,24 @@ impl Tx {
         self.query(&INSERT, &values).await.map(drop)
     }
 
-    /// Whether the stream is there. Events that it does not ask for any more are gone.
-    pub(crate) async fn update_ssf_stream(&mut self, _held: &HeldMasterKey, stream: &SsfStream) -> Result<bool, StoreError> {
-        let (url, authorization) = parts(&stream.delivery);
-        let values = [
-            stream.id.as_str().into(),
-            stream.delivery.method().into(),
-            url.into(),
-            authorization.into(),
-            stream.events_requested.join(" ").into(),
-        ];
-        for unwanted in EVENTS_SUPPORTED.iter().filter(|event| !stream.events_requested.iter().any(|wanted| wanted == *event)) {
-            self.query(&DELETE_EVENTS_OF_TYPE, &[stream.id.as_str().into(), (*unwanted).into()]).await?;
+    /// Sets how events are delivered, while the master key that sealed the authorization is held.
+    pub(crate) async fn set_ssf_delivery(
+        &mut self,
+        _held: &HeldMasterKey,
+        id: &SsfStreamId,
+        delivery: &Delivery,
+    ) -> Result<(), StoreError> {
+        let (url, authorization) = parts(delivery);
+        let values = [id.as_str().into(), delivery.method().into(), url.into(), authorization.into()];
+        self.query(&SET_DELIVERY, &values).await.map(drop)
+    }
+
+    /// Sets which events are delivered. Those that nobody asks for any more are gone.
+    pub(crate) async fn set_ssf_events(&mut self, id: &SsfStreamId, requested: &[String]) -> Result<(), StoreError> {
+        for unwanted in EVENTS_SUPPORTED.iter().filter(|event| !requested.iter().any(|wanted| wanted == *event)) {
+            self.query(&DELETE_EVENTS_OF_TYPE, &[id.as_str().into(), (*unwanted).into()]).await?;
         }
-        Ok(self.query_optional(&UPDATE, &values).await?.is_some())
+        self.query(&SET_EVENTS, &[id.as_str().into(), requested.join(" ").into()]).await.map(drop)
     }
 
     pub(crate) async fn set_ssf_status(
@@ -90,18 +102,28 @@ impl Tx {
         Ok(())
     }
 
-    /// Whether the stream was nobody's.
+    /// Leases a stream to this node until `until`; `None`: another node has had it since
+    /// `held_until`, or it is not to be sent to.
     pub(crate) async fn lease_ssf_stream(
         &mut self,
         id: &SsfStreamId,
-        now: Timestamp,
+        held_until: Timestamp,
         until: Timestamp,
-    ) -> Result<bool, StoreError> {
-        Ok(self.query_optional(&LEASE, &[id.as_str().into(), now.into(), until.into()]).await?.is_some())
+    ) -> Result<Option<LeasedSsfStream>, StoreError> {
+        let management = resource_server_id();
+        let values = [id.as_str().into(), held_until.into(), until.into(), management.as_str().into()];
+        let leased = self.query_optional(&LEASE, &values).await?;
+        leased.map(|row| Ok(LeasedSsfStream { stream: read_stream(row)?, until })).transpose()
     }
 
-    pub(crate) async fn release_ssf_stream(&mut self, id: &SsfStreamId, until: Timestamp) -> Result<(), StoreError> {
-        self.query(&RELEASE, &[id.as_str().into(), until.into()]).await.map(drop)
+    /// Lets others have it from `until` on, if it is this node's still.
+    pub(crate) async fn release_ssf_stream(
+        &mut self,
+        id: &SsfStreamId,
+        held_until: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.query(&RELEASE, &[id.as_str().into(), held_until.into(), until.into()]).await.map(drop)
     }
 
     /// Lets an event wait for every receiver whose stream is not disabled.
@@ -121,6 +143,12 @@ impl Tx {
             event.claims.to_string().into(),
         ];
         self.query(&INSERT_EVENT_FOR, &values).await.map(drop)
+    }
+
+    /// Lets an event wait for one receiver instead of those of its type.
+    pub(crate) async fn replace_ssf_event_for(&mut self, id: &SsfStreamId, event: &SsfEvent) -> Result<(), StoreError> {
+        self.query(&DELETE_EVENTS_OF_TYPE, &[id.as_str().into(), event.event_type.as_str().into()]).await?;
+        self.insert_ssf_event_for(id, event).await
     }
 
     /// Deletes what a receiver has taken.
@@ -143,12 +171,13 @@ impl Session {
         self.query_optional(&OF_CLIENT, &[client.as_str().into()]).await?.map(read_stream).transpose()
     }
 
-    /// The streams whose events are sent.
-    pub(crate) async fn ssf_push_streams(&mut self) -> Result<Vec<SsfStream>, StoreError> {
-        self.query(&PUSHED, &[]).await?.into_iter().map(read_stream).collect()
+    /// The streams that no node has at `now` and whose events since `since` are to be sent.
+    pub(crate) async fn ssf_streams_to_push(&mut self, now: Timestamp, since: Timestamp) -> Result<Vec<SsfStreamId>, StoreError> {
+        let rows = self.query(&TO_PUSH, &[now.into(), since.into()]).await?;
+        rows.into_iter().map(|mut row| Ok(SsfStreamId::from_stored(&row.text()?))).collect()
     }
 
-    /// Up to `limit` events that wait, of those after `since`.
+    /// Up to `limit` events that wait, of those after `since`; none unless the stream is enabled.
     pub(crate) async fn ssf_events(&mut self, id: &SsfStreamId, since: Timestamp, limit: i64) -> Result<Vec<SsfEvent>, StoreError> {
         let rows = self.query(&EVENTS, &[id.as_str().into(), since.into(), limit.into()]).await?;
         rows.into_iter()

@@ -11,7 +11,11 @@ statements! {
     LEASE = "UPDATE status_lists SET leased = leased + $3 WHERE authorization_server_id = $1 AND leased + $3 <= $4 AND number = \
              (SELECT min(number) FROM status_lists WHERE authorization_server_id = $1 AND expires_at = $2 AND leased + $3 <= $4) \
              RETURNING number, leased, permutation_key";
-    TAKE_NUMBER = "UPDATE authorization_servers SET status_list_count = status_list_count + 1 WHERE id = $1 RETURNING status_list_count";
+    // Not below the time: a server that was deleted, or a backup that is restored, had lists
+    // that nobody here knows of.
+    TAKE_NUMBER = "UPDATE authorization_servers SET status_list_count = CASE WHEN status_list_count < $2 THEN $2 ELSE status_list_count + 1 END \
+                   WHERE id = $1 RETURNING status_list_count";
+    FILL_ALL = "UPDATE status_lists SET leased = $1";
     INSERT = "INSERT INTO status_lists (authorization_server_id, number, expires_at, leased, permutation_key) VALUES ($1, $2, $3, $4, $5)";
     LIVE = "SELECT number FROM status_lists WHERE authorization_server_id = $1 AND expires_at > $2 ORDER BY number";
     FIND = "SELECT expires_at FROM status_lists WHERE authorization_server_id = $1 AND number = $2";
@@ -38,12 +42,18 @@ impl Tx {
         server: &AuthorizationServerId,
         list_end: Timestamp,
         permutation_key: &str,
+        now: Timestamp,
     ) -> Result<LeasedBlock, StoreError> {
-        let taken = self.query_optional(&TAKE_NUMBER, &[server.as_str().into()]).await?;
+        let taken = self.query_optional(&TAKE_NUMBER, &[server.as_str().into(), now.as_seconds().into()]).await?;
         let number = taken.ok_or(StoreError::ReferenceGone)?.integer()?;
         let leased = i64::from(BLOCK_PLACES).into();
         self.query(&INSERT, &[server.as_str().into(), number.into(), list_end.into(), leased, permutation_key.into()]).await?;
         Ok(LeasedBlock { number: ListNumber(number), first: 0, permutation_key: permutation_key.to_owned() })
+    }
+
+    /// Leases every place that is left to nobody.
+    pub(crate) async fn fill_status_lists(&mut self) -> Result<(), StoreError> {
+        self.query(&FILL_ALL, &[i64::from(LIST_ENTRIES).into()]).await.map(drop)
     }
 
     /// Deletes the lists whose tokens had all expired at `time`.

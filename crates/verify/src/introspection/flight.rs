@@ -2,6 +2,7 @@
 //! question under way.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use crate::{Verified, Verifier};
 
 /// How long a refusal is remembered at most, in seconds.
 const MAX_REFUSED_SECONDS: i64 = 5;
+/// For how long the issuer is not asked again by who can do without, in milliseconds.
+#[cfg(feature = "status")]
+const FAILED_MILLIS: i64 = 5_000;
 /// Most questions under way: tokens that somebody makes up cost the issuer no more.
 const MAX_UNDER_WAY: usize = 64;
 
@@ -40,6 +44,8 @@ pub(crate) struct Introspector {
     refused: TokenCache<ErrorCode>,
     under_way: Mutex<HashMap<Box<str>, watch::Receiver<Option<Verdict>>, RandomState>>,
     permits: Semaphore,
+    /// When it could not be asked last, in milliseconds.
+    failed_at: AtomicI64,
     runtime: OnceLock<Handle>,
 }
 
@@ -88,6 +94,7 @@ impl Introspector {
             refused: TokenCache::new(cache_entries),
             under_way: Mutex::default(),
             permits: Semaphore::new(MAX_UNDER_WAY),
+            failed_at: AtomicI64::new(i64::MIN),
             runtime: OnceLock::new(),
         }
     }
@@ -104,6 +111,19 @@ impl Introspector {
     /// Whether JWTs that name `issuer` are asked about.
     pub(crate) fn takes_jwts_of(&self, issuer: &str) -> bool {
         self.jwts && self.issuer() == issuer
+    }
+
+    /// Whether the issuer could not be asked a moment ago: who can do without its answer does
+    /// not wait for it again.
+    #[cfg(feature = "status")]
+    pub(crate) fn has_just_failed(&self, now: Timestamp) -> bool {
+        let since = now.as_millis().saturating_sub(self.failed_at.load(Ordering::Relaxed));
+        (0..FAILED_MILLIS).contains(&since)
+    }
+
+    fn has_failed(&self) -> Verdict {
+        self.failed_at.store(self.clock.now().as_millis(), Ordering::Relaxed);
+        not_judged()
     }
 
     /// What is remembered of `token`, else a question under way.
@@ -151,11 +171,11 @@ impl Introspector {
             Ok(Ok(body)) => body,
             Ok(Err(error)) => {
                 tracing::warn!(issuer, %error, "the issuer could not be asked about a token");
-                return not_judged();
+                return self.has_failed();
             }
             Err(_) => {
                 tracing::warn!(issuer, "the issuer did not answer in time about a token");
-                return not_judged();
+                return self.has_failed();
             }
         };
         let asked_at = self.clock.now();

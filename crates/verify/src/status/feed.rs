@@ -59,7 +59,7 @@ impl FeedWatch {
         if !self.follower.has_asked() {
             return None;
         }
-        Some(match self.mirror().check(claims, key_id)? {
+        Some(match self.mirror().check(claims, key_id, self.follower.server())? {
             Ok(()) => Checked::Good { staleness_millis: self.mirror().staleness_millis(now) },
             Err(code) => Checked::Refused(code),
         })

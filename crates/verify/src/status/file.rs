@@ -101,7 +101,7 @@ impl StatusFile {
         mirror.lose_place();
         self.as_of = snapshot.as_of;
         for record in lines.map_while(|line| Record::open(line, &keys).ok()) {
-            mirror.add(&record.contents, record.as_of);
+            mirror.add(&record.contents, record.as_of, now);
             self.as_of = self.as_of.max(record.as_of);
         }
         Ok(Some(keys))

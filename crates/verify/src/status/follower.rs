@@ -37,6 +37,10 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// Failures after which the status lists are read, and how often that is done.
 const FAILURES_BEFORE_LISTS: u32 = 2;
 const LISTS_INTERVAL: Duration = Duration::from_secs(60);
+/// How long they may take: the stream may be back meanwhile.
+const LISTS_TIMEOUT: Duration = Duration::from_secs(10);
+/// An older record is applied and not confirmed.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
 /// For how long a list that says no `exp` is kept, in seconds.
 const LIST_SECONDS: i64 = 86_400;
 
@@ -100,6 +104,11 @@ impl Follower {
         self.issuer_keys.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(keys));
     }
 
+    /// Whose feed it is.
+    pub(super) fn server(&self) -> &str {
+        &self.server
+    }
+
     pub(super) const fn mirror(&self) -> &Mirror {
         &self.mirror
     }
@@ -122,7 +131,14 @@ impl Follower {
         let begun = self.take_snapshot().await;
         self.has_asked.store(true, Ordering::Release);
         self.heard();
-        begun
+        match begun {
+            // It was for the file alone: the feed goes on without.
+            Err(error) if self.mirror.position().is_some() => {
+                tracing::debug!(%error, "the file with what was heard of revocations is not begun anew");
+                Ok(())
+            }
+            begun => begun,
+        }
     }
 
     async fn take_snapshot(&self) -> Result<(), StatusError> {
@@ -208,10 +224,14 @@ impl Follower {
         Ok(record)
     }
 
-    /// Says that it is applied, to who wants to know; nothing depends on it.
+    /// Says that it is applied, to who wants to know; nothing depends on it. Of what is old
+    /// nobody does.
     fn confirm(&self, record: &Record, now: Timestamp) {
         let (transport, position) = (Arc::clone(&self.transport), record.position);
         let after = Duration::from_millis(now.millis_since(record.as_of).max(0).unsigned_abs());
+        if after > CONFIRMED_WITHIN {
+            return;
+        }
         tokio::spawn(async move {
             if let Err(error) = transport.applied(position, after).await {
                 tracing::debug!(%error, "that a revocation is applied was not said");
@@ -294,9 +314,9 @@ impl Follower {
         let keys = self.issuer_keys.lock().unwrap_or_else(PoisonError::into_inner).iter().find_map(Weak::upgrade);
         let Some(keys) = keys.filter(|_| !self.mirror.is_empty()) else { return Ok(()) };
         for url in self.transport.lists().await? {
-            let text = self.transport.list(&url).await?;
+            let text = self.transport.list(&url).await;
             let now = self.clock.now();
-            match verify_list(&text, &url, &keys, now) {
+            match text.and_then(|text| verify_list(&text, &url, &keys, now).map_err(StatusError::Failed)) {
                 Ok(token) => {
                     let list_id = url.rsplit_once('/').map_or("", |(_, id)| id);
                     let end = token.expires_at.unwrap_or(now).plus_seconds(LIST_SECONDS);
@@ -387,8 +407,10 @@ async fn pause(follower: &Follower, cut: Cut, progress: &mut Progress, random: u
             }
             if progress.are_lists_due() {
                 progress.lists_read_at = Some(Instant::now());
-                if let Err(error) = follower.read_lists().await {
-                    tracing::debug!(%error, "the status lists could not be read");
+                match tokio::time::timeout(LISTS_TIMEOUT, follower.read_lists()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::debug!(%error, "the status lists could not be read"),
+                    Err(_) => tracing::debug!("not every status list was read in time"),
                 }
             }
         }

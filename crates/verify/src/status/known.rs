@@ -18,8 +18,8 @@ const MAX_LIFE_SECONDS: i64 = 86_400 + 600;
 /// Tokens may be accepted this long after their `exp`, in seconds.
 const MAX_LEEWAY_SECONDS: i64 = 300;
 
-/// One state. What is known to be revoked stays so until it has expired by the issuer's
-/// time; the clock here may be wrong. News that only set bits of lists that are here change it
+/// One state. What is known to be revoked stays so until it has expired both by the issuer's
+/// time and by the clock here: either may be wrong. News that only set bits of lists that are here change it
 /// in place.
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -66,8 +66,9 @@ impl ListBits {
 impl Known {
     /// This state and all that a snapshot tells: one that is older than what is known here
     /// takes nothing back.
-    pub(super) fn and(&self, snapshot: &Snapshot) -> Self {
-        let mut lists = self.lists_at(snapshot.as_of);
+    pub(super) fn and(&self, snapshot: &Snapshot, now: Timestamp) -> Self {
+        let past = snapshot.as_of.min(now);
+        let mut lists = self.lists_at(past);
         for (id, told) in &snapshot.lists {
             let list = ListBits::new(&told.list, told.expires_at);
             if let Some(own) = self.lists.get(id.as_str()) {
@@ -75,27 +76,24 @@ impl Known {
             }
             lists.insert(id.as_str().into(), Arc::new(list));
         }
-        Self {
-            lists,
-            tokens: self.with_tokens(&snapshot.tokens, snapshot.as_of),
-            marks: self.with_marks(&snapshot.marks, snapshot.as_of),
-        }
+        Self { lists, tokens: self.with_tokens(&snapshot.tokens, past), marks: self.with_marks(&snapshot.marks, past) }
     }
 
     /// The state after `news`, told at `as_of`; `None`: they changed this one in place.
-    pub(super) fn after(&self, news: &Contents, as_of: Timestamp) -> Option<Self> {
+    pub(super) fn after(&self, news: &Contents, as_of: Timestamp, now: Timestamp) -> Option<Self> {
         let is_new = |id: &String| !self.lists.contains_key(id.as_str());
         if news.marks.is_empty() && news.tokens.is_empty() && !news.revoked.keys().any(is_new) {
             self.set_bits(&news.revoked);
             return None;
         }
-        let mut lists = self.lists_at(as_of);
+        let past = as_of.min(now);
+        let mut lists = self.lists_at(past);
         for id in news.revoked.keys() {
             let end = as_of.plus_seconds(MAX_LIFE_SECONDS);
             let new = || Arc::new(ListBits::new(&StatusList::new(USUAL_ENTRIES), end));
             lists.entry(id.as_str().into()).or_insert_with(new);
         }
-        let next = Self { lists, tokens: self.with_tokens(&news.tokens, as_of), marks: self.with_marks(&news.marks, as_of) };
+        let next = Self { lists, tokens: self.with_tokens(&news.tokens, past), marks: self.with_marks(&news.marks, past) };
         next.set_bits(&news.revoked);
         Some(next)
     }
@@ -147,16 +145,16 @@ impl Known {
         Arc::new(marks)
     }
 
-    /// Whether nothing known revokes a token.
+    /// Whether nothing known revokes a token of an issuer whose feed is that of `server`.
     ///
     /// # Errors
     /// [`ErrorCode::TokenRevoked`], [`ErrorCode::ClientRevoked`] for one that a mark revokes,
     /// [`ErrorCode::StatusPlaceInvalid`].
-    pub(super) fn check(&self, claims: &Claims, key_id: Option<&str>) -> Result<(), ErrorCode> {
+    pub(super) fn check(&self, claims: &Claims, key_id: Option<&str>, server: &str) -> Result<(), ErrorCode> {
         if self.is_marked(claims, key_id.unwrap_or_default()) {
             return Err(ErrorCode::ClientRevoked);
         }
-        let is_revoked = match place_of(claims)? {
+        let is_revoked = match place_of(claims, server)? {
             // Nothing in a list that nobody told of is revoked.
             Some((list_id, index)) => match self.lists.get(list_id) {
                 Some(list) => list.is_revoked(index).ok_or(ErrorCode::StatusPlaceInvalid)?,
@@ -199,11 +197,14 @@ impl Known {
     }
 }
 
-/// List and place of a token, if it names one.
-pub(super) fn place_of(claims: &Claims) -> Result<Option<(&str, u64)>, ErrorCode> {
+/// List and place of a token, if it names one. Of the lists of another server this feed tells
+/// nothing, and nothing is not that all is well.
+fn place_of<'a>(claims: &'a Claims, server: &str) -> Result<Option<(&'a str, u64)>, ErrorCode> {
     let Some((uri, index)) = reference_of(claims)? else { return Ok(None) };
-    let list_id = uri.rsplit_once('/').map(|(_, id)| id).filter(|id| !id.is_empty());
-    list_id.map(|id| Some((id, index))).ok_or(ErrorCode::StatusPlaceInvalid)
+    let (lists, list_id) = uri.rsplit_once('/').ok_or(ErrorCode::StatusPlaceInvalid)?;
+    let mount = lists.strip_suffix("/v1/status").and_then(|issuer| issuer.strip_suffix(server));
+    let is_told = mount.is_some_and(|mount| mount.ends_with("/oauth2/")) && !list_id.is_empty();
+    if is_told { Ok(Some((list_id, index))) } else { Err(ErrorCode::StatusPlaceInvalid) }
 }
 
 /// The URL of a token's list, and its place (Token Status List section 6.2).

@@ -58,8 +58,8 @@ impl Mirror {
     pub(super) fn install(&self, snapshot: &Snapshot, now: Timestamp) {
         let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
         let known = match &*self.known() {
-            Some(known) => known.and(snapshot),
-            None => Known::default().and(snapshot),
+            Some(known) => known.and(snapshot, now),
+            None => Known::default().and(snapshot, now),
         };
         self.known.store(Some(Arc::new(known)));
         self.heard(snapshot.as_of, now);
@@ -76,7 +76,7 @@ impl Mirror {
             *at = None;
             return Err(Gap);
         }
-        self.add(&record.contents, record.as_of);
+        self.add(&record.contents, record.as_of, now);
         self.heard(record.as_of, now);
         self.records.fetch_add(1, Ordering::Relaxed);
         if !record.contents.is_empty() {
@@ -87,9 +87,9 @@ impl Mirror {
     }
 
     /// Adds news that were verified and are not known to be all there are.
-    pub(super) fn add(&self, news: &Contents, as_of: Timestamp) {
+    pub(super) fn add(&self, news: &Contents, as_of: Timestamp, now: Timestamp) {
         let known = self.known.load();
-        let next = known.as_ref().and_then(|known| known.after(news, as_of));
+        let next = known.as_ref().and_then(|known| known.after(news, as_of, now));
         if let Some(next) = next {
             self.known.store(Some(Arc::new(next)));
         }
@@ -134,9 +134,10 @@ impl Mirror {
         self.known().is_none()
     }
 
-    /// Whether nothing known revokes a token; `None`: nothing is known.
-    pub(super) fn check(&self, claims: &Claims, key_id: Option<&str>) -> Option<Result<(), ErrorCode>> {
-        self.known().as_ref().map(|known| known.check(claims, key_id))
+    /// Whether nothing known revokes a token of an issuer whose feed is that of `server`; `None`:
+    /// nothing is known.
+    pub(super) fn check(&self, claims: &Claims, key_id: Option<&str>, server: &str) -> Option<Result<(), ErrorCode>> {
+        self.known().as_ref().map(|known| known.check(claims, key_id, server))
     }
 
     /// How old what is known is, in milliseconds.

@@ -155,7 +155,7 @@ fn by_place() -> &'static [Claims] {
 fn claims_at(place: u64) -> Claims {
     let claims = json!({
         "iss": "i", "aud": "a", "sub": "s", "client_id": "c", "iat": START + 1_000_000, "exp": START + 1_000_600, "jti": format!("1.{place}"),
-        "status": { "status_list": { "idx": place, "uri": "https://a.test/status/1" } },
+        "status": { "status_list": { "idx": place, "uri": "https://a.test/oauth2/default/v1/status/1" } },
     });
     Claims::parse(claims.to_string().as_bytes()).unwrap()
 }
@@ -295,7 +295,7 @@ fn remember(node: &Node, history: &mut History) {
 }
 
 fn check(node: &Node, verifier: &Verifier, history: &History) -> Result<(), String> {
-    let accepts = |token: &Token| verifier.mirror.check(&token.claims(), Some("k")).map(|checked| checked.is_ok());
+    let accepts = |token: &Token| verifier.mirror.check(&token.claims(), Some("k"), "default").map(|checked| checked.is_ok());
     let Some(knows) = verifier.knows else {
         // Nothing was heard: nothing is accepted, and nothing refused.
         let token = Token { client: 0, place: 0, issued_at: node.now };
@@ -303,8 +303,9 @@ fn check(node: &Node, verifier: &Verifier, history: &History) -> Result<(), Stri
     };
     let told = &history[&knows];
     let by_place = by_place();
-    let is_accepted =
-        |place: u64| verifier.mirror.check(&by_place[usize::try_from(place).unwrap()], Some("k")).map(|checked| checked.is_ok());
+    let is_accepted = |place: u64| {
+        verifier.mirror.check(&by_place[usize::try_from(place).unwrap()], Some("k"), "default").map(|checked| checked.is_ok())
+    };
     // What was told until the last record that was taken is refused, each of it.
     for place in &told.places {
         if is_accepted(*place) != Some(false) {

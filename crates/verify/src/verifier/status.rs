@@ -51,10 +51,11 @@ impl Verifier {
     /// Whether what was heard of the revocations of the token's issuer is so recent.
     pub(super) fn hears_within(&self, verified: &Verified, max: Duration) -> bool {
         let issuer = self.inner.issuers.find(verified.issuer());
-        let staleness = issuer
-            .and_then(|(_, issuer)| issuer.status.as_ref())
-            .and_then(|status| status.staleness_millis(self.inner.clock.now()));
-        staleness.is_some_and(|millis| u128::from(millis.unsigned_abs()) <= max.as_millis())
+        let Some(status) = issuer.and_then(|(_, issuer)| issuer.status.as_ref()) else { return false };
+        match status.check(verified.claims(), verified.key_id(), self.inner.clock.now()) {
+            Checked::Good { staleness_millis } => u128::from(staleness_millis.unsigned_abs()) <= max.as_millis(),
+            Checked::Refused(_) | Checked::Wait(_) => false,
+        }
     }
 
     /// The verdict together with what is known of revocations.
@@ -75,7 +76,7 @@ impl Verifier {
                 let refused = Refused { code, claims: Some(Box::new(verified.claims().clone())) };
                 return Look::Judged(Judgement { verdict: Err(refused.into()), ..judgement });
             }
-            Checked::Wait(news) => return Look::Wait(Pending::Status(news)),
+            Checked::Wait(news) => return Look::Wait(Pending::Status { issuer: index, news }),
         };
         let _ = examiner.check(Aspect::Revocation, Ok(()));
         match self.status_policy.resort(staleness_millis, life_millis(verified)) {
@@ -100,6 +101,8 @@ impl Verifier {
         let name = trusted.policy.issuer.as_str();
         // Another issuer knows nothing of it.
         let introspector = self.inner.introspector.as_ref().filter(|introspector| introspector.issuer() == name);
+        // An issuer that does not answer is not waited for token by token.
+        let introspector = introspector.filter(|introspector| !introspector.has_just_failed(now));
         let asked = introspector.map(|introspector| introspector.ask(token, now));
         let Ok(verified) = &judgement.verdict else { return Look::Judged(judgement) };
         match asked {
@@ -108,22 +111,24 @@ impl Verifier {
                 Look::Wait(Pending::Confirmation(flight, Box::new(confirmed)))
             }
             Some(Asked::Now(Judgement { verdict: Ok(_), .. })) => Look::Judged(judgement),
-            Some(Asked::Now(Judgement { verdict: Err(Fault::NotJudged(_)), .. })) | None => {
+            Some(Asked::Now(Judgement { verdict: Err(fault), .. })) if is_dead(&fault) => {
+                Look::Judged(Judgement { verdict: Err(fault), ..judgement })
+            }
+            Some(Asked::Now(Judgement { verdict: Err(_), .. })) | None => {
                 let resort = StatusPolicy::bounded_by_ttl(staleness_millis, life_millis(verified));
                 Look::Judged(if resort == Resort::Accept { judgement } else { status_unknown(trusted) })
             }
-            Some(Asked::Now(Judgement { verdict: Err(fault), .. })) => Look::Judged(Judgement { verdict: Err(fault), ..judgement }),
         }
     }
 
     /// Looks again at each news until something is known, or that takes too long: there may
     /// be news that say nothing of this token.
-    pub(super) async fn judge_after_news(&self, token: &str, mut news: watch::Receiver<u64>) -> Judgement<'_> {
+    pub(super) async fn judge_after_news(&self, token: &str, issuer: u16, mut news: watch::Receiver<u64>) -> Judgement<'_> {
         let until = Instant::now() + MAX_WAIT;
         while heard(news, until).await {
             match self.look(Presented::bearer(token), None, &mut FirstFailure) {
                 Look::Judged(judgement) => return judgement,
-                Look::Wait(Pending::Status(again)) => news = again,
+                Look::Wait(Pending::Status { news: again, .. }) => news = again,
                 Look::Wait(Pending::Keys { issuer, need }) => return Box::pin(self.judge_after(token, issuer, need)).await,
                 #[cfg(feature = "introspection")]
                 Look::Wait(Pending::Confirmation(flight, confirmed)) => return self.confirmed(flight, *confirmed).await,
@@ -133,7 +138,12 @@ impl Verifier {
                 Look::Wait(Pending::ApiKey(flight)) => return self.of_key(flight.land().await),
             }
         }
-        status_unknown(self.inner.issuers.first())
+        self.unknown_of(issuer)
+    }
+
+    /// The verdict while nothing is known of the revocations of the issuer with this place.
+    pub(super) fn unknown_of(&self, issuer: u16) -> Judgement<'_> {
+        status_unknown(self.inner.issuers.get(issuer).unwrap_or_else(|| self.inner.issuers.first()))
     }
 
     /// What the issuer says of a token, or else the policy of who cannot ask.
@@ -144,13 +154,20 @@ impl Verifier {
         let name = trusted.policy.issuer.as_str();
         match flight.land().await {
             Ok(_) => Judgement::new(name, Ok(verified)),
-            Err(Fault::NotJudged(_)) => match StatusPolicy::bounded_by_ttl(staleness_millis, life_millis(&verified)) {
+            Err(fault) if is_dead(&fault) => Judgement::new(name, Err(fault)),
+            Err(_) => match StatusPolicy::bounded_by_ttl(staleness_millis, life_millis(&verified)) {
                 Resort::Accept => Judgement::new(name, Ok(verified)),
                 Resort::Ask | Resort::NotJudged => status_unknown(trusted),
             },
-            Err(fault) => Judgement::new(name, Err(fault)),
         }
     }
+}
+
+/// Whether the issuer said that it does not know the token any more. Whatever else its answer
+/// lacks, as one about another audience, says nothing of a token that was found good here.
+#[cfg(feature = "introspection")]
+fn is_dead(fault: &Fault) -> bool {
+    matches!(fault, Fault::Refused(Refused { code: ErrorCode::TokenInactive, .. }))
 }
 
 /// Waits for news, but not for ever. Whether there were some.
@@ -158,7 +175,7 @@ pub(super) async fn heard(mut news: watch::Receiver<u64>, until: Instant) -> boo
     matches!(tokio::time::timeout_at(until, news.changed()).await, Ok(Ok(())))
 }
 
-pub(super) fn status_unknown(trusted: &TrustedKeys) -> Judgement<'_> {
+fn status_unknown(trusted: &TrustedKeys) -> Judgement<'_> {
     Judgement::new(trusted.policy.issuer.as_str(), Err(Fault::NotJudged(ErrorCode::StatusUnknown)))
 }
 

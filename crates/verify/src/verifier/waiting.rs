@@ -42,7 +42,7 @@ pub(crate) enum Pending {
     ApiKey(KeyFlight),
     /// What is revoked.
     #[cfg(feature = "status")]
-    Status(tokio::sync::watch::Receiver<u64>),
+    Status { issuer: u16, news: tokio::sync::watch::Receiver<u64> },
     /// What the issuer says of a token that is good as far as is known.
     #[cfg(all(feature = "status", feature = "introspection"))]
     Confirmation(Flight, Box<Confirmed>),
@@ -82,7 +82,7 @@ impl Verifier {
             #[cfg(feature = "api-keys")]
             Pending::ApiKey(flight) => self.of_key(flight.land().await),
             #[cfg(feature = "status")]
-            Pending::Status(news) => self.judge_after_news(token, news).await,
+            Pending::Status { issuer, news } => self.judge_after_news(token, issuer, news).await,
             #[cfg(all(feature = "status", feature = "introspection"))]
             Pending::Confirmation(flight, confirmed) => self.confirmed(flight, *confirmed).await,
         };
@@ -102,7 +102,7 @@ impl Verifier {
             Look::Wait(Pending::ApiKey(flight)) => flight.land().await,
             // It follows no feed.
             #[cfg(feature = "status")]
-            Look::Wait(Pending::Status(_) | Pending::Confirmation(..)) => Err(Fault::NotJudged(ErrorCode::StatusUnknown)),
+            Look::Wait(Pending::Status { .. } | Pending::Confirmation(..)) => Err(Fault::NotJudged(ErrorCode::StatusUnknown)),
         }
     }
 
@@ -118,9 +118,9 @@ impl Verifier {
                 #[cfg(feature = "api-keys")]
                 Look::Wait(Pending::ApiKey(flight)) => return (examiner, self.of_key(flight.land().await)),
                 #[cfg(feature = "status")]
-                Look::Wait(Pending::Status(news)) => {
+                Look::Wait(Pending::Status { issuer, news }) => {
                     if !status::heard(news, tokio::time::Instant::now() + status::MAX_WAIT).await {
-                        return (examiner, status::status_unknown(self.inner.issuers.first()));
+                        return (examiner, self.unknown_of(issuer));
                     }
                 }
                 #[cfg(all(feature = "status", feature = "introspection"))]
@@ -146,7 +146,7 @@ impl Verifier {
             match self.look(Presented::bearer(token), Some(need), &mut FirstFailure) {
                 Look::Judged(judgement) => return judgement,
                 #[cfg(feature = "status")]
-                Look::Wait(Pending::Status(news)) => return self.judge_after_news(token, news).await,
+                Look::Wait(Pending::Status { issuer, news }) => return self.judge_after_news(token, issuer, news).await,
                 #[cfg(all(feature = "status", feature = "introspection"))]
                 Look::Wait(Pending::Confirmation(flight, confirmed)) => return self.confirmed(flight, *confirmed).await,
                 Look::Wait(_) => {}
@@ -167,11 +167,9 @@ impl Verifier {
             #[cfg(feature = "api-keys")]
             Pending::ApiKey(_) => self.of_key(Err(Fault::NotJudged(ErrorCode::IntrospectionUnavailable))),
             #[cfg(feature = "status")]
-            Pending::Status(_) => status::status_unknown(self.inner.issuers.first()),
+            Pending::Status { issuer, .. } => self.unknown_of(*issuer),
             #[cfg(all(feature = "status", feature = "introspection"))]
-            Pending::Confirmation(_, confirmed) => {
-                status::status_unknown(self.inner.issuers.get(confirmed.issuer).unwrap_or_else(|| self.inner.issuers.first()))
-            }
+            Pending::Confirmation(_, confirmed) => self.unknown_of(confirmed.issuer),
         }
     }
 

@@ -132,6 +132,9 @@ async fn every_kind_of_news_is_applied() {
 async fn a_place_outside_of_a_list_is_none() {
     let feed = Feed::new().await;
     assert_eq!(feed.refusal(&feed.token(1 << 10)).await, ("CS-1304", 401));
+    // Nor is one in a list of another server, of which this feed tells nothing.
+    let elsewhere = json!({ "status_list": { "idx": 5, "uri": feed.server.list_url().replace("default", "other") } });
+    assert_eq!(feed.refusal(&feed.token_of(&json!({ "status": elsewhere }))).await, ("CS-1304", 401));
     // Of a list that nothing was told of every token is good.
     let status = json!({ "status_list": { "idx": 5, "uri": feed.server.list_url().replace("3f", "40") } });
     feed.verifier.verify_token(&feed.token_of(&json!({ "status": status }))).await.unwrap();
@@ -322,23 +325,23 @@ mod introspected {
 
     /// What the issuer says of every token; `None`: nothing.
     #[derive(Clone)]
-    struct Says(Arc<Mutex<Option<bool>>>, String);
+    struct Says(Arc<Mutex<Option<bool>>>, String, &'static str);
 
     impl Introspect for Says {
         fn introspect<'a>(&'a self, _: &'a str) -> IntrospectFuture<'a> {
             Box::pin(async {
                 let active = self.0.lock().unwrap().ok_or_else(|| FetchError::new("connect ECONNREFUSED"))?;
-                Ok(json!({ "active": active, "iss": self.1, "aud": AUDIENCE }).to_string().into_bytes())
+                Ok(json!({ "active": active, "iss": self.1, "aud": self.2 }).to_string().into_bytes())
             })
         }
     }
 
     /// A feed, and an introspection of `issuer`, or of the feed's own.
-    async fn asking(issuer: Option<&str>) -> (Feed, Arc<Mutex<Option<bool>>>) {
+    async fn asking(issuer: Option<&str>, audience: &'static str) -> (Feed, Arc<Mutex<Option<bool>>>) {
         let answer = Arc::new(Mutex::new(Some(true)));
         let feed = Feed::new().await;
         let issuer = issuer.map_or_else(|| feed.server.issuer(), str::to_owned);
-        let says = Says(Arc::clone(&answer), issuer.clone());
+        let says = Says(Arc::clone(&answer), issuer.clone(), audience);
         let introspection = Introspection::with(issuer, says).cache_entries(0);
         let builder = builder(&feed.server, &feed.key, &feed.clock);
         let verifier = builder.introspection(introspection).status_policy(StatusPolicy::Introspect).build().unwrap();
@@ -348,7 +351,7 @@ mod introspected {
 
     #[tokio::test]
     async fn who_does_not_hear_asks_the_issuer() {
-        let (feed, answer) = asking(None).await;
+        let (feed, answer) = asking(None, AUDIENCE).await;
         let token = feed.token(1);
         *answer.lock().unwrap() = Some(false);
         feed.advance(15);
@@ -368,12 +371,25 @@ mod introspected {
         feed.advance(900);
         assert_eq!(feed.refusal(&token).await, UNKNOWN);
         *answer.lock().unwrap() = Some(true);
+        // Who did not answer is not asked again at once.
+        assert_eq!(feed.refusal(&token).await, UNKNOWN);
+        feed.advance(5);
         feed.verifier.verify_token(&token).await.unwrap();
     }
 
     #[tokio::test]
+    async fn an_answer_that_does_not_say_that_the_token_is_dead_refuses_nothing() {
+        let (feed, answer) = asking(None, "https://another-api.test").await;
+        let token = feed.token(1);
+        feed.advance(16);
+        feed.verifier.verify_token(&token).await.unwrap();
+        *answer.lock().unwrap() = Some(false);
+        assert_eq!(feed.refusal(&token).await, ("CS-1016", 401));
+    }
+
+    #[tokio::test]
     async fn another_issuer_is_not_asked() {
-        let (feed, answer) = asking(Some("https://other.test")).await;
+        let (feed, answer) = asking(Some("https://other.test"), AUDIENCE).await;
         *answer.lock().unwrap() = Some(false);
         feed.advance(16);
         feed.verifier.verify_token(&feed.token(1)).await.unwrap();

@@ -1,9 +1,10 @@
 //! Status lists, asked for by the tokens that name them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_protocol::jose::SigningKey;
-use countersign_verify::{Algorithm, ManualClock, StatusLists, StatusPolicy, Timestamp, Verifier};
+use countersign_verify::{Algorithm, ErrorCode, ManualClock, Requirements, StatusLists, StatusPolicy, Timestamp, Verifier};
 use serde_json::{Value, json};
 
 use crate::status_server::{Forged, LIST_LIFE, StatusServer, TTL};
@@ -87,6 +88,19 @@ async fn a_list_is_asked_for_once_before_its_time_to_live_is_over() {
     lists.advance(TTL);
     assert_eq!(lists.refusal(&good).await, REVOKED);
     assert_eq!(lists.server.asked("/3f").len(), 2);
+}
+
+#[tokio::test]
+async fn a_route_may_ask_for_the_age_of_the_tokens_list() {
+    let lists = Lists::new().await;
+    let token = lists.token(6, 3_600);
+    let within = Requirements::none().status_within(Duration::from_secs(30));
+    let verified = lists.verifier.verify_token(&token).await.unwrap();
+    lists.verifier.require(&verified, &within).unwrap();
+    lists.advance(TTL + 30);
+    assert_eq!(lists.verifier.require(&verified, &within).unwrap_err().code(), ErrorCode::StatusUnknown);
+    let verified = lists.verifier.verify_token(&token).await.unwrap();
+    lists.verifier.require(&verified, &within).unwrap();
 }
 
 #[tokio::test]

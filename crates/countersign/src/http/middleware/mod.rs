@@ -6,17 +6,19 @@ mod request_log;
 
 pub(super) use request_log::{Line, RequestId};
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use countersign_protocol::ErrorCode;
 use http::HeaderMap;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, HeaderValue, PRAGMA};
+use http::request::Parts;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::errors::fault;
@@ -41,10 +43,33 @@ pub(super) fn apply(routes: Router, policy: RequestPolicy) -> Router {
     Router::new().fallback_service(inner).layer(from_fn(collapse_slashes::collapse_slashes))
 }
 
-async fn bound_time(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
+async fn bound_time(State(timeout): State<Duration>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(LongestWait::within(timeout));
     match tokio::time::timeout(timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => overdue(timeout),
+    }
+}
+
+/// How long a request may wait for something to tell: shorter than what a proxy lets pass,
+/// and than what its answer may take in all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LongestWait(pub(super) Duration);
+
+impl LongestWait {
+    /// The same for every node whose requests take so long.
+    pub(super) const MOST: Duration = Duration::from_secs(25);
+
+    fn within(timeout: Duration) -> Self {
+        Self(timeout.saturating_sub(Duration::from_secs(1)).min(Self::MOST))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for LongestWait {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().copied().unwrap_or(Self(Duration::ZERO)))
     }
 }
 

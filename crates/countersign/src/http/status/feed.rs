@@ -19,13 +19,10 @@ use crate::app::App;
 use crate::http::body::read_bounded;
 use crate::http::errors::{fault, json, problem_saying, store_fault};
 use crate::http::manage::{Caller, Refusal};
-use crate::http::middleware::{allow_any_origin, forbid_storing};
+use crate::http::middleware::{LongestWait, allow_any_origin, forbid_storing};
 use crate::log::chain;
 use crate::management::Right;
-use crate::status_feed::{Feed, FeedError, FeedGone, SignedRecord, snapshot as take_snapshot};
-
-/// Longest wait for a record: shorter than what a proxy lets pass.
-const MAX_WAIT: Duration = Duration::from_secs(25);
+use crate::status_feed::{Feed, FeedError, FeedGone, SeatError, SignedRecord, snapshot as take_snapshot};
 
 /// The keys that sign the feed.
 pub(super) async fn keys(State(app): State<Arc<App>>, StatusMount(mount): StatusMount) -> Response {
@@ -60,10 +57,13 @@ pub(super) async fn deltas(
     State(app): State<Arc<App>>,
     StatusMount(mount): StatusMount,
     caller: Caller,
+    longest: LongestWait,
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let (after, wait) = read_query(&uri)?;
+    let wait = wait.min(longest.0);
     let feed = followed(&app, &mount, &caller).await?;
+    let _following = app.status_feeds.follow(&feed, &caller.client().id).map_err(too_many)?;
     let records = next_records(&app, &feed, after, wait).await.map_err(|_| gone())?;
     let tokens: Vec<&str> = records.iter().map(|record| record.token.as_str()).collect();
     let mut response = json(StatusCode::OK, &json!({ "records": tokens }));
@@ -102,7 +102,6 @@ pub(super) async fn followed(app: &Arc<App>, mount: &crate::catalog::ResolvedMou
 
 async fn next_records(app: &App, feed: &Arc<Feed>, after: Position, wait: Duration) -> Result<Vec<Arc<SignedRecord>>, FeedGone> {
     let (mut head, mut closed) = (feed.watch(), app.status_feeds.watch_close());
-    let _following = feed.follow();
     let waiting = async {
         loop {
             head.borrow_and_update();
@@ -136,8 +135,9 @@ fn read_query(uri: &Uri) -> Result<(Position, Duration), Refusal> {
 }
 
 fn parse_wait(text: &str) -> Result<Duration, Refusal> {
-    let wait = text.parse().ok().map(Duration::from_secs).filter(|wait| *wait <= MAX_WAIT);
-    wait.ok_or_else(|| invalid(&format!("`wait` is `{}`; accepted: 0 to {} seconds", text.escape_debug(), MAX_WAIT.as_secs())))
+    let wait = text.parse().ok().map(Duration::from_secs).filter(|wait| *wait <= LongestWait::MOST);
+    let most = LongestWait::MOST.as_secs();
+    wait.ok_or_else(|| invalid(&format!("`wait` is `{}`; accepted: 0 to {most} seconds", text.escape_debug())))
 }
 
 fn invalid(detail: &str) -> Refusal {
@@ -147,6 +147,14 @@ fn invalid(detail: &str) -> Refusal {
 fn malformed() -> Refusal {
     let detail = "accepted: {\"position\":\"...\",\"applied_ms\":12}".to_owned();
     problem_saying(StatusCode::BAD_REQUEST, ErrorCode::FieldInvalid, detail).into()
+}
+
+/// Nobody else may follow for now.
+pub(super) fn too_many(error: SeatError) -> Response {
+    match error {
+        SeatError::Node => fault(ErrorCode::Unavailable, error.to_string()),
+        SeatError::Client => problem_saying(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, error.to_string()),
+    }
 }
 
 fn refuse(error: &FeedError) -> Response {

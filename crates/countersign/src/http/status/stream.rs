@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -14,17 +15,20 @@ use countersign_protocol::status::Position;
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::body::Frame;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use super::StatusMount;
-use super::feed::followed;
+use super::feed::{followed, too_many};
 use super::position::{gone, parse};
 use crate::app::App;
 use crate::http::manage::{Caller, Refusal};
-use crate::status_feed::Feed;
+use crate::status_feed::{Feed, Following};
 
 /// Events that wait for a follower that does not take them.
 const WAITING_EVENTS: usize = 16;
+/// A follower that takes nothing for so long is cut off: it is stale, and may come again.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
 
 /// Follows the feed from `Last-Event-ID`, or else from where it is now.
 pub(super) async fn stream(
@@ -39,6 +43,7 @@ pub(super) async fn stream(
     if feed.after(after).is_err() {
         return Err(gone().into());
     }
+    let following = app.status_feeds.follow(&feed, &caller.client().id).map_err(too_many)?;
     let (events, body) = mpsc::channel(WAITING_EVENTS);
     let mut response = Response::new(Body::new(Events(body)));
     let headers = response.headers_mut();
@@ -47,13 +52,15 @@ pub(super) async fn stream(
     // A proxy that gathers what it passes on would hold events back.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     let response = caller.named(response);
-    tokio::spawn(send(Sending { until: caller.may_go_on_until(app.clock.now()), app, feed, caller, events }, after));
+    let until = caller.may_go_on_until(app.clock.now());
+    tokio::spawn(send(Sending { until, app, feed, _following: following, caller, events }, after));
     Ok(response)
 }
 
 struct Sending {
     app: Arc<App>,
     feed: Arc<Feed>,
+    _following: Following,
     caller: Caller,
     until: Timestamp,
     events: mpsc::Sender<Bytes>,
@@ -61,12 +68,11 @@ struct Sending {
 
 /// Sends events until the other end is gone, is not let in any more, or is to come again.
 async fn send(sending: Sending, mut after: Position) {
-    let Sending { app, feed, caller, until, events } = sending;
+    let Sending { app, feed, _following, caller, until, events } = sending;
     let (mut head, mut closed) = (feed.watch(), app.status_feeds.watch_close());
-    let _following = feed.follow();
     app.status_feeds.is_followed();
     // The headers go out with the first byte: whoever follows knows that it does.
-    if events.send(Bytes::from_static(b": following\n\n")).await.is_err() {
+    if !is_taken(&events, Bytes::from_static(b": following\n\n"), &mut closed).await {
         return;
     }
     loop {
@@ -74,7 +80,7 @@ async fn send(sending: Sending, mut after: Position) {
         let Ok(records) = feed.after(after) else { return };
         for record in records {
             after = record.position;
-            if events.send(record.event.clone()).await.is_err() {
+            if !is_taken(&events, record.event.clone(), &mut closed).await {
                 return;
             }
         }
@@ -87,6 +93,14 @@ async fn send(sending: Sending, mut after: Position) {
             _ = closed.changed() => {}
             () = events.closed() => return,
         }
+    }
+}
+
+/// Whether there is room for an event before the follower has to come again.
+async fn is_taken(events: &mpsc::Sender<Bytes>, event: Bytes, closed: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        sent = timeout(STALLED_AFTER, events.send(event)) => matches!(sent, Ok(Ok(()))),
+        _ = closed.wait_for(|closed| *closed) => false,
     }
 }
 

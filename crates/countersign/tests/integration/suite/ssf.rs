@@ -111,8 +111,9 @@ async fn each_kind_of_revocation_is_an_event_about_its_subject() {
     world.app().revoke(&a, &token.text).await.assert_revocation_answered();
     let events = world.poll(&stream, json!({})).await;
     let event = only(&events);
-    let subject = json!({ "format": "jwt_id", "iss": "https://as.test/oauth2/default", "jti": token.claim("jti") });
-    assert_eq!(event["sub_id"], subject);
+    let subject = json!({ "format": "jwt_id", "iss": token.claim("iss"), "jti": token.claim("jti") });
+    // Asked for at the root mount, it has that issuer.
+    assert_eq!((&event["sub_id"], token.claim("iss")), (&subject, "https://as.test/"));
     assert_eq!(event["events"][SESSION_REVOKED]["event_timestamp"], 1_800_000_000);
     let ack = |event: &Value| json!({ "ack": [event["jti"]] });
     assert!(world.poll(&stream, ack(event)).await.is_empty());
@@ -247,7 +248,7 @@ async fn events_are_sent_in_order_with_the_receivers_authorization_until_they_ar
         world.revoke_subject(subject).await;
         world.app().clock.advance_millis(1);
     }
-    receiver.answer_with([503]);
+    receiver.answer_with([(503, "")]);
     ssf::push_due(&world.app().app).await.unwrap();
     assert_eq!(receiver.taken().len(), 1);
     // Not again before the pause is over.
@@ -255,7 +256,7 @@ async fn events_are_sent_in_order_with_the_receivers_authorization_until_they_ar
     assert_eq!(receiver.taken().len(), 1);
     world.app().clock.advance_seconds(10);
     // The second is refused for good, and holds nothing up.
-    receiver.answer_with([202, 400, 202]);
+    receiver.answer_with([(202, ""), (400, r#"{"err":"invalid_audience"}"#), (202, "")]);
     let second = world.app().second_node().await;
     let (one, other) = tokio::join!(ssf::push_due(&world.app().app), ssf::push_due(&second.app));
     one.and(other).unwrap();
@@ -285,6 +286,85 @@ async fn a_receiver_that_changes_to_polling_or_is_disabled_is_not_sent_to() {
     ssf::push_due(&world.app().app).await.unwrap();
     assert!(receiver.taken().is_empty());
     assert_eq!(only(&world.poll(&stream, json!({})).await)["sub_id"]["sub"], "u");
+}
+
+#[tokio::test]
+async fn an_event_that_was_refused_for_what_can_be_mended_is_sent_again() {
+    let world = World::start().await;
+    let receiver = Receiver::start().await;
+    let delivery = json!({ "method": "urn:ietf:rfc:8935", "endpoint_url": receiver.url });
+    world.stream(json!({ "delivery": delivery })).await;
+    world.revoke_subject("u").await;
+    for err in [r#"{"err":"authentication_failed"}"#, r#"{"err":"access_denied"}"#, r#"{"err":"invalid_key"}"#] {
+        receiver.answer_with([(400, err)]);
+        ssf::push_due(&world.app().app).await.unwrap();
+        assert_eq!(world.app().database.count("SELECT count(*) FROM ssf_events").await, 1, "{err}");
+        world.app().clock.advance_seconds(10);
+    }
+    ssf::push_due(&world.app().app).await.unwrap();
+    assert_eq!((receiver.taken().len(), world.app().database.count("SELECT count(*) FROM ssf_events").await), (4, 0));
+}
+
+#[tokio::test]
+async fn a_receiver_that_takes_nothing_holds_no_other_up() {
+    let world = World::start().await;
+    let other = world.app().caller("another-partner", "ssf:manage", None).await;
+    let (broken, working) = (Receiver::start().await, Receiver::start().await);
+    for (partner, receiver) in [(&world.partner, &broken), (&other, &working)] {
+        let delivery = json!({ "delivery": { "method": "urn:ietf:rfc:8935", "endpoint_url": receiver.url } });
+        assert_eq!(call(world.app(), partner, Method::POST, "/ssf/v1/stream", Some(delivery)).await.status, 201);
+    }
+    broken.answer_with([(500, "")]);
+    world.revoke_subject("u").await;
+    ssf::push_due(&world.app().app).await.unwrap();
+    assert_eq!((broken.taken().len(), working.taken().len()), (1, 1));
+    assert_eq!(world.app().database.count("SELECT count(*) FROM ssf_events").await, 1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_lost_its_grant_is_not_sent_to() {
+    let world = World::start().await;
+    let receiver = Receiver::start().await;
+    let delivery = json!({ "method": "urn:ietf:rfc:8935", "endpoint_url": receiver.url });
+    world.stream(json!({ "delivery": delivery })).await;
+    world.revoke_subject("u").await;
+    let (app, partner) = (&world.app().app, &world.partner.client.id);
+    let grants = countersign::clients::list_grants(app, partner, countersign::store::Page::first(10)).await.unwrap();
+    countersign::clients::delete_grant(app, &by(), (partner, &grants[0].id), None).await.unwrap();
+    ssf::push_due(app).await.unwrap();
+    assert!(receiver.taken().is_empty());
+    assert_eq!(world.app().database.count("SELECT count(*) FROM ssf_events").await, 1);
+}
+
+#[tokio::test]
+async fn who_is_shut_out_while_a_poll_waits_is_told_nothing() {
+    let world = World::start().await;
+    let stream = world.stream(json!({})).await;
+    let request = world.app().post(&format!("/ssf/v1/poll/{stream}"));
+    let request = request.header("authorization", format!("Bearer {}", world.partner.token)).json(&json!({}));
+    let waiting = tokio::spawn(request.send());
+    tokio::task::yield_now().await;
+    countersign::clients::disable(&world.app().app, &by(), &world.partner.client.id).await.unwrap();
+    world.revoke_subject("u").await;
+    let answer = waiting.await.unwrap();
+    assert!([401, 403].contains(&answer.status.as_u16()) && !answer.text().contains("sets"), "{answer:?}");
+    assert_eq!(world.app().database.count("SELECT count(*) FROM ssf_events").await, 1);
+}
+
+#[tokio::test]
+async fn a_stream_is_replaced_and_a_verification_that_waits_too() {
+    let world = World::start().await;
+    let delivery = json!({ "method": "urn:ietf:rfc:8935", "endpoint_url": "https://partner.test" });
+    let stream = world.stream(json!({ "delivery": delivery, "events_requested": [CREDENTIAL_CHANGE] })).await;
+    let replaced = call(world.app(), &world.partner, Method::PUT, "/ssf/v1/stream", Some(json!({ "stream_id": stream }))).await;
+    assert_eq!((replaced.status.as_u16(), &replaced.json()["delivery"]["method"]), (200, &json!("urn:ietf:rfc:8936")));
+    assert_eq!(replaced.json()["events_requested"], json!([SESSION_REVOKED, CREDENTIAL_CHANGE]));
+    for state in ["first", "second"] {
+        let verify = json!({ "stream_id": stream, "state": state });
+        assert_eq!(call(world.app(), &world.partner, Method::POST, "/ssf/v1/verify", Some(verify)).await.status, 204);
+        world.app().clock.advance_millis(1);
+    }
+    assert_eq!(only(&world.poll(&stream, json!({})).await)["events"][VERIFICATION]["state"], "second");
 }
 
 #[tokio::test]
@@ -323,12 +403,14 @@ async fn what_nobody_takes_is_kept_for_a_week() {
 }
 
 type Taken = (String, String, String);
+/// The status and body of an answer.
+type Said = (u16, &'static str);
 
 /// What receives events, and answers as it is told; else with 202.
 struct Receiver {
     url: String,
     taken: Arc<Mutex<Vec<Taken>>>,
-    answers: Arc<Mutex<Vec<u16>>>,
+    answers: Arc<Mutex<Vec<Said>>>,
     _serving: JoinSet<()>,
 }
 
@@ -352,8 +434,8 @@ impl Receiver {
         Self { url, taken, answers, _serving: serving }
     }
 
-    fn answer_with(&self, statuses: impl IntoIterator<Item = u16>) {
-        *self.answers.lock().unwrap() = statuses.into_iter().collect();
+    fn answer_with(&self, answers: impl IntoIterator<Item = Said>) {
+        *self.answers.lock().unwrap() = answers.into_iter().collect();
     }
 
     fn taken(&self) -> Vec<Taken> {
@@ -363,7 +445,7 @@ impl Receiver {
 
 async fn receive(
     taken: Arc<Mutex<Vec<Taken>>>,
-    answers: Arc<Mutex<Vec<u16>>>,
+    answers: Arc<Mutex<Vec<Said>>>,
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
@@ -371,8 +453,8 @@ async fn receive(
     let body = request.into_body().collect().await.unwrap().to_bytes();
     taken.lock().unwrap().push((authorization, content_type, String::from_utf8(body.to_vec()).unwrap()));
     let mut answers = answers.lock().unwrap();
-    let status = if answers.is_empty() { 202 } else { answers.remove(0) };
-    let mut response = Response::new(Full::default());
+    let (status, body) = if answers.is_empty() { (202, "") } else { answers.remove(0) };
+    let mut response = Response::new(Full::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     Ok(response)
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign::audit::{self, Actor};
+use countersign::authorization_servers::{self, AuthorizationServerPatch};
 use countersign::backup::{self, BackupError};
 use countersign::clients;
 use countersign::resource_servers::{NewResourceServer, TokenFormat};
@@ -14,7 +15,7 @@ use countersign_protocol::Clock as _;
 use tempfile::TempDir;
 
 use super::ENGINE;
-use crate::support::{Database, Engine, Fixture, Setup, TestApp, api, master_key};
+use crate::support::{Database, Engine, Fixture, Setup, TestApp, api, by, issuer_id, master_key};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -77,6 +78,23 @@ async fn what_was_revoked_before_the_backup_stays_revoked_and_the_window_is_told
     assert_eq!(restored.ask(&a, "").await.status, 401);
     // The window that the command warns of.
     restored.ask(&b, "audience=https://api1.test").await.token();
+}
+
+#[tokio::test]
+async fn a_place_that_was_given_since_the_backup_is_not_given_again() {
+    let Fixture { app, a, .. } = Fixture::start(ENGINE).await;
+    let patch = AuthorizationServerPatch { status_lists: Some(true), ..AuthorizationServerPatch::default() };
+    authorization_servers::update(&app.app, &by(), &issuer_id("default"), patch, None).await.unwrap();
+    let list = async |node: &TestApp| {
+        let token = node.ask(&a, "audience=https://api1.test").await.token();
+        token.claim("jti").split_once('.').unwrap().0.to_owned()
+    };
+    let before = list(&app).await;
+    let taken = take(&app).await;
+    app.clock.advance_seconds(1);
+    let database = Arc::new(Database::create(ENGINE).await);
+    restore(&app, &taken, &database).await.unwrap();
+    assert_ne!(list(&node_on(&app, database).await).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
