@@ -60,7 +60,7 @@ impl Lease {
 impl Lease {
     /// `former`: the block before, mostly of the same list. To make a permutation takes
     /// as long as thousands of places.
-    fn new(block: LeasedBlock, former: Option<(Arc<str>, Arc<Permutation>)>) -> Self {
+    fn new(block: &LeasedBlock, former: Option<(Arc<str>, Arc<Permutation>)>) -> Self {
         let (list_id, first) = (block.number.to_string(), u32::try_from(block.first).unwrap_or(u32::MAX));
         let (list_id, permutation) = former
             .filter(|(former_id, _)| **former_id == *list_id)
@@ -90,7 +90,7 @@ impl StatusLists {
             return Ok(place);
         }
         let former = self.former(server, end);
-        let mut lease = Lease::new(lease_block(app, &server.id, end).await?, former);
+        let mut lease = Lease::new(&lease_block(app, &server.id, end).await?, former);
         let place = lease.take().ok_or_else(|| StoreError::internal("a new block of places is empty"))?;
         self.keep(server, end, lease, app.clock.now());
         Ok(place)

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
@@ -23,6 +24,9 @@ const GROUP_SIZE: usize = 512;
 const READERS: usize = 4;
 /// Pages that a reader keeps at most: the inner pages of the indexes of a million rows.
 const READER_CACHE_KIB: u32 = 8_192;
+/// How often a new file is tried, and the pause in between: five seconds, as for everything else.
+const OPEN_ATTEMPTS: u32 = 500;
+const OPEN_PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Clone)]
 pub(super) struct SqliteEngine {
@@ -137,16 +141,30 @@ fn create_private(path: &Path) -> std::io::Result<()> {
 fn open_file(path: &Path, durability: Durability) -> Result<rusqlite::Connection, StoreError> {
     let connection = rusqlite::Connection::open(path)?;
     let synchronous = if durability == Durability::ProcessCrash { "NORMAL" } else { "FULL" };
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.execute_batch(&format!("PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON;"))?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    use_write_ahead_log(&connection)?;
+    connection.execute_batch(&format!("PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON;"))?;
     keep_prepared(&connection)?;
     Ok(connection)
+}
+
+/// Of two that open a new file at once, both read that it has none yet and one writes so
+/// first; the other is told that it is busy without the wait that everything else has.
+#[expect(clippy::disallowed_methods, reason = "SQLite says nobody when the other one is done")]
+fn use_write_ahead_log(connection: &rusqlite::Connection) -> Result<(), StoreError> {
+    for _ in 1..OPEN_ATTEMPTS {
+        match connection.execute_batch("PRAGMA journal_mode=WAL") {
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => std::thread::sleep(OPEN_PAUSE),
+            done => return Ok(done?),
+        }
+    }
+    Ok(connection.execute_batch("PRAGMA journal_mode=WAL")?)
 }
 
 fn open_reader(path: &Path) -> Result<rusqlite::Connection, StoreError> {
     let connection =
         rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.busy_timeout(Duration::from_secs(5))?;
     connection.execute_batch(&format!("PRAGMA query_only=ON; PRAGMA cache_size=-{READER_CACHE_KIB};"))?;
     keep_prepared(&connection)?;
     Ok(connection)
@@ -313,6 +331,22 @@ mod tests {
             statement.query([state]).unwrap().next().unwrap();
         }
         connection.prepare_cached(QUERY).unwrap().get_status(StatementStatus::RePrepare)
+    }
+
+    #[test]
+    fn all_that_open_a_new_file_at_once_get_it() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let (path, start) = (folder.path().join("t.db"), std::sync::Barrier::new(8));
+            std::thread::scope(|scope| {
+                let open = || {
+                    start.wait();
+                    open_file(&path, Durability::ProcessCrash).map(drop)
+                };
+                let opened: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+                opened.into_iter().for_each(|opened| opened.join().unwrap().unwrap());
+            });
+        }
     }
 
     #[test]
