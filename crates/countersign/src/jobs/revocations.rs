@@ -3,11 +3,9 @@
 use crate::app::App;
 use crate::change::MAX_TOKEN_LIFETIME_SECONDS;
 use crate::config::MAX_BACKDATE_SECONDS;
-use crate::revocation::KEPT_AFTER_EXPIRY_SECONDS;
+use crate::revocation::{KEPT_AFTER_EXPIRY_SECONDS, MAX_LEEWAY_SECONDS};
 use crate::store::StoreError;
 
-/// Verifiers may accept a token this long after its `exp`.
-const MAX_LEEWAY_SECONDS: i64 = 300;
 /// Rows deleted in one transaction: other writers wait for it.
 const BATCH: i64 = 1_000;
 

@@ -9,6 +9,8 @@ mod places;
 mod revoke;
 mod tokens;
 
+/// Verifiers may accept a token this long after its `exp`.
+pub(crate) const MAX_LEEWAY_SECONDS: i64 = 300;
 /// What is revoked outlives its tokens by this much: a clock that was ahead by less, and
 /// was set right, has let no revocation be forgotten.
 pub(crate) const KEPT_AFTER_EXPIRY_SECONDS: i64 = 86_400;

@@ -57,9 +57,8 @@ impl Transmitter {
         let member = |name: &str| event.claims.get(name).cloned().unwrap_or_default();
         let mut subject = member("sub_id");
         // A subject is one of every issuer of the instance: it is named by the transmitter's.
-        if let (Some("iss_sub"), Some(members)) =
-            (subject.get("format").and_then(Value::as_str).map(str::to_owned).as_deref(), subject.as_object_mut())
-        {
+        let is_subject = subject.get("format").and_then(Value::as_str) == Some("iss_sub");
+        if let (true, Some(members)) = (is_subject, subject.as_object_mut()) {
             members.insert("iss".to_owned(), json!(self.issuer()));
         }
         let mut events = Map::new();

@@ -11,14 +11,13 @@ use super::pending::as_told;
 use super::{Feed, FeedError};
 use crate::app::App;
 use crate::ids::AuthorizationServerId;
+use crate::revocation::MAX_LEEWAY_SECONDS;
 use crate::store::StoreError;
 
 /// Rows read at a time.
 const PAGE: i64 = 10_000;
 /// For how long a snapshot is given to who asks.
 const KEPT_MILLIS: i64 = 10_000;
-/// Verifiers may accept a token this long after its `exp`.
-const MAX_LEEWAY_SECONDS: i64 = 300;
 
 /// A snapshot that the records after its position continue, as a signed JWT. Verifiers that
 /// begin at about the same time get the same.

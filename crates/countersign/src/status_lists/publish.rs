@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::catalog::LoadedAuthorizationServer;
 use crate::ids::AuthorizationServerId;
 use crate::oauth::{IssueError, sign_json};
+use crate::revocation::MAX_LEEWAY_SECONDS;
 use crate::signing_keys::Signer;
 use crate::store::StoreError;
 
@@ -27,8 +28,6 @@ pub(crate) const TTL_SECONDS: i64 = 60;
 const LIFETIME_SECONDS: i64 = 900;
 /// For how long a signed list is handed out while nothing in it changes.
 const RESIGN_AFTER_SECONDS: i64 = TTL_SECONDS / 2;
-/// Verifiers may accept a token this long after its `exp`.
-const MAX_LEEWAY_SECONDS: i64 = 300;
 /// Most signed lists that are kept.
 const MAX_SIGNED: usize = 1_024;
 
